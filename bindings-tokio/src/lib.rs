@@ -1,0 +1,1 @@
+//! Typed, topic-based JSON APIs over WebSocket, on tokio and axum.

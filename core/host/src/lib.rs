@@ -1,0 +1,1 @@
+//! What both bindings need from std, without sockets or a runtime.

@@ -1,0 +1,16 @@
+//! The FastWS protocol without I/O.
+#![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(feature = "alloc")]
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod envelope;
+pub mod frame;
+pub mod handshake;
+pub mod ids;
+pub mod shelf;
+pub mod time;
+pub mod topic;

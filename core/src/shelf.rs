@@ -1,0 +1,256 @@
+//! Memory that is owned and grows, or lent and fixed. Knows nothing of what it holds.
+
+#[cfg(feature = "alloc")]
+use alloc::vec::Vec;
+use core::fmt;
+use core::ops::{Deref, DerefMut};
+use heapless::vec::VecView;
+
+/// There is no room. Whatever was tried has changed nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+impl fmt::Display for Full {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no room is left in the memory that was set aside")
+    }
+}
+
+impl core::error::Error for Full {}
+
+/// A row of `T`: a `Vec` of its own, or a view of memory that the driver lends for `'m`.
+pub(crate) enum Shelf<'m, T> {
+    #[cfg(feature = "alloc")]
+    Owned(Vec<T>),
+    Lent(&'m mut VecView<T>),
+}
+
+impl<T> Shelf<'_, T> {
+    pub(crate) fn push(&mut self, item: T) -> Result<(), Full> {
+        match self {
+            #[cfg(feature = "alloc")]
+            Self::Owned(row) => row.push(item),
+            Self::Lent(row) => row.push(item).map_err(|_| Full)?,
+        }
+        Ok(())
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<T> {
+        match self {
+            #[cfg(feature = "alloc")]
+            Self::Owned(row) => row.pop(),
+            Self::Lent(row) => row.pop(),
+        }
+    }
+
+    pub(crate) fn truncate(&mut self, len: usize) {
+        match self {
+            #[cfg(feature = "alloc")]
+            Self::Owned(row) => row.truncate(len),
+            Self::Lent(row) => row.truncate(len),
+        }
+    }
+
+    /// How many more fit. Owned memory is bounded by its user's limits, not here.
+    pub(crate) fn room(&self) -> usize {
+        match self {
+            #[cfg(feature = "alloc")]
+            Self::Owned(_) => usize::MAX,
+            Self::Lent(row) => row.capacity() - row.len(),
+        }
+    }
+}
+
+impl<T: Copy> Shelf<'_, T> {
+    #[inline]
+    pub(crate) fn extend(&mut self, items: &[T]) -> Result<(), Full> {
+        match self {
+            #[cfg(feature = "alloc")]
+            Self::Owned(row) => row.extend_from_slice(items),
+            Self::Lent(row) => row.extend_from_slice(items).map_err(|_| Full)?,
+        }
+        Ok(())
+    }
+
+    /// Removes the first `count` items. O(rest).
+    pub(crate) fn discard_front(&mut self, count: usize) {
+        let rest = self.len() - count;
+        self.copy_within(count.., 0);
+        self.truncate(rest);
+    }
+}
+
+impl<T> Deref for Shelf<'_, T> {
+    type Target = [T];
+
+    #[inline]
+    fn deref(&self) -> &[T] {
+        match self {
+            #[cfg(feature = "alloc")]
+            Self::Owned(row) => row,
+            Self::Lent(row) => row,
+        }
+    }
+}
+
+impl<T> DerefMut for Shelf<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [T] {
+        match self {
+            #[cfg(feature = "alloc")]
+            Self::Owned(row) => row,
+            Self::Lent(row) => row,
+        }
+    }
+}
+
+/// A byte buffer for each row of a table: a `Vec` each, or equal cuts of one lent block.
+pub(crate) enum Buffers<'m> {
+    #[cfg(feature = "alloc")]
+    Owned {
+        rows: Vec<Vec<u8>>,
+        limit: usize,
+    },
+    Lent {
+        block: &'m mut [u8],
+        lens: &'m mut [u32],
+    },
+}
+
+impl Buffers<'_> {
+    /// Row `index`. Owned rows appear when they are first asked for.
+    #[inline]
+    pub(crate) fn row(&mut self, index: usize) -> Buffer<'_> {
+        match self {
+            #[cfg(feature = "alloc")]
+            Self::Owned { rows, limit } => {
+                if rows.len() <= index {
+                    rows.resize_with(index + 1, Vec::new);
+                }
+                Buffer::Owned { bytes: &mut rows[index], limit: *limit }
+            }
+            Self::Lent { block, lens } => {
+                let each = block.len() / lens.len();
+                Buffer::Lent { bytes: &mut block[index * each..][..each], len: &mut lens[index] }
+            }
+        }
+    }
+
+    #[inline]
+    pub(crate) fn bytes(&self, index: usize) -> &[u8] {
+        match self {
+            #[cfg(feature = "alloc")]
+            Self::Owned { rows, .. } => rows.get(index).map_or(&[], Vec::as_slice),
+            Self::Lent { block, lens } => {
+                let each = block.len() / lens.len();
+                &block[index * each..][..lens[index] as usize]
+            }
+        }
+    }
+}
+
+/// One row of [`Buffers`]. An owned row that is emptied gives its allocation back.
+pub(crate) enum Buffer<'b> {
+    #[cfg(feature = "alloc")]
+    Owned {
+        bytes: &'b mut Vec<u8>,
+        limit: usize,
+    },
+    Lent {
+        bytes: &'b mut [u8],
+        len: &'b mut u32,
+    },
+}
+
+impl Buffer<'_> {
+    /// How many more bytes fit.
+    #[inline]
+    pub(crate) fn room(&self) -> usize {
+        match self {
+            #[cfg(feature = "alloc")]
+            Self::Owned { bytes, limit } => limit.saturating_sub(bytes.len()),
+            Self::Lent { bytes, len } => bytes.len() - **len as usize,
+        }
+    }
+
+    pub(crate) fn extend(&mut self, more: &[u8]) -> Result<(), Full> {
+        if more.len() > self.room() {
+            return Err(Full);
+        }
+        match self {
+            #[cfg(feature = "alloc")]
+            Self::Owned { bytes, .. } => bytes.extend_from_slice(more),
+            Self::Lent { bytes, len } => {
+                let end = **len as usize + more.len();
+                bytes[**len as usize..end].copy_from_slice(more);
+                **len = end as u32;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn truncate(&mut self, to: usize) {
+        match self {
+            #[cfg(feature = "alloc")]
+            Self::Owned { bytes, .. } if to == 0 => **bytes = Vec::new(),
+            #[cfg(feature = "alloc")]
+            Self::Owned { bytes, .. } => bytes.truncate(to),
+            Self::Lent { len, .. } => **len = (**len).min(to as u32),
+        }
+    }
+
+    /// Removes the first `count` bytes. O(rest).
+    pub(crate) fn discard_front(&mut self, count: usize) {
+        if count > 0 {
+            let rest = self.len() - count;
+            self.copy_within(count.., 0);
+            self.truncate(rest);
+        }
+    }
+}
+
+impl Deref for Buffer<'_> {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        match self {
+            #[cfg(feature = "alloc")]
+            Self::Owned { bytes, .. } => bytes,
+            Self::Lent { bytes, len } => &bytes[..**len as usize],
+        }
+    }
+}
+
+impl DerefMut for Buffer<'_> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [u8] {
+        match self {
+            #[cfg(feature = "alloc")]
+            Self::Owned { bytes, .. } => bytes,
+            Self::Lent { bytes, len } => &mut bytes[..**len as usize],
+        }
+    }
+}
+
+/// Where encoded bytes go.
+pub(crate) trait Sink {
+    /// All of `bytes` or, on [`Full`], nothing.
+    fn put(&mut self, bytes: &[u8]) -> Result<(), Full>;
+}
+
+impl Sink for Shelf<'_, u8> {
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) -> Result<(), Full> {
+        self.extend(bytes)
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl Sink for Vec<u8> {
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) -> Result<(), Full> {
+        self.extend_from_slice(bytes);
+        Ok(())
+    }
+}

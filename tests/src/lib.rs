@@ -1,0 +1,1 @@
+//! Laws, worlds and real servers.

@@ -1,0 +1,1 @@
+//! A live market-data application over FastWS.
