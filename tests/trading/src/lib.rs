@@ -1,1 +1,5 @@
-//! A live market-data application over FastWS.
+//! A live market-data application over FastWS. Knows the market, its feed and its options; names no runtime and no binding.
+
+pub mod feed;
+pub mod market;
+pub mod prices;
