@@ -3,3 +3,4 @@
 pub mod feed;
 pub mod market;
 pub mod prices;
+pub mod replay;
