@@ -2,5 +2,6 @@
 
 pub mod feed;
 pub mod market;
+pub mod options;
 pub mod prices;
 pub mod replay;
