@@ -1,1 +1,41 @@
 //! Typed, topic-based JSON APIs over WebSocket, on smol.
+//!
+//! ```no_run
+//! use fastws_smol::{Api, Now, Payload, Router, Server};
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Deserialize)]
+//! struct Ping { timestamp: i64 }
+//! #[derive(Serialize)]
+//! struct Pong { timestamp: i64, server_time: i64 }
+//!
+//! fn ping(Payload(ping): Payload<Ping>, now: Now) -> Pong {
+//!     Pong { timestamp: ping.timestamp, server_time: now.unix_millis() }
+//! }
+//!
+//! fn main() -> Result<(), fastws_smol::Error> {
+//!     let simple = Router::new().prefix("simple.").send("ping", "pong", ping);
+//!     let api = Api::new("Trading WebSockets", "1.0.0").include(simple);
+//!     Server::bind("127.0.0.1:8000")?.serve(api)
+//! }
+//! ```
+//!
+//! Handlers and services run on the thread of their shard, on a smol `LocalExecutor`: they need not
+//! be `Send`, and one that blocks holds up the connections of its shard.
+#![forbid(unsafe_code)]
+
+mod server;
+mod shard;
+mod stream;
+
+pub use fastws_core::api::{Api, BuildError};
+pub use fastws_core::client::Client;
+pub use fastws_core::config::Config;
+pub use fastws_core::desk::Metrics;
+pub use fastws_core::extract::{Now, Payload, State};
+pub use fastws_core::publisher::{App, PublishError, Publisher};
+pub use fastws_core::respond::{Close, Failure};
+pub use fastws_core::router::Router;
+pub use fastws_core::service::{Refused, Updates};
+pub use fastws_core::topic_route::{Params, TopicRoute};
+pub use server::{Error, Handle, Running, Server};

@@ -1,18 +1,73 @@
-//! The FastWS protocol without I/O.
+//! The FastWS protocol without I/O: bytes and time go in, bytes and ends come out.
+//!
+//! Fully deterministic: nothing here opens a socket, asks a clock, or makes a random number.
+//!
+//! ```text
+//!  bytes      frame       envelope       operation        handler        effects        outbox       bytes
+//!  ─────►  ┌────────┐   ┌──────────┐   ┌───────────┐   ┌───────────┐   ┌─────────┐    ┌─────────┐  ─────►
+//!  socket  │ Frame  │──►│ Envelope │──►│ Operation │──►│  Handler  │──►│ Effects │───►│ Outbox  │  socket
+//!          └────────┘   └──────────┘   └───────────┘   └───────────┘   └────┬────┘    └─────────┘
+//!              └───────────── Session ──────────┘                           ▼
+//!                                                                    Hub: who listens?
+//! ```
+//!
+//! A driver holds an [`Engine`](engine::Engine), one for each shard, and an application behind it, a
+//! [`Dispatch`](dispatch::Dispatch). With the `alloc` feature the application is an [`Api`](api::Api)
+//! of typed handlers; a device without a heap writes a `match` and lends the engine its
+//! [memory](memory).
 #![no_std]
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "alloc")]
 extern crate alloc;
+// Named, so that nothing leans on its prelude unseen.
 #[cfg(test)]
 extern crate std;
 
-/// Messages, put together from frames.
-pub mod assembly;
-pub mod envelope;
-pub mod frame;
-pub mod handshake;
+// The wire: borrows only, knows no connection.
+pub mod time;
 pub mod ids;
 pub mod shelf;
-pub mod time;
+pub mod handshake;
+pub mod frame;
+pub mod assembly;
+pub mod envelope;
 pub mod topic;
+pub mod action;
+
+// The state of one shard: deterministic, on owned or lent memory.
+pub mod config;
+mod marks;
+mod deadlines;
+mod session;
+mod hub;
+mod outbox;
+mod state;
+pub mod dispatch;
+pub mod engine;
+pub mod memory;
+pub mod lives;
+
+// The typed layer, for whoever has a heap.
+#[cfg(feature = "alloc")]
+pub mod desk;
+#[cfg(feature = "alloc")]
+pub mod service;
+#[cfg(feature = "alloc")]
+pub mod publisher;
+#[cfg(feature = "alloc")]
+pub mod client;
+#[cfg(feature = "alloc")]
+pub mod respond;
+#[cfg(feature = "alloc")]
+pub mod extract;
+#[cfg(feature = "alloc")]
+pub mod handler;
+#[cfg(feature = "alloc")]
+pub mod router;
+#[cfg(feature = "alloc")]
+pub mod catalog;
+#[cfg(feature = "alloc")]
+pub mod api;
+#[cfg(feature = "alloc")]
+pub mod topic_route;

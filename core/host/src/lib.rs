@@ -1,1 +1,19 @@
-//! What both bindings need from std, without sockets or a runtime.
+//! What every binding needs besides sockets: a [`Shard`](shard::Shard) is an engine, its handlers and
+//! services, and its mail from other threads. No I/O, no runtime, no clock of its own.
+//!
+//! ```text
+//!            ┌───────────────────────── Shared ─────────────────────────┐
+//!            │ catalog   registry of lives   counters   an inbox each   │
+//!            └──────┬───────────────────────────────────────┬───────────┘
+//!            ┌──────▼──────┐                         ┌──────▼──────┐
+//!  bytes ──► │    Shard    │ ──► tasks, bytes        │    Shard    │
+//!            │ engine desk │                         │             │
+//!            └─────────────┘                         └─────────────┘
+//! ```
+#![forbid(unsafe_code)]
+
+pub mod front;
+pub mod inbox;
+pub mod services;
+pub mod shard;
+pub mod shared;

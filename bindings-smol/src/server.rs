@@ -1,0 +1,202 @@
+//! A server's outside: where it listens, its threads, and the handle that ends it. Knows no protocol.
+
+use crate::shard::{Arrival, Driver, Note};
+use async_tungstenite::WebSocketStream;
+use fastws_core::api::{Api, BuildError};
+use fastws_core::config::Config;
+use fastws_core::publisher::Publisher;
+use fastws_host::shared::Shared;
+use futures_lite::{AsyncRead, AsyncWrite};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Waker;
+use std::thread::JoinHandle;
+use std::{fmt, io, thread};
+
+/// A server that listens already and does not accept yet.
+///
+/// It answers `/ws` with a WebSocket and `/healthz` with its health, on every address it is bound to.
+pub struct Server {
+    listeners: Vec<TcpListener>,
+    config: Config,
+    shards: NonZeroUsize,
+    paths: Vec<String>,
+}
+
+impl Server {
+    /// Listens on `address`; with port 0 the system chooses one. A port in use is an error.
+    pub fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
+        let shards = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let server =
+            Self { listeners: Vec::new(), config: Config::default(), shards, paths: Vec::new() };
+        server.and_bind(address)
+    }
+
+    /// Listens on one more address.
+    pub fn and_bind(mut self, address: impl ToSocketAddrs) -> io::Result<Self> {
+        let listener = TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        self.listeners.push(listener);
+        Ok(self)
+    }
+
+    /// Limits and deadlines.
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// How many threads serve, at most 256; one for each core by default.
+    pub fn shards(mut self, shards: NonZeroUsize) -> Self {
+        self.shards =
+            shards.min(NonZeroUsize::new(fastws_core::lives::MAX_SHARDS).expect("not zero"));
+        self
+    }
+
+    /// A path of the WebSocket; the first call replaces `/ws`, further ones add.
+    pub fn path(mut self, path: &str) -> Self {
+        self.paths.push(path.into());
+        self
+    }
+
+    /// The addresses it listens on, with their real ports.
+    pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
+        self.listeners.iter().map(TcpListener::local_addr).collect()
+    }
+
+    /// Serves until a [`Handle`] ends it; without one, for ever.
+    pub fn serve(self, api: Api) -> Result<(), Error> {
+        self.start(api)?.wait()
+    }
+
+    /// Builds the API, starts the threads and accepts. The server ends when it is told to, not when
+    /// what this returns is dropped.
+    pub fn start(mut self, api: Api) -> Result<Running, Error> {
+        let catalog = api.build().map_err(Error::Build)?;
+        if self.paths.is_empty() {
+            self.paths.push("/ws".into());
+        }
+        let polls = (0..self.shards.get())
+            .map(|_| {
+                let poll = mio::Poll::new()?;
+                let note = Note::new(&poll)?;
+                Ok((poll, note))
+            })
+            .collect::<io::Result<Vec<_>>>()?;
+        let wakers = polls.iter().map(|(_, note)| Waker::from(note.clone())).collect();
+        let addresses = self.addresses()?;
+        let shared = Shared::new(catalog, self.config, self.paths, wakers);
+        let notes = polls.iter().map(|(_, note)| note.clone()).collect();
+        let mut threads = Vec::new();
+        for (index, (poll, note)) in polls.into_iter().enumerate() {
+            let listeners = self
+                .listeners
+                .iter()
+                .map(TcpListener::try_clone)
+                .collect::<io::Result<Vec<_>>>()?;
+            let shared = shared.clone();
+            let thread = thread::Builder::new()
+                .name(format!("shard-{index}"))
+                .spawn(move || Driver::new(poll, note, listeners, shared, index)?.run())?;
+            threads.push(thread);
+        }
+        let handle = Handle { shared, notes, next: Arc::default(), addresses: addresses.into() };
+        Ok(Running { handle, threads })
+    }
+}
+
+/// A server that serves.
+pub struct Running {
+    handle: Handle,
+    threads: Vec<JoinHandle<io::Result<()>>>,
+}
+
+impl Running {
+    /// For other threads; cheap to clone.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Waits until the server was told to end and every connection has ended, at most 5 seconds after.
+    pub fn wait(self) -> Result<(), Error> {
+        let mut result = Ok(());
+        for thread in self.threads {
+            let ended = thread
+                .join()
+                .unwrap_or_else(|_| Err(io::Error::other("a shard's thread panicked")));
+            if let Err(error) = ended {
+                // One shard less is no server: the others end too.
+                self.handle.shutdown();
+                result = Err(Error::Io(error));
+            }
+        }
+        result
+    }
+}
+
+/// A running server, for any thread.
+#[derive(Clone)]
+pub struct Handle {
+    shared: Arc<Shared>,
+    notes: Vec<Arc<Note>>,
+    next: Arc<AtomicUsize>,
+    addresses: Arc<[SocketAddr]>,
+}
+
+impl Handle {
+    /// The addresses it listens on, with their real ports.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Publishes from any thread.
+    pub fn publisher(&self) -> Publisher {
+        self.shared.publisher()
+    }
+
+    /// Stops accepting and closes every connection with `Server shutting down`. Returns at once.
+    pub fn shutdown(&self) {
+        self.shared.shutdown();
+    }
+
+    /// Serves a connection whose handshake somebody else has done, over TLS or any other stream.
+    ///
+    /// It costs what its own framing costs: every message is copied once more on its way out, and
+    /// pings of the peer are answered by the stream.
+    pub fn attach<S>(&self, stream: WebSocketStream<S>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let shard = self.next.fetch_add(1, Ordering::Relaxed) % self.notes.len();
+        self.notes[shard].arrive(Arrival::new(stream));
+    }
+}
+
+/// Why a server does not start, or has ended.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The API has a mistake.
+    Build(BuildError),
+    /// A socket or a thread could not be had.
+    Io(io::Error),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Build(error) => error.fmt(f),
+            Self::Io(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}

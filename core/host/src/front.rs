@@ -1,0 +1,83 @@
+//! The catalog as an engine's application: runs handlers, catches their panics, answers HTTP. Knows no socket.
+
+use crate::shared::Shared;
+use fastws_core::action::Close;
+use fastws_core::catalog::Trouble;
+use fastws_core::desk::{Desk, Shards};
+use fastws_core::dispatch::{Admission, Answer, Call, Dispatch, Verdict};
+use fastws_core::handshake::{Refusal, Request};
+use fastws_core::ids::OperationId;
+use fastws_core::respond::Failure;
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// One shard's application.
+pub struct Front {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) desk: Rc<Desk>,
+    /// The payload of the reply that is being made.
+    pub(crate) payload: Vec<u8>,
+}
+
+impl Dispatch for Front {
+    #[inline]
+    fn find(&self, name: &str) -> Option<OperationId> {
+        self.shared.catalog.find(name)
+    }
+
+    #[inline]
+    fn call(&mut self, call: Call<'_>, answer: Answer<'_, '_>) -> Verdict {
+        let Self { shared, desk, payload } = self;
+        let catalog = &shared.catalog;
+        // A handler that panics has had no effect: its wishes are applied after it has ended.
+        let ran = catch_unwind(AssertUnwindSafe(|| catalog.run(&call, &answer, desk, payload)));
+        let (verdict, trouble) = match ran {
+            Ok(outcome) => catalog.finish(&call, answer, desk, payload, outcome),
+            Err(panic) => {
+                (answer.close(Close::INTERNAL), Some(Trouble::Handler(panicked(&*panic))))
+            }
+        };
+        report(catalog.name(call.operation), trouble);
+        verdict
+    }
+
+    fn request(&mut self, request: &Request<'_>) -> Admission<'_> {
+        let draining = self.shared.is_draining();
+        if self.shared.paths.iter().any(|path| path == request.path) {
+            let full = self.shared.metrics().connections >= self.shared.config.connections as usize;
+            return match draining || full {
+                true => Admission::Refuse(Refusal::TooManyConnections),
+                false => Admission::Upgrade { protocol: None },
+            };
+        }
+        match request.path {
+            "/healthz" if draining => text(503, b"draining\n"),
+            "/healthz" => text(200, b"ok\n"),
+            _ => Admission::Refuse(Refusal::NotFound),
+        }
+    }
+}
+
+fn text(status: u16, body: &'static [u8]) -> Admission<'static> {
+    Admission::Respond { status, content_type: "text/plain; charset=utf-8", body }
+}
+
+/// Logs what went wrong; a client's mistakes only for who looks for them.
+pub(crate) fn report(operation: &str, trouble: Option<Trouble>) {
+    match trouble {
+        None => {}
+        Some(Trouble::Payload(cause)) => {
+            log::debug!("payload of `{operation}` does not fit: {cause}")
+        }
+        Some(Trouble::Handler(cause)) => log::error!("operation `{operation}` failed: {cause}"),
+    }
+}
+
+/// What a panic said.
+pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Failure {
+    let said = panic.downcast_ref::<&str>().copied();
+    let said = said.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    std::io::Error::other(format!("panicked: {}", said.unwrap_or("no message"))).into()
+}

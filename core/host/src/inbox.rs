@@ -1,0 +1,85 @@
+//! Mail from other threads to one shard. Knows no topic and no connection.
+
+use fastws_core::service::Refused;
+use fastws_core::shelf::Full;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Waker;
+
+/// What one thread tells a shard.
+#[derive(Clone, Debug)]
+pub enum Mail {
+    /// An update for this shard's listeners.
+    Update {
+        /// The topic.
+        topic: Arc<str>,
+        /// A whole frame.
+        frame: Arc<[u8]>,
+    },
+    /// The service of a topic has started.
+    Started(Arc<str>),
+    /// This shard is to start the topic's next life.
+    Start(Arc<str>, u64),
+    /// This shard is to drop the future of this life.
+    Stop(Arc<str>, u64),
+    /// The service has refused to start, or its future has ended.
+    Failed(Arc<str>, Refused),
+    /// Everybody is to be closed.
+    Shutdown,
+}
+
+/// A shard's inbox: bounded for updates, open for everything else.
+pub struct Inbox {
+    mail: Mutex<State>,
+    waker: Waker,
+}
+
+#[derive(Default)]
+struct State {
+    mail: VecDeque<Mail>,
+    /// Of the updates that wait.
+    bytes: usize,
+}
+
+impl Inbox {
+    /// An inbox whose shard is woken by `waker`.
+    pub fn new(waker: Waker) -> Self {
+        Self { mail: Mutex::default(), waker }
+    }
+
+    /// Leaves mail. `Full` is only for updates; nothing was left then.
+    pub fn push(&self, mail: Mail) -> Result<(), Full> {
+        let mut state = self.lock();
+        if let Mail::Update { frame, .. } = &mail {
+            if state.bytes + frame.len() > MAX_BYTES {
+                return Err(Full);
+            }
+            state.bytes += frame.len();
+        }
+        let first = state.mail.is_empty();
+        state.mail.push_back(mail);
+        drop(state);
+        if first {
+            self.waker.wake_by_ref();
+        }
+        Ok(())
+    }
+
+    /// Takes what is there, in order.
+    pub fn take(&self) -> VecDeque<Mail> {
+        std::mem::take(&mut *self.lock()).mail
+    }
+
+    /// Nothing is there.
+    pub fn is_empty(&self) -> bool {
+        self.lock().mail.is_empty()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        // A push that panicked has left no half state behind.
+        self.mail.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Bytes of updates that may wait for a shard.
+const MAX_BYTES: usize = 16 << 20;

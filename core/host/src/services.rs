@@ -1,0 +1,311 @@
+//! Which services run on this shard, and who waits for one to start. Knows no socket and no payload.
+
+use crate::front::panicked;
+use crate::shared::Shared;
+use fastws_core::desk::{Ask, Desk, Local, Reservation};
+use fastws_core::engine::Engine;
+use fastws_core::ids::CallId;
+use fastws_core::lives::Joined;
+use fastws_core::service::{Feed, Refused, Starter};
+use fastws_core::time::Duration;
+use futures_lite::FutureExt;
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
+use std::future::{Future, poll_fn};
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Poll, Waker};
+
+/// One shard's services.
+pub(crate) struct Services {
+    shared: Arc<Shared>,
+    shard: usize,
+    desk: Rc<Desk>,
+    /// Topics with a service that somebody on this shard listens to or waits for.
+    topics: HashMap<Arc<str>, Status>,
+    /// The futures that run on this shard.
+    running: HashMap<(Arc<str>, u64), Rc<Stop>>,
+    /// Updates of topics whose first subscription has not taken effect yet.
+    held: HashMap<Arc<str>, VecDeque<Arc<[u8]>>>,
+    pub(crate) tasks: Vec<Local<()>>,
+    events: Rc<RefCell<Vec<Event>>>,
+}
+
+enum Status {
+    Starting(Vec<Waiter>),
+    Running,
+}
+
+struct Waiter {
+    call: CallId,
+    answer: Rc<Reservation>,
+    start: Option<Starter>,
+}
+
+/// What a service's task says.
+enum Event {
+    Started(Arc<str>, u64),
+    Failed(Arc<str>, u64, Refused),
+    /// It was told to stop, and its future is gone.
+    Stopped(Arc<str>, u64),
+}
+
+impl Services {
+    pub(crate) fn new(shared: Arc<Shared>, shard: usize, desk: Rc<Desk>) -> Self {
+        Self {
+            shared,
+            shard,
+            desk,
+            topics: HashMap::new(),
+            running: HashMap::new(),
+            held: HashMap::new(),
+            tasks: Vec::new(),
+            events: Rc::default(),
+        }
+    }
+
+    /// A handler waits for a subscription.
+    pub(crate) fn ask(&mut self, engine: &mut Engine<'static>, ask: Ask) {
+        let Ask { call, topic, start, answer } = ask;
+        if let Err(denied) = engine.reserve(call, &topic) {
+            return answer.answer(Err(Refused::new(denied.to_string())));
+        }
+        let waiter = Waiter { call, answer, start: Some(start) };
+        match self.topics.get_mut(&*topic) {
+            Some(Status::Running) => waiter.answer.answer(Ok(())),
+            Some(Status::Starting(waiters)) => waiters.push(waiter),
+            None => {
+                let topic: Arc<str> = Arc::from(&*topic);
+                self.topics.insert(topic.clone(), Status::Starting(vec![waiter]));
+                match self.shared.join(&topic, self.shard) {
+                    Joined::Start(generation) => self.start(engine, &topic, generation),
+                    Joined::Wait => {}
+                    Joined::Running => self.started(engine, &topic),
+                }
+            }
+        }
+    }
+
+    /// This shard's turn to start a topic's life, on the request of whoever waits first.
+    pub(crate) fn start(
+        &mut self,
+        engine: &mut Engine<'static>,
+        topic: &Arc<str>,
+        generation: u64,
+    ) {
+        let waiting = match self.topics.get_mut(topic) {
+            Some(Status::Starting(waiters)) => {
+                waiters.iter_mut().find_map(|waiter| waiter.start.take())
+            }
+            _ => None,
+        };
+        let Some(start) = waiting else {
+            let refused = Refused::new("nobody waits for it any more");
+            self.shared.failed(topic, generation, &refused);
+            return self.failed(engine, topic, &refused);
+        };
+        let stop = Rc::<Stop>::default();
+        self.running.insert((topic.clone(), generation), stop.clone());
+        let feed = Feed { desk: self.desk.clone(), topic: Rc::from(&**topic) };
+        self.tasks.push(Box::pin(live(
+            feed,
+            start,
+            topic.clone(),
+            generation,
+            stop,
+            self.events.clone(),
+        )));
+    }
+
+    /// The service runs: who waited has its place.
+    pub(crate) fn started(&mut self, engine: &mut Engine<'static>, topic: &Arc<str>) {
+        let Some(status) = self.topics.get_mut(topic) else { return };
+        if let Status::Starting(waiters) = std::mem::replace(status, Status::Running) {
+            for Waiter { call, answer, .. } in waiters {
+                if Rc::strong_count(&answer) == 1 {
+                    engine.give_back(call, topic);
+                }
+                answer.answer(Ok(()));
+            }
+        }
+    }
+
+    /// The service has refused, or ended: nothing of this life is left on this shard.
+    pub(crate) fn failed(
+        &mut self,
+        engine: &mut Engine<'static>,
+        topic: &Arc<str>,
+        refused: &Refused,
+    ) {
+        match self.topics.remove(topic) {
+            Some(Status::Starting(waiters)) => {
+                for Waiter { call, answer, .. } in waiters {
+                    engine.give_back(call, topic);
+                    answer.answer(Err(refused.clone()));
+                }
+            }
+            Some(Status::Running) => engine.end_topic(topic),
+            None => {}
+        }
+    }
+
+    /// Nobody on this shard is interested in a topic any more.
+    pub(crate) fn leave(&mut self, topic: &str) {
+        self.held.remove(topic);
+        if let Some((topic, status)) = self.topics.remove_entry(topic) {
+            if let Status::Starting(waiters) = status {
+                for waiter in waiters {
+                    waiter.answer.answer(Err(Refused::new("the connection has ended")));
+                }
+            }
+            self.shared.leave(&topic, self.shard);
+        }
+    }
+
+    /// Drops the future of this life.
+    pub(crate) fn stop(&mut self, topic: &Arc<str>, generation: u64) {
+        if let Some(stop) = self.running.get(&(topic.clone(), generation)) {
+            stop.stop();
+        }
+    }
+
+    /// Takes what the services' tasks have said. True if there was anything.
+    pub(crate) fn handle_events(&mut self) -> bool {
+        let events = self.events.take();
+        let any = !events.is_empty();
+        for event in events {
+            match event {
+                Event::Started(topic, generation) => self.shared.started(&topic, generation),
+                Event::Failed(topic, generation, refused) => {
+                    self.running.remove(&(topic.clone(), generation));
+                    self.shared.failed(&topic, generation, &refused);
+                    // It may have been told to stop before it failed.
+                    self.shared.ended(&topic, generation);
+                }
+                Event::Stopped(topic, generation) => {
+                    self.running.remove(&(topic.clone(), generation));
+                    self.shared.ended(&topic, generation);
+                }
+            }
+        }
+        any
+    }
+
+    /// An update for this shard's listeners; it is held while the first of them waits for its reply.
+    pub(crate) fn publish(
+        &mut self,
+        engine: &mut Engine<'static>,
+        topic: Arc<str>,
+        frame: Arc<[u8]>,
+    ) {
+        if let Some(held) = self.held.get_mut(&topic) {
+            if held.len() == MAX_HELD {
+                held.pop_front();
+            }
+            held.push_back(frame);
+            return;
+        }
+        let audience = engine.publish_frame(&topic, &frame).expect("owned memory has room");
+        if audience.listeners == 0 && audience.awaited {
+            self.held.insert(topic, VecDeque::from([frame]));
+        }
+    }
+
+    /// Lets go of what was held for topics whose first listener is there now.
+    pub(crate) fn release(&mut self, engine: &mut Engine<'static>) {
+        self.held.retain(|topic, frames| {
+            while let Some(frame) = frames.front() {
+                let audience = engine.publish_frame(topic, frame).expect("owned memory has room");
+                if audience.listeners == 0 && audience.awaited {
+                    return true;
+                }
+                frames.pop_front();
+            }
+            false
+        });
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.tasks.is_empty() && self.events.borrow().is_empty()
+    }
+
+    /// Nothing runs, nobody waits, nothing is held.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.topics.is_empty() && self.running.is_empty() && self.held.is_empty()
+    }
+}
+
+/// One life of one topic, from its start to the end of its future.
+async fn live(
+    feed: Feed,
+    start: Starter,
+    topic: Arc<str>,
+    generation: u64,
+    stop: Rc<Stop>,
+    events: Rc<RefCell<Vec<Event>>>,
+) {
+    let late = feed.desk.sleep(START);
+    let begun = AssertUnwindSafe(async { start(feed).await }).catch_unwind();
+    let begun = async { Some(begun.await.unwrap_or_else(|panic| Err(log_panic(&topic, &*panic)))) };
+    let late = async {
+        late.await;
+        Some(Err(Refused::new("the topic did not start in time")))
+    };
+    let event = match stopped(&stop, begun.or(late)).await {
+        None => Event::Stopped(topic, generation),
+        Some(Err(refused)) => Event::Failed(topic, generation, refused),
+        Some(Ok(run)) => {
+            events.borrow_mut().push(Event::Started(topic.clone(), generation));
+            let ended = async {
+                let refused = match AssertUnwindSafe(run).catch_unwind().await {
+                    Ok(()) => Refused::new("the topic has ended"),
+                    Err(panic) => log_panic(&topic, &*panic),
+                };
+                Some(refused)
+            };
+            match stopped(&stop, ended).await {
+                None => Event::Stopped(topic, generation),
+                Some(refused) => Event::Failed(topic, generation, refused),
+            }
+        }
+    };
+    events.borrow_mut().push(event);
+}
+
+fn log_panic(topic: &str, panic: &(dyn std::any::Any + Send)) -> Refused {
+    log::error!("the service of topic `{topic}` {}", panicked(panic));
+    Refused::new("the topic has failed")
+}
+
+/// Drops `future` when it is told to stop.
+async fn stopped<T>(stop: &Stop, future: impl Future<Output = Option<T>>) -> Option<T> {
+    let told = poll_fn(|context| match stop.told.get() {
+        true => Poll::Ready(None),
+        false => {
+            stop.waker.replace(Some(context.waker().clone()));
+            Poll::Pending
+        }
+    });
+    told.or(future).await
+}
+
+#[derive(Default)]
+struct Stop {
+    told: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Stop {
+    fn stop(&self) {
+        self.told.set(true);
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+/// Time for a service to start.
+const START: Duration = Duration::from_secs(10);
+/// Updates that are held for a topic that starts; the oldest give way.
+const MAX_HELD: usize = 1024;

@@ -1,0 +1,266 @@
+//! One shard without its sockets: an engine, the handlers and services on it, and its mail.
+
+use crate::front::{Front, panicked, report};
+use crate::inbox::Mail;
+use crate::services::Services;
+use crate::shared::Shared;
+use fastws_core::action::Close;
+use fastws_core::client::Client;
+use fastws_core::desk::{Desk, Local, Metrics, Pending};
+use fastws_core::engine::{Engine, Life, Sent, Transmit};
+use fastws_core::frame::Opcode;
+use fastws_core::ids::{CallId, ConnectionId, OperationId};
+use fastws_core::respond::Failure;
+use fastws_core::shelf::Full;
+use fastws_core::time::{Duration, Instant};
+use futures_lite::FutureExt;
+use std::cell::RefCell;
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// What a driver holds, one for each of its threads.
+///
+/// A turn: [`handle_time`](Self::handle_time); `handle_*` for what the sockets say;
+/// [`poll_task`](Self::poll_task) and a tick of the executor; [`turn`](Self::turn);
+/// [`poll_transmit`](Self::poll_transmit) until all is written; [`poll_gone`](Self::poll_gone). Then,
+/// unless [`is_ready`](Self::is_ready), a wait until a socket, the waker or
+/// [`poll_timeout`](Self::poll_timeout).
+pub struct Shard {
+    engine: Engine<'static>,
+    front: Front,
+    services: Services,
+    shared: Arc<Shared>,
+    index: usize,
+    now: Instant,
+    finished: Rc<RefCell<Vec<Finished>>>,
+    tasks: Vec<Local<()>>,
+}
+
+/// An async handler's outcome.
+struct Finished {
+    call: CallId,
+    operation: OperationId,
+    echo: Option<Box<[u8]>>,
+    client: Option<Client>,
+    outcome: Result<Option<Vec<u8>>, Failure>,
+}
+
+impl Shard {
+    /// Shard number `index` of a server.
+    pub fn new(shared: Arc<Shared>, index: usize) -> Self {
+        let desk = Desk::new(shared.catalog.clone(), shared.clone(), index);
+        let mut seed = [0; 8];
+        random(&mut seed);
+        Self {
+            engine: Engine::new(shared.config.clone(), u64::from_le_bytes(seed)),
+            services: Services::new(shared.clone(), index, desk.clone()),
+            front: Front { shared: shared.clone(), desk, payload: Vec::new() },
+            shared,
+            index,
+            now: Instant::ZERO,
+            finished: Rc::default(),
+            tasks: Vec::new(),
+        }
+    }
+
+    /// Tells the time: the driver's clock, and the time since 1970. Once a turn.
+    pub fn handle_time(&mut self, now: Instant, unix: Duration) {
+        self.now = now;
+        self.front.desk.handle_time(now, unix);
+        self.engine.handle_timeout(now);
+    }
+
+    /// A socket was accepted. On `Full` it is to be dropped.
+    pub fn accept(&mut self) -> Result<ConnectionId, Full> {
+        self.engine.accept(self.now, uid())
+    }
+
+    /// A stream whose handshake somebody else has done.
+    pub fn open(&mut self) -> Result<ConnectionId, Full> {
+        self.engine.open(self.now, uid())
+    }
+
+    /// How many bytes of this connection can be taken now; zero: stop reading until it changes;
+    /// `None`: it has ended.
+    #[inline]
+    pub fn room(&mut self, id: ConnectionId) -> Option<usize> {
+        self.engine.room(id)
+    }
+
+    /// A socket has sent bytes, at most [`room`](Self::room).
+    #[inline]
+    pub fn handle_bytes(&mut self, id: ConnectionId, bytes: &mut [u8]) {
+        self.engine.handle_bytes(self.now, id, bytes, &mut self.front);
+    }
+
+    /// A stream that is framed elsewhere has sent a message. False: offer it again in a later turn.
+    pub fn handle_message(&mut self, id: ConnectionId, opcode: Opcode, payload: &mut [u8]) -> bool {
+        self.engine.handle_message(self.now, id, opcode, payload, &mut self.front)
+    }
+
+    /// A socket takes bytes again.
+    pub fn handle_writable(&mut self, id: ConnectionId) {
+        self.engine.handle_writable(id);
+    }
+
+    /// A socket's stream has ended or was reset.
+    pub fn handle_end(&mut self, id: ConnectionId) {
+        self.engine.handle_end(self.now, id);
+    }
+
+    /// Takes the mail and what handlers and services have said, and goes on with what waited.
+    pub fn turn(&mut self) {
+        let now = self.now;
+        for mail in self.shared.inbox(self.index).take() {
+            self.handle_mail(mail);
+        }
+        loop {
+            let mut any = self.services.handle_events();
+            for finished in self.finished.take() {
+                any = true;
+                self.settle(finished);
+            }
+            while let Some(ask) = self.front.desk.poll_ask() {
+                any = true;
+                self.services.ask(&mut self.engine, ask);
+                self.handle_lives();
+            }
+            self.services.release(&mut self.engine);
+            self.handle_lives();
+            self.engine.resume(now, &mut self.front);
+            if !any {
+                break;
+            }
+        }
+        self.handle_lives();
+        let counts = self.engine.counts();
+        self.shared.count(
+            self.index,
+            Metrics {
+                connections: self.engine.connections(),
+                subscriptions: self.engine.subscriptions(),
+                topics: 0,
+                messages_received: counts.received,
+                messages_sent: counts.sent,
+            },
+        );
+    }
+
+    fn handle_mail(&mut self, mail: Mail) {
+        let Self { services, engine, .. } = self;
+        match mail {
+            Mail::Update { topic, frame } => services.publish(engine, topic, frame),
+            Mail::Started(topic) => services.started(engine, &topic),
+            Mail::Start(topic, generation) => services.start(engine, &topic, generation),
+            Mail::Stop(topic, generation) => services.stop(&topic, generation),
+            Mail::Failed(topic, refused) => services.failed(engine, &topic, &refused),
+            Mail::Shutdown => engine.close_all(self.now, Close::SHUTDOWN),
+        }
+        self.handle_lives();
+    }
+
+    fn handle_lives(&mut self) {
+        while let Some(life) = self.engine.poll_life() {
+            match life {
+                Life::First(topic) => self.shared.count_topic(topic, true),
+                Life::Last(topic) => {
+                    self.shared.count_topic(topic, false);
+                    self.services.leave(topic);
+                }
+            }
+        }
+    }
+
+    fn settle(&mut self, finished: Finished) {
+        let Finished { call, operation, echo, client, outcome } = finished;
+        let catalog = &self.shared.catalog;
+        self.engine.settle(self.now, call, echo.as_deref(), |answer| {
+            let (payload, failure) = match outcome {
+                Ok(payload) => (payload, None),
+                Err(failure) => (None, Some(failure)),
+            };
+            let result = failure.map_or(Ok(payload.as_deref()), Err);
+            let (verdict, trouble) = catalog.settle(operation, answer, client.as_ref(), result);
+            report(catalog.name(operation), trouble);
+            verdict
+        });
+    }
+
+    /// The next future to be run on this thread until it ends: a handler or a service.
+    pub fn poll_task(&mut self) -> Option<Local<()>> {
+        while let Some(pending) = self.front.desk.poll_call() {
+            self.tasks.push(self.call(pending));
+        }
+        self.tasks.append(&mut self.services.tasks);
+        self.tasks.pop()
+    }
+
+    fn call(&self, pending: Pending) -> Local<()> {
+        let Pending { call, operation, echo, client, outcome } = pending;
+        let finished = self.finished.clone();
+        Box::pin(async move {
+            let outcome = AssertUnwindSafe(outcome).catch_unwind().await;
+            let outcome = outcome.unwrap_or_else(|panic| Err(panicked(&*panic)));
+            finished.borrow_mut().push(Finished { call, operation, echo, client, outcome });
+        })
+    }
+
+    /// The next socket to write to; [`handle_sent`](Self::handle_sent) follows.
+    #[inline]
+    pub fn poll_transmit(&mut self) -> Option<Transmit<'_>> {
+        self.engine.poll_transmit(self.now)
+    }
+
+    /// A socket has taken `sent` bytes of what was offered last.
+    #[inline]
+    pub fn handle_sent(&mut self, id: ConnectionId, sent: usize) -> Sent {
+        self.engine.handle_sent(self.now, id, sent)
+    }
+
+    /// The next connection whose socket is to be dropped.
+    pub fn poll_gone(&mut self) -> Option<ConnectionId> {
+        self.engine.poll_gone()
+    }
+
+    /// When [`handle_time`](Self::handle_time) is wanted, at the latest.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let desk = self.front.desk.poll_timeout();
+        [self.engine.poll_timeout(), desk].into_iter().flatten().min()
+    }
+
+    /// There is more to do before anything has to be waited for.
+    pub fn is_ready(&self) -> bool {
+        self.engine.is_ready()
+            || self.front.desk.is_ready()
+            || !self.finished.borrow().is_empty()
+            || !self.tasks.is_empty()
+            || !self.services.is_idle()
+            || !self.shared.inbox(self.index).is_empty()
+    }
+
+    /// The server ends, and everybody has gone.
+    pub fn is_drained(&self) -> bool {
+        self.shared.is_draining() && self.engine.is_empty()
+    }
+
+    /// No connection, topic, service or call is left.
+    pub fn is_empty(&self) -> bool {
+        self.engine.is_empty() && self.engine.topics() == 0 && self.services.is_empty()
+    }
+
+    /// The engine's facts.
+    pub fn engine(&self) -> &Engine<'static> {
+        &self.engine
+    }
+}
+
+fn uid() -> [u8; 16] {
+    let mut uid = [0; 16];
+    random(&mut uid);
+    uid
+}
+
+fn random(bytes: &mut [u8]) {
+    getrandom::fill(bytes).expect("the operating system has randomness");
+}

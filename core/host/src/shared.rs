@@ -1,0 +1,193 @@
+//! What all shards of a server share: the catalog, who lives where, counters. The only place with locks.
+
+use crate::inbox::{Inbox, Mail};
+use fastws_core::catalog::Catalog;
+use fastws_core::config::Config;
+use fastws_core::desk::{Metrics, Shards};
+use fastws_core::lives::{Ended, Joined, Life};
+use fastws_core::publisher::Publisher;
+use fastws_core::service::Refused;
+use fastws_core::shelf::Full;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Waker;
+
+/// One server's shared part.
+pub struct Shared {
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) config: Config,
+    pub(crate) paths: Vec<String>,
+    inboxes: Vec<Inbox>,
+    counters: Vec<Counters>,
+    registry: Mutex<Registry>,
+    draining: AtomicBool,
+}
+
+/// One shard's figures; it alone writes them.
+#[derive(Default)]
+struct Counters {
+    connections: AtomicUsize,
+    subscriptions: AtomicUsize,
+    received: AtomicU64,
+    sent: AtomicU64,
+}
+
+#[derive(Default)]
+struct Registry {
+    lives: HashMap<Arc<str>, Life>,
+    /// How many shards have somebody interested in a topic.
+    topics: HashMap<Box<str>, usize>,
+    generation: u64,
+}
+
+impl Shared {
+    /// A server of as many shards as there are wakers, each of which wakes one shard's thread.
+    pub fn new(
+        catalog: Catalog,
+        config: Config,
+        paths: Vec<String>,
+        wakers: Vec<Waker>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            catalog: Arc::new(catalog),
+            config,
+            paths,
+            counters: wakers.iter().map(|_| Counters::default()).collect(),
+            inboxes: wakers.into_iter().map(Inbox::new).collect(),
+            registry: Mutex::default(),
+            draining: AtomicBool::new(false),
+        })
+    }
+
+    /// Publishes from any thread.
+    pub fn publisher(self: &Arc<Self>) -> Publisher {
+        Publisher::new(self.catalog.clone(), self.clone())
+    }
+
+    /// Closes everybody and ends every shard when its last connection has ended. Once is enough.
+    pub fn shutdown(&self) {
+        if !self.draining.swap(true, Ordering::AcqRel) {
+            for shard in 0..self.inboxes.len() {
+                self.tell(shard, Mail::Shutdown);
+            }
+        }
+    }
+
+    /// No new connection is taken any more.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn inbox(&self, shard: usize) -> &Inbox {
+        &self.inboxes[shard]
+    }
+
+    pub(crate) fn tell(&self, shard: usize, mail: Mail) {
+        self.inboxes[shard].push(mail).expect("only updates can be refused");
+    }
+
+    pub(crate) fn count(&self, shard: usize, metrics: Metrics) {
+        let Counters { connections, subscriptions, received, sent } = &self.counters[shard];
+        connections.store(metrics.connections, Ordering::Relaxed);
+        subscriptions.store(metrics.subscriptions, Ordering::Relaxed);
+        received.store(metrics.messages_received, Ordering::Relaxed);
+        sent.store(metrics.messages_sent, Ordering::Relaxed);
+    }
+
+    /// A shard's interest in a topic has begun or ended.
+    pub(crate) fn count_topic(&self, topic: &str, begun: bool) {
+        let topics = &mut self.registry().topics;
+        match topics.get_mut(topic) {
+            Some(shards) if begun => *shards += 1,
+            Some(shards) if *shards > 1 => *shards -= 1,
+            Some(_) => drop(topics.remove(topic)),
+            None => drop(topics.insert(topic.into(), 1)),
+        }
+    }
+
+    pub(crate) fn join(&self, topic: &Arc<str>, shard: usize) -> Joined {
+        let mut registry = self.registry();
+        let next = registry.next();
+        registry.lives.entry(topic.clone()).or_default().join(shard, next)
+    }
+
+    pub(crate) fn started(&self, topic: &Arc<str>, generation: u64) {
+        let shards = self.registry().life(topic, |life| life.started(generation));
+        for shard in shards.iter() {
+            self.tell(shard, Mail::Started(topic.clone()));
+        }
+    }
+
+    pub(crate) fn failed(&self, topic: &Arc<str>, generation: u64, refused: &Refused) {
+        let shards = self.registry().life(topic, |life| life.failed(generation));
+        for shard in shards.iter() {
+            self.tell(shard, Mail::Failed(topic.clone(), refused.clone()));
+        }
+    }
+
+    pub(crate) fn leave(&self, topic: &Arc<str>, shard: usize) {
+        let stop = self.registry().life(topic, |life| life.leave(shard));
+        if let Some((owner, generation)) = stop {
+            self.tell(owner, Mail::Stop(topic.clone(), generation));
+        }
+    }
+
+    pub(crate) fn ended(&self, topic: &Arc<str>, generation: u64) {
+        let mut registry = self.registry();
+        let next = registry.next();
+        let ended = registry.life(topic, |life| life.ended(generation, next));
+        drop(registry);
+        if let Ended::Restart { shard, generation } = ended {
+            self.tell(shard, Mail::Start(topic.clone(), generation));
+        }
+    }
+
+    fn registry(&self) -> std::sync::MutexGuard<'_, Registry> {
+        // Nothing in here runs foreign code, so a poisoned lock is not half changed.
+        self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Registry {
+    fn next(&mut self) -> u64 {
+        self.generation += 1;
+        self.generation
+    }
+
+    /// Changes a topic's life, and forgets it when it is over.
+    fn life<T>(&mut self, topic: &Arc<str>, change: impl FnOnce(&mut Life) -> T) -> T {
+        let life = self.lives.entry(topic.clone()).or_default();
+        let changed = change(life);
+        if life.is_over() {
+            self.lives.remove(topic);
+        }
+        changed
+    }
+}
+
+impl Shards for Shared {
+    fn publish(&self, except: Option<usize>, topic: &str, frame: &[u8]) -> Result<(), Full> {
+        let mut others = (0..self.inboxes.len()).filter(|&shard| Some(shard) != except).peekable();
+        let mut result = Ok(());
+        if others.peek().is_some() {
+            let update = Mail::Update { topic: Arc::from(topic), frame: Arc::from(frame) };
+            for shard in others {
+                // Every shard is tried, whatever became of the one before.
+                result = result.and(self.inboxes[shard].push(update.clone()));
+            }
+        }
+        result
+    }
+
+    fn metrics(&self) -> Metrics {
+        let mut metrics = Metrics { topics: self.registry().topics.len(), ..Metrics::default() };
+        for counters in &self.counters {
+            metrics.connections += counters.connections.load(Ordering::Relaxed);
+            metrics.subscriptions += counters.subscriptions.load(Ordering::Relaxed);
+            metrics.messages_received += counters.received.load(Ordering::Relaxed);
+            metrics.messages_sent += counters.sent.load(Ordering::Relaxed);
+        }
+        metrics
+    }
+}

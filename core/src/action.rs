@@ -1,0 +1,77 @@
+//! What ends a connection or refuses a wish, and the words that a client reads. Knows no connection.
+
+use crate::frame::Violation;
+use core::fmt;
+
+/// A close frame to be sent: a code of RFC 6455 section 7.4 and a reason.
+///
+/// A reason longer than 123 bytes is cut at a character when it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Close<'a> {
+    /// 1000 to 1014 as registered, or 3000 to 4999.
+    pub code: u16,
+    /// Shown to the client.
+    pub reason: &'a str,
+}
+
+impl Close<'static> {
+    /// The message is no JSON object with a string `type`.
+    pub const UNREADABLE: Self = Self { code: 1003, reason: "Could not decode message" };
+    /// The payload does not fit the operation's type.
+    pub const INVALID: Self = Self { code: 1003, reason: "Could not validate payload" };
+    /// No operation has this type.
+    pub const UNKNOWN: Self = Self { code: 1003, reason: "No matching type" };
+    /// The application failed; its log says why.
+    pub const INTERNAL: Self = Self { code: 1011, reason: "Internal error" };
+    /// More was waiting for this connection than its backlog may hold.
+    pub const SLOW: Self = Self { code: 1008, reason: "Slow consumer" };
+    /// The server ends.
+    pub const SHUTDOWN: Self = Self { code: 1001, reason: "Server shutting down" };
+}
+
+impl<'a> Close<'a> {
+    /// The peer broke RFC 6455; `words` is room for what was violated.
+    pub(crate) fn violation(violation: Violation, words: &'a mut Words) -> Self {
+        Self { code: violation.close_code(), reason: words.say(format_args!("{violation}")) }
+    }
+}
+
+/// Room for a close reason that is made up as it is sent.
+#[derive(Default)]
+pub(crate) struct Words(heapless::String<128>);
+
+impl Words {
+    /// What does not fit is cut: a reason has 123 bytes at most.
+    pub(crate) fn say(&mut self, words: fmt::Arguments<'_>) -> &str {
+        self.0.clear();
+        let _ = fmt::Write::write_fmt(&mut self.0, words);
+        &self.0
+    }
+}
+
+/// Why a subscription cannot be had. Nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Denied {
+    /// The topic's name is empty or too long.
+    Name,
+    /// The connection has as many topics as it may have.
+    TooManyTopics,
+    /// The shard's tables are full.
+    Full,
+    /// The connection has ended.
+    Gone,
+}
+
+impl fmt::Display for Denied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Name => "the topic's name is empty or too long",
+            Self::TooManyTopics => "this connection has as many topics as it may have",
+            Self::Full => "the server has as many topics as it may have",
+            Self::Gone => "the connection has ended",
+        })
+    }
+}
+
+impl core::error::Error for Denied {}

@@ -1,0 +1,218 @@
+//! The application as its author puts it together. Mistakes are found here, before anybody connects.
+
+use crate::catalog::{Catalog, Operation, Update};
+use crate::envelope;
+use crate::router::{Recv, Router};
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::any::{Any, TypeId, type_name};
+use core::fmt;
+
+/// An API: a title, a version, routers, and what their handlers share.
+///
+/// ```
+/// use fastws_core::api::Api;
+/// use fastws_core::router::Router;
+///
+/// let router = Router::new().prefix("simple.").send("hello", "hello.response", || "world");
+/// assert!(Api::new("Greetings", "1.0.0").include(router).build().is_ok());
+///
+/// let nameless = Router::new().send("hello", None, || "world");
+/// let error = Api::new("Greetings", "1.0.0").include(nameless).build().err().unwrap();
+/// assert_eq!(
+///     error.to_string(),
+///     "operation `hello` returns a value but has no reply: give it a reply's name, or return `()`",
+/// );
+/// ```
+pub struct Api {
+    title: String,
+    version: String,
+    router: Router,
+    states: BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>,
+    twice: Option<&'static str>,
+}
+
+impl Api {
+    /// An API without operations.
+    pub fn new(title: &str, version: &str) -> Self {
+        Self {
+            title: title.into(),
+            version: version.into(),
+            router: Router::new(),
+            states: BTreeMap::new(),
+            twice: None,
+        }
+    }
+
+    /// Adds a router's operations, or a topic route's.
+    pub fn include(mut self, router: impl Into<Router>) -> Self {
+        self.router = self.router.include(router);
+        self
+    }
+
+    /// Shares a value with all handlers that take [`State<S>`](crate::extract::State).
+    pub fn state<S: Send + Sync + 'static>(mut self, state: S) -> Self {
+        if self.states.insert(TypeId::of::<S>(), Arc::new(state)).is_some() {
+            self.twice = Some(type_name::<S>());
+        }
+        self
+    }
+
+    /// Checks everything that can be checked before anybody connects.
+    pub fn build(self) -> Result<Catalog, BuildError> {
+        if let Some(state) = self.twice {
+            return Err(BuildError::StateTwice { state });
+        }
+        let Router { sends, recvs, services, .. } = self.router;
+        let mut names: BTreeMap<&str, &'static str> = BTreeMap::new();
+        let sent = sends.iter().map(|send| (send.name.as_str(), "a `send` operation"));
+        let received = recvs.iter().map(|recv| (recv.name.as_str(), "a `recv` operation"));
+        for (name, role) in sent.chain(received) {
+            check_name(name)?;
+            if let Some(first) = names.insert(name, role) {
+                return Err(BuildError::Twice { name: name.into(), first, second: role });
+            }
+        }
+        let mut replies: BTreeMap<&str, &str> = BTreeMap::new();
+        for send in &sends {
+            let name = || send.name.clone();
+            if let Some(reply) = &send.reply {
+                check_name(reply)?;
+                if let Some(first) = replies.insert(reply, &send.name) {
+                    return Err(BuildError::ReplyTwice {
+                        reply: reply.clone(),
+                        first: first.into(),
+                        second: name(),
+                    });
+                }
+            } else if send.replies {
+                return Err(BuildError::ReplyWithoutName { name: name() });
+            }
+            if send.needs.payloads > 1 {
+                return Err(BuildError::TwoPayloads { name: name() });
+            }
+            for &(id, state) in &send.needs.states {
+                if !self.states.contains_key(&id) {
+                    return Err(BuildError::StateMissing { name: name(), state });
+                }
+            }
+        }
+        let mut operations: Vec<Operation> = sends
+            .into_iter()
+            .map(|send| Operation { name: send.name, reply: send.reply, run: send.run })
+            .collect();
+        // By length first: most comparisons end at a number.
+        operations.sort_by(|a, b| (a.name.len(), &a.name).cmp(&(b.name.len(), &b.name)));
+        let updates = recvs
+            .into_iter()
+            .map(|Recv { name, payload, revise }| (name, Update { payload, revise }))
+            .collect();
+        Ok(Catalog {
+            title: self.title,
+            version: self.version,
+            operations,
+            updates,
+            services,
+            states: self.states,
+        })
+    }
+}
+
+fn check_name(name: &str) -> Result<(), BuildError> {
+    if name.is_empty() || name.len() > envelope::MAX_NAME || envelope::needs_escape(name) {
+        return Err(BuildError::Name { name: name.into() });
+    }
+    Ok(())
+}
+
+/// A mistake in the application. Its text says what to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// Two operations have one full name.
+    Twice {
+        /// The name.
+        name: String,
+        /// What the first one is.
+        first: &'static str,
+        /// What the second one is.
+        second: &'static str,
+    },
+    /// Two operations are answered under one name.
+    ReplyTwice {
+        /// The reply's name.
+        reply: String,
+        /// The first operation.
+        first: String,
+        /// The second operation.
+        second: String,
+    },
+    /// A name is empty, too long, or would have to be escaped in JSON.
+    Name {
+        /// The name.
+        name: String,
+    },
+    /// A handler returns a value that nothing is said about.
+    ReplyWithoutName {
+        /// The operation.
+        name: String,
+    },
+    /// A handler takes the payload twice.
+    TwoPayloads {
+        /// The operation.
+        name: String,
+    },
+    /// A handler takes a state that was not set.
+    StateMissing {
+        /// The operation.
+        name: String,
+        /// The state's type.
+        state: &'static str,
+    },
+    /// A state was set twice.
+    StateTwice {
+        /// The state's type.
+        state: &'static str,
+    },
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Twice { name, first, second } => write!(
+                f,
+                "`{name}` is declared twice, as {first} and as {second}: give one of their routers another prefix"
+            ),
+            Self::ReplyTwice { reply, first, second } => write!(
+                f,
+                "operations `{first}` and `{second}` both reply with `{reply}`: give one of them another reply"
+            ),
+            Self::Name { name } => write!(
+                f,
+                "`{name}` cannot be a name: use 1 to {} characters that JSON need not escape",
+                envelope::MAX_NAME
+            ),
+            Self::ReplyWithoutName { name } => write!(
+                f,
+                "operation `{name}` returns a value but has no reply: give it a reply's name, or return `()`"
+            ),
+            Self::TwoPayloads { name } => {
+                write!(f, "the handler of `{name}` takes two payloads: put both into one type")
+            }
+            Self::StateMissing { name, state } => write!(
+                f,
+                "the handler of `{name}` takes `State<{state}>`, which was not set: call `Api::state` with a `{state}`"
+            ),
+            Self::StateTwice { state } => {
+                write!(
+                    f,
+                    "`Api::state` was called twice with a `{state}`: wrap one of them in a type of its own"
+                )
+            }
+        }
+    }
+}
+
+impl core::error::Error for BuildError {}

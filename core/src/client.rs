@@ -1,0 +1,205 @@
+//! The connection as its handler sees it: facts, and wishes that take effect when the handler ends.
+
+use crate::desk::{Ask, Desk, Reservation};
+use crate::dispatch::Effects;
+use crate::extract::Caller;
+use crate::ids::CallId;
+use crate::publisher::PublishError;
+use crate::service::{Refused, Starter};
+use crate::topic::{self, MAX_TOPIC};
+use alloc::rc::Rc;
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::cell::{Cell, RefCell};
+use core::fmt::Write;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use serde::Serialize;
+
+/// The client that sent the message.
+///
+/// What a handler wishes takes effect when it ends: its reply first, then its wishes in the order of
+/// the calls. A handler that fails, or whose client has gone meanwhile, has no effect.
+#[derive(Clone)]
+pub struct Client {
+    call: Rc<Visit>,
+}
+
+struct Visit {
+    call: CallId,
+    uid: [u8; 16],
+    topics: Vec<String>,
+    /// Places that are left under the limit of topics per connection.
+    places: Cell<u32>,
+    wishes: RefCell<Vec<Wish>>,
+    desk: Rc<Desk>,
+}
+
+enum Wish {
+    Subscribe(Rc<str>),
+    Unsubscribe(Rc<str>),
+    Publish { topic: Rc<str>, frame: Vec<u8> },
+}
+
+impl Client {
+    pub(crate) fn new(call: CallId, caller: &dyn Caller, desk: &Rc<Desk>) -> Self {
+        Self {
+            call: Rc::new(Visit {
+                call,
+                uid: caller.uid(),
+                topics: caller.topics(),
+                places: Cell::new(caller.places_left()),
+                wishes: RefCell::default(),
+                desk: desk.clone(),
+            }),
+        }
+    }
+
+    /// 32 random hexadecimal digits, the same for all calls of a connection.
+    pub fn uid(&self) -> String {
+        self.call.uid.iter().fold(String::with_capacity(32), |mut uid, byte| {
+            let _ = write!(uid, "{byte:02x}");
+            uid
+        })
+    }
+
+    /// The topics that the client is subscribed to, as the wishes made so far leave them, oldest
+    /// first. O(topics).
+    pub fn topics(&self) -> Vec<String> {
+        let mut topics = self.call.topics.clone();
+        for wish in self.call.wishes.borrow().iter() {
+            match wish {
+                Wish::Subscribe(topic) if !topics.iter().any(|known| **known == **topic) => {
+                    topics.push(topic.to_string());
+                }
+                Wish::Unsubscribe(topic) => topics.retain(|known| **known != **topic),
+                _ => {}
+            }
+        }
+        topics
+    }
+
+    /// Subscribes to a topic without a service; await it, or look at [`Subscribing::check`], to learn
+    /// whether it was refused. A topic of a [`TopicRoute`](crate::topic_route::TopicRoute) with a
+    /// service is subscribed to through its route.
+    pub fn subscribe(&self, topic: impl AsRef<str>) -> Subscribing {
+        let topic = topic.as_ref();
+        let desk = &self.call.desk;
+        let checked = match topic::check(topic, MAX_TOPIC) {
+            Err(error) => Err(Refused::new(error.to_string())),
+            Ok(()) if desk.catalog.has_service(topic) => {
+                Err(Refused::new("the topic has a service: subscribe through its route"))
+            }
+            Ok(()) => self.take_place(topic),
+        };
+        if checked.is_ok() {
+            self.wish(Wish::Subscribe(Rc::from(topic)));
+        }
+        Subscribing(State::Ready(Some(checked)))
+    }
+
+    pub(crate) fn subscribe_with(&self, topic: &str, start: Starter) -> Subscribing {
+        let topic: Rc<str> = Rc::from(topic);
+        let answer = Rc::new(Reservation::default());
+        let ask = Ask { call: self.call.call, topic: topic.clone(), start, answer: answer.clone() };
+        self.call.desk.ask(ask);
+        Subscribing(State::Waiting { client: self.clone(), topic, answer })
+    }
+
+    /// A place under the limit, unless the topic has one already.
+    fn take_place(&self, topic: &str) -> Result<(), Refused> {
+        if self.call.topics.iter().any(|known| known == topic) {
+            return Ok(());
+        }
+        let left = self.call.places.get().checked_sub(1);
+        let left =
+            left.ok_or_else(|| Refused::new(crate::action::Denied::TooManyTopics.to_string()))?;
+        self.call.places.set(left);
+        Ok(())
+    }
+
+    /// Ends a subscription. No error where there is none.
+    pub fn unsubscribe(&self, topic: impl AsRef<str>) {
+        self.wish(Wish::Unsubscribe(Rc::from(topic.as_ref())));
+    }
+
+    /// Sends an update to all subscribers of `topic`, on all shards. `kind` is the full type of a `recv`
+    /// operation of this payload's type. It is encoded now, and takes effect with the other wishes.
+    pub fn publish<T: Serialize + 'static>(
+        &self,
+        topic: impl AsRef<str>,
+        kind: &str,
+        payload: &T,
+    ) -> Result<(), PublishError> {
+        let topic = topic.as_ref();
+        let frame = self.call.desk.catalog.update(topic, kind, payload)?;
+        self.wish(Wish::Publish { topic: Rc::from(topic), frame });
+        Ok(())
+    }
+
+    fn wish(&self, wish: Wish) {
+        self.call.wishes.borrow_mut().push(wish);
+    }
+
+    /// Carries the wishes out, in their order.
+    pub(crate) fn apply(&self, effects: &mut Effects<'_, '_>) {
+        let Visit { wishes, desk, .. } = &*self.call;
+        for wish in wishes.take() {
+            match wish {
+                // It was checked or reserved when it was wished; the client may have left meanwhile.
+                Wish::Subscribe(topic) => drop(effects.subscribe(&topic)),
+                Wish::Unsubscribe(topic) => effects.unsubscribe(&topic),
+                Wish::Publish { topic, frame } => {
+                    // Owned memory has room; another shard's full inbox is counted there.
+                    let _ = effects.publish_frame(&topic, &frame);
+                    let _ = desk.shards.publish(Some(desk.shard), &topic, &frame);
+                }
+            }
+        }
+    }
+}
+
+/// A subscription on its way. It takes effect when the handler ends, if it was not refused.
+#[must_use = "await it, or call `check`, to learn whether it was refused"]
+pub struct Subscribing(State);
+
+enum State {
+    Ready(Option<Result<(), Refused>>),
+    Waiting { client: Client, topic: Rc<str>, answer: Rc<Reservation> },
+}
+
+impl Subscribing {
+    pub(crate) fn refused(refused: Refused) -> Self {
+        Self(State::Ready(Some(Err(refused))))
+    }
+
+    /// The result for a topic without a service, in a handler that is a plain `fn`.
+    pub fn check(self) -> Result<(), Refused> {
+        match self.0 {
+            State::Ready(result) => result.expect("it was not awaited, since it is still here"),
+            State::Waiting { .. } => {
+                Err(Refused::new("the topic has a service: make the handler async and await it"))
+            }
+        }
+    }
+}
+
+impl Future for Subscribing {
+    type Output = Result<(), Refused>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
+            State::Ready(result) => {
+                Poll::Ready(result.take().expect("a future is not polled again"))
+            }
+            State::Waiting { client, topic, answer } => {
+                let answer = core::task::ready!(answer.poll(context));
+                if answer.is_ok() {
+                    client.wish(Wish::Subscribe(topic.clone()));
+                }
+                Poll::Ready(answer)
+            }
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! What an engine allows and how long it waits. Plain numbers, no behaviour.
+
+use crate::time::Duration;
+
+/// Limits and deadlines of one engine. The defaults are what a careful operator would choose.
+///
+/// On lent memory a limit is also never more than what was lent.
+///
+/// ```
+/// use fastws_core::config::Config;
+/// use fastws_core::time::Duration;
+/// let config = Config { heartbeat: Some(Duration::from_secs(10)), ..Config::default() };
+/// assert_eq!(config.message_bytes, 64 * 1024);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Connections at once; more are refused with 503.
+    pub connections: u32,
+    /// Bytes of one message; a longer one closes with 1009.
+    pub message_bytes: u32,
+    /// Objects and arrays inside one another; more close with 1003.
+    pub nesting: u16,
+    /// Bytes that may wait for a connection whose socket takes no more.
+    pub backlog_bytes: u32,
+    /// Topics of one connection.
+    pub topics_per_connection: u32,
+    /// Bytes of a handshake's head; more are refused with 431.
+    pub handshake_bytes: u32,
+    /// Time for a handshake; then it is refused with 408.
+    pub handshake: Duration,
+    /// A silent connection is pinged after this time.
+    pub ping: Duration,
+    /// A pinged connection that sends no frame for this time has ended.
+    pub pong: Duration,
+    /// A connection that sends no message for this time is closed with 1003.
+    pub heartbeat: Option<Duration>,
+    /// A connection that is older is closed with 1003.
+    pub lifespan: Option<Duration>,
+    /// Time for the peer's part of a close; then the connection is reset.
+    pub closing: Duration,
+    /// Encoded bytes after which a turn wants to be written before more is dispatched.
+    pub turn_bytes: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            connections: 100_000,
+            message_bytes: 64 << 10,
+            nesting: 128,
+            backlog_bytes: 1 << 20,
+            topics_per_connection: 1_000,
+            handshake_bytes: 16 << 10,
+            handshake: Duration::from_secs(10),
+            ping: Duration::from_secs(25),
+            pong: Duration::from_secs(10),
+            heartbeat: None,
+            lifespan: None,
+            closing: Duration::from_secs(5),
+            turn_bytes: 1 << 20,
+        }
+    }
+}

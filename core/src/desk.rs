@@ -1,0 +1,216 @@
+//! What the handlers and services of one shard share with its driver: time, and what they ask for.
+//!
+//! Everything here belongs to one thread; nothing is locked and nothing is sent.
+
+use crate::catalog::Catalog;
+use crate::client::Client;
+use crate::ids::CallId;
+use crate::ids::OperationId;
+use crate::respond::Failure;
+use crate::service::{Refused, Starter};
+use crate::time::{Duration, Instant};
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::rc::Rc;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::cell::{Cell, RefCell};
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll, Waker};
+
+/// A future that stays on its shard.
+pub type Local<T> = Pin<Box<dyn Future<Output = T>>>;
+
+/// All shards, as one of them or a foreign thread sees them.
+pub trait Shards: Send + Sync {
+    /// Queues an encoded update on every shard but `except`. On an error some shard's inbox was full
+    /// and that shard's listeners do not get it.
+    fn publish(
+        &self,
+        except: Option<usize>,
+        topic: &str,
+        frame: &[u8],
+    ) -> Result<(), crate::shelf::Full>;
+
+    /// Sums over all shards, each a moment old.
+    fn metrics(&self) -> Metrics;
+}
+
+/// Sums over all shards.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Metrics {
+    /// Open connections.
+    pub connections: usize,
+    /// Subscriptions of all connections.
+    pub subscriptions: usize,
+    /// Topics with at least one listener.
+    pub topics: usize,
+    /// Messages that were read since the start.
+    pub messages_received: u64,
+    /// Replies, and updates once for each listener, since the start.
+    pub messages_sent: u64,
+}
+
+/// One shard's desk.
+pub struct Desk {
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) shards: Arc<dyn Shards>,
+    pub(crate) shard: usize,
+    now: Cell<Instant>,
+    unix: Cell<Duration>,
+    timers: RefCell<BTreeMap<(Instant, u64), Waker>>,
+    timer: Cell<u64>,
+    asks: RefCell<VecDeque<Ask>>,
+    calls: RefCell<VecDeque<Pending>>,
+}
+
+/// A subscription that a running handler waits for.
+pub struct Ask {
+    /// The handler's call.
+    pub call: CallId,
+    /// The topic.
+    pub topic: Rc<str>,
+    /// Starts the topic's service, if this is its first listener.
+    pub start: Starter,
+    /// Where the answer goes.
+    pub answer: Rc<Reservation>,
+}
+
+/// A call whose handler is a future.
+pub struct Pending {
+    /// The call to settle.
+    pub call: CallId,
+    /// Its operation.
+    pub operation: OperationId,
+    /// The request's id, as it was written.
+    pub echo: Option<Box<[u8]>>,
+    /// Holds the handler's wishes, if it has a client.
+    pub client: Option<Client>,
+    /// The handler; it yields the reply's payload.
+    pub outcome: Local<Result<Option<Vec<u8>>, Failure>>,
+}
+
+impl Desk {
+    /// The desk of shard number `shard`.
+    pub fn new(catalog: Arc<Catalog>, shards: Arc<dyn Shards>, shard: usize) -> Rc<Self> {
+        Rc::new(Self {
+            catalog,
+            shards,
+            shard,
+            now: Cell::default(),
+            unix: Cell::default(),
+            timers: RefCell::default(),
+            timer: Cell::default(),
+            asks: RefCell::default(),
+            calls: RefCell::default(),
+        })
+    }
+
+    /// Tells the time: the driver's clock, and the time since 1970. Wakes who has slept long enough.
+    pub fn handle_time(&self, now: Instant, unix: Duration) {
+        self.now.set(now);
+        self.unix.set(unix);
+        let mut timers = self.timers.borrow_mut();
+        while let Some(first) = timers.first_entry()
+            && first.key().0 <= now
+        {
+            first.remove().wake();
+        }
+    }
+
+    /// When somebody wants to be woken.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.borrow().first_key_value().map(|(&(at, _), _)| at)
+    }
+
+    /// The next subscription that a handler waits for.
+    pub fn poll_ask(&self) -> Option<Ask> {
+        self.asks.borrow_mut().pop_front()
+    }
+
+    /// The next handler that is to be run as a task.
+    pub fn poll_call(&self) -> Option<Pending> {
+        self.calls.borrow_mut().pop_front()
+    }
+
+    /// The driver's time, as of this turn.
+    pub fn now(&self) -> Instant {
+        self.now.get()
+    }
+
+    /// The time since 1970, as of this turn.
+    pub fn unix(&self) -> Duration {
+        self.unix.get()
+    }
+
+    /// Sleeps on the driver's clock.
+    pub fn sleep(self: &Rc<Self>, time: Duration) -> Sleep {
+        self.timer.set(self.timer.get() + 1);
+        Sleep { desk: self.clone(), key: (self.now() + time, self.timer.get()) }
+    }
+
+    pub(crate) fn ask(&self, ask: Ask) {
+        self.asks.borrow_mut().push_back(ask);
+    }
+
+    pub(crate) fn call(&self, pending: Pending) {
+        self.calls.borrow_mut().push_back(pending);
+    }
+
+    /// Something was said since the driver asked last.
+    pub fn is_ready(&self) -> bool {
+        !self.asks.borrow().is_empty() || !self.calls.borrow().is_empty()
+    }
+}
+
+/// Ends when the driver's clock has come to its time. Dropping it forgets it.
+pub struct Sleep {
+    desk: Rc<Desk>,
+    key: (Instant, u64),
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if self.key.0 <= self.desk.now() {
+            return Poll::Ready(());
+        }
+        self.desk.timers.borrow_mut().insert(self.key, context.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        self.desk.timers.borrow_mut().remove(&self.key);
+    }
+}
+
+/// The answer to an [`Ask`], until it is there.
+#[derive(Default)]
+pub struct Reservation {
+    answer: RefCell<Option<Result<(), Refused>>>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Reservation {
+    /// Answers; the first answer counts.
+    pub fn answer(&self, answer: Result<(), Refused>) {
+        self.answer.borrow_mut().get_or_insert(answer);
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    pub(crate) fn poll(&self, context: &mut Context<'_>) -> Poll<Result<(), Refused>> {
+        match self.answer.borrow_mut().take() {
+            Some(answer) => Poll::Ready(answer),
+            None => {
+                *self.waker.borrow_mut() = Some(context.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}

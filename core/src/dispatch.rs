@@ -1,0 +1,185 @@
+//! What an application is asked, and what it may answer. Knows no bytes of the wire.
+
+use crate::action::{Close, Denied};
+use crate::envelope::Outgoing as Message;
+use crate::handshake::{Refusal, Request};
+use crate::ids::{CallId, OperationId};
+use crate::session::Phase;
+use crate::shelf::Full;
+use crate::state::{Audience, State};
+use crate::time::Instant;
+
+/// The application behind an engine. It owns the names of the operations and answers their calls.
+///
+/// An engine hands itself to the application for the time of one call, so that a reply is encoded
+/// once, where it is written from. Nothing here blocks, and nothing is left to be drained.
+pub trait Dispatch {
+    /// The operation of this full name, such as `bars.subscribe`.
+    fn find(&self, name: &str) -> Option<OperationId>;
+
+    /// Answers one call. The payload is valid JSON; whether it fits the operation is decided here.
+    fn call(&mut self, call: Call<'_>, answer: Answer<'_, '_>) -> Verdict;
+
+    /// Answers a request on the HTTP side. By default `/ws` becomes a connection.
+    fn request(&mut self, request: &Request<'_>) -> Admission<'_> {
+        match request.path {
+            "/ws" => Admission::Upgrade { protocol: None },
+            _ => Admission::Refuse(Refusal::NotFound),
+        }
+    }
+}
+
+/// What becomes of a request.
+#[derive(Clone, Copy, Debug)]
+pub enum Admission<'a> {
+    /// It becomes a connection, if its headers ask for one correctly.
+    Upgrade {
+        /// The subprotocol that was chosen from the request's offers.
+        protocol: Option<&'a str>,
+    },
+    /// It is answered and the socket ends.
+    Refuse(Refusal),
+    /// It is answered and the socket ends.
+    Respond {
+        /// The HTTP status.
+        status: u16,
+        /// The value of `Content-Type`.
+        content_type: &'a str,
+        /// The whole body.
+        body: &'a [u8],
+    },
+}
+
+/// One message of a client, on its way to its operation.
+pub struct Call<'a> {
+    /// Names the call until it is settled.
+    pub id: CallId,
+    /// Who answers.
+    pub operation: OperationId,
+    /// Raw JSON; `None` where the member is missing, which means `null`.
+    pub payload: Option<&'a [u8]>,
+    /// The request's `id` as it was written; the reply carries it back.
+    pub echo: Option<&'a [u8]>,
+    /// When the message was taken.
+    pub now: Instant,
+}
+
+/// The right to answer one call: reserve, then reply or not, then act.
+///
+/// The order is in the types: what takes effect comes after the reply, and a call that fails has had
+/// no effect at all.
+pub struct Answer<'a, 'm> {
+    pub(crate) state: &'a mut State<'m>,
+    pub(crate) now: Instant,
+    pub(crate) slot: usize,
+    pub(crate) echo: Option<&'a [u8]>,
+}
+
+/// How a call ended; only an [`Answer`] makes one.
+#[must_use]
+pub struct Verdict(pub(crate) Ended);
+
+#[derive(PartialEq, Eq)]
+pub(crate) enum Ended {
+    Now,
+    Later,
+}
+
+impl<'a, 'm> Answer<'a, 'm> {
+    /// Random, unique, and the same for all calls of the connection.
+    pub fn uid(&self) -> [u8; 16] {
+        self.state.seats[self.slot].uid
+    }
+
+    /// The topics that the connection listens to. O(their number).
+    pub fn topics(&self) -> impl Iterator<Item = &str> {
+        self.state.hub.topics_of(self.state.seats[self.slot].interest)
+    }
+
+    /// How many topics that is. O(1).
+    pub fn topic_count(&self) -> usize {
+        self.state.seats[self.slot].interest.topics as usize
+    }
+
+    /// How many more topics the connection may have.
+    pub fn places_left(&self) -> u32 {
+        let places = self.state.seats[self.slot].interest.places();
+        self.state.config.topics_per_connection.saturating_sub(places)
+    }
+
+    /// Sets a place in `topic` aside, so that the reply can say whether the subscription succeeds.
+    /// It is given back if the call ends without subscribing. On an error nothing has changed.
+    pub fn reserve(&mut self, topic: &str) -> Result<(), Denied> {
+        self.state.reserve(self.slot, topic).map(drop)
+    }
+
+    /// Replies with raw JSON. `kind` is written as it is, so it must not need escaping in JSON.
+    /// A reply that lent memory cannot hold closes the connection with 1011.
+    pub fn reply(self, kind: &str, payload: Option<&[u8]>) -> Effects<'a, 'm> {
+        let message = Message { kind, topic: None, payload, id: self.echo };
+        if self.state.send(self.slot, &message).is_err() {
+            self.state.close(self.now, self.slot, Close::INTERNAL);
+        }
+        self.silent()
+    }
+
+    /// Replies with nothing.
+    pub fn silent(self) -> Effects<'a, 'm> {
+        Effects { state: self.state, now: self.now, slot: self.slot }
+    }
+
+    /// The outcome comes with [`Engine::settle`](crate::engine::Engine::settle); until then the
+    /// connection's next message waits.
+    pub fn later(self) -> Verdict {
+        Verdict(Ended::Later)
+    }
+
+    /// Closes the connection instead of replying.
+    pub fn close(self, close: Close<'_>) -> Verdict {
+        self.silent().close(close)
+    }
+}
+
+/// What follows a reply, in the order in which it is said.
+pub struct Effects<'a, 'm> {
+    state: &'a mut State<'m>,
+    now: Instant,
+    slot: usize,
+}
+
+impl Effects<'_, '_> {
+    /// Subscribes; it cannot fail where a place was reserved. Subscribing twice is one subscription.
+    pub fn subscribe(&mut self, topic: &str) -> Result<(), Denied> {
+        self.state.subscribe(self.slot, topic)
+    }
+
+    /// Ends a subscription, or gives a reserved place back. No error where there was none.
+    pub fn unsubscribe(&mut self, topic: &str) {
+        if self.state.seats[self.slot].session.phase == Phase::Open {
+            self.state.unsubscribe(self.slot, topic, false);
+        }
+    }
+
+    /// Sends an update to everybody who listens to `topic` on this shard. O(listeners), once a turn
+    /// for updates that follow one another. On `Full` nobody has got it.
+    pub fn publish(&mut self, topic: &str, kind: &str, payload: &[u8]) -> Result<Audience, Full> {
+        let message = Message { kind, topic: Some(topic), payload: Some(payload), id: None };
+        self.state.publish(topic, &message)
+    }
+
+    /// The same with a whole text frame that was encoded before.
+    pub fn publish_frame(&mut self, topic: &str, frame: &[u8]) -> Result<Audience, Full> {
+        self.state.publish_frame(topic, frame)
+    }
+
+    /// Closes this connection, after what was said so far.
+    pub fn close(self, close: Close<'_>) -> Verdict {
+        self.state.close(self.now, self.slot, close);
+        self.done()
+    }
+
+    /// That was all.
+    pub fn done(self) -> Verdict {
+        Verdict(Ended::Now)
+    }
+}

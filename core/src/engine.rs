@@ -1,0 +1,500 @@
+//! One shard without its sockets: bytes and time in, bytes and ends out. Knows no thread and no runtime.
+
+use crate::action::{Close, Denied};
+use crate::assembly::Incoming;
+use crate::dispatch::{Admission, Answer, Call, Dispatch, Ended, Verdict};
+use crate::envelope::{self, MAX_NAME, Outgoing as Message};
+use crate::frame::{self, Opcode};
+use crate::handshake::{self, Refusal};
+use crate::ids::{CallId, ConnectionId};
+use crate::outbox::Parts;
+use crate::session::{Due, Phase};
+use crate::shelf::{Buffers, Full};
+use crate::state::State;
+use crate::time::Instant;
+
+pub use crate::hub::Life;
+pub use crate::state::{Audience, Counts};
+
+/// The machine that a driver holds, one for each shard.
+///
+/// Its methods are of four families. `handle_*` tell what happened. `poll_*` tell what to do or to
+/// watch; each is asked once a turn until it has nothing more, and what is not taken is late, never
+/// lost. Plain verbs are wishes. Nouns are facts.
+///
+/// A turn of a driver:
+///
+/// 1. [`handle_bytes`](Self::handle_bytes) for what sockets have sent, at most [`room`](Self::room)
+///    bytes each; [`handle_end`](Self::handle_end) for those that ended;
+///    [`handle_writable`](Self::handle_writable) for those that take bytes again.
+/// 2. [`settle`](Self::settle) for calls whose outcome has come, [`resume`](Self::resume) for
+///    messages that waited, [`handle_timeout`](Self::handle_timeout) if its time has come.
+/// 3. [`poll_transmit`](Self::poll_transmit) and [`handle_sent`](Self::handle_sent) until there is
+///    nothing more to write.
+/// 4. [`poll_life`](Self::poll_life), [`poll_gone`](Self::poll_gone), and a wait until a socket is
+///    ready or [`poll_timeout`](Self::poll_timeout) has come, unless [`is_ready`](Self::is_ready).
+pub struct Engine<'m> {
+    /// What has come in and was not taken yet.
+    pub(crate) inputs: Buffers<'m>,
+    pub(crate) state: State<'m>,
+}
+
+/// What can be written to one socket now.
+pub struct Transmit<'e> {
+    id: ConnectionId,
+    parts: Parts<'e>,
+}
+
+impl<'e> Transmit<'e> {
+    /// Whose bytes these are.
+    pub fn id(&self) -> ConnectionId {
+        self.id
+    }
+
+    /// The bytes in order, at most 64 slices. There may be none: then nothing is written, and
+    /// [`Engine::handle_sent`] is told so.
+    pub fn parts(self) -> impl Iterator<Item = &'e [u8]> {
+        self.parts
+    }
+}
+
+/// What a socket's driver does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// Nothing, until there is more to write.
+    Idle,
+    /// Wait until the socket takes bytes again, then call [`Engine::handle_writable`].
+    Blocked,
+    /// Shut the writing side down, and read on until the peer ends too.
+    Finished,
+}
+
+impl Engine<'_> {
+    /// A new connection whose request is still to come. `uid` is random. On [`Full`] the driver drops
+    /// the socket.
+    pub fn accept(&mut self, now: Instant, uid: [u8; 16]) -> Result<ConnectionId, Full> {
+        let slot = self.state.seat(now, uid, Phase::Handshake)?;
+        Ok(self.state.id(slot))
+    }
+
+    /// A new connection whose handshake somebody else has done.
+    pub fn open(&mut self, now: Instant, uid: [u8; 16]) -> Result<ConnectionId, Full> {
+        let slot = self.state.seat(now, uid, Phase::Open)?;
+        Ok(self.state.id(slot))
+    }
+
+    /// How many bytes of this connection can be taken now. Zero: do not read until
+    /// [`resume`](Self::resume) has made room. `None`: it has ended.
+    #[inline]
+    pub fn room(&mut self, id: ConnectionId) -> Option<usize> {
+        let slot = self.state.slot(id)?;
+        let seat = &self.state.seats[slot];
+        Some(match seat.session.phase {
+            Phase::Handshake => {
+                self.state.config.handshake_bytes as usize + 1 - self.inputs.bytes(slot).len()
+            }
+            Phase::Open | Phase::Closing => seat.assembly.room(&self.inputs.row(slot)),
+            Phase::Lingering | Phase::Gone => usize::MAX,
+        })
+    }
+
+    /// Takes what a socket has sent, at most [`room`](Self::room) bytes, and dispatches the messages
+    /// that are complete. `bytes` is working memory: frames are unmasked in place.
+    pub fn handle_bytes<D: Dispatch>(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        bytes: &mut [u8],
+        dispatch: &mut D,
+    ) {
+        let Some(slot) = self.state.slot(id) else { return };
+        match self.state.seats[slot].session.phase {
+            Phase::Handshake => self.handle_head(now, slot, bytes, dispatch),
+            Phase::Open | Phase::Closing => self.handle_frames(now, slot, bytes, dispatch),
+            Phase::Lingering | Phase::Gone => {}
+        }
+    }
+
+    fn handle_head<D: Dispatch>(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        bytes: &mut [u8],
+        dispatch: &mut D,
+    ) {
+        let mut row = self.inputs.row(slot);
+        let kept = row.len();
+        let mut answered = match kept {
+            0 => self.state.answer_head(now, slot, bytes, 0, dispatch),
+            _ => Ok(None),
+        };
+        if answered == Ok(None) {
+            let fits = kept + bytes.len() <= self.state.config.handshake_bytes as usize;
+            answered = match fits && row.extend(bytes).is_ok() {
+                true if kept > 0 => self.state.answer_head(now, slot, &row, kept, dispatch),
+                true => return,
+                false => Err(Refusal::HeadTooLarge),
+            };
+        }
+        match answered {
+            Ok(None) => {}
+            Ok(Some(end)) => {
+                row.truncate(0);
+                self.handle_bytes(now, self.state.id(slot), &mut bytes[end - kept..], dispatch);
+            }
+            Err(refusal) => {
+                row.truncate(0);
+                self.state.refuse(now, slot, refusal);
+            }
+        }
+    }
+
+    #[inline]
+    fn handle_frames<D: Dispatch>(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        mut bytes: &mut [u8],
+        dispatch: &mut D,
+    ) {
+        self.state.seats[slot].session.handle_frame(now);
+        let limit = self.state.config.message_bytes as usize;
+        loop {
+            let seat = &self.state.seats[slot];
+            let park = seat.assembly.has_parked() || self.state.must_wait(slot);
+            let mut row = self.inputs.row(slot);
+            match self.state.seats[slot].assembly.next(&mut bytes, &mut row, limit, park) {
+                Ok(Some(incoming)) => self.state.handle_incoming(now, slot, incoming, dispatch),
+                Ok(None) => break,
+                Err(violation) => {
+                    self.state.violate(now, slot, violation);
+                    break;
+                }
+            }
+            if self.state.seats[slot].session.phase > Phase::Closing {
+                break;
+            }
+        }
+        let seat = &mut self.state.seats[slot];
+        seat.assembly.reclaim(&mut self.inputs.row(slot));
+        if !self.state.is_held(slot) {
+            self.state.mark_ready(slot);
+        }
+    }
+
+    /// A whole message of a stream that is framed elsewhere. False: it has to wait, and the driver
+    /// offers it again in a later turn.
+    pub fn handle_message<D: Dispatch>(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        opcode: Opcode,
+        payload: &mut [u8],
+        dispatch: &mut D,
+    ) -> bool {
+        let Some(slot) = self.state.slot(id) else { return true };
+        if self.state.must_wait(slot) {
+            return false;
+        }
+        self.state.seats[slot].session.handle_frame(now);
+        let incoming = match opcode {
+            Opcode::Text | Opcode::Binary => Incoming::Message { opcode, payload },
+            Opcode::Ping => Incoming::Ping(payload),
+            Opcode::Pong => Incoming::Pong,
+            Opcode::Close => Incoming::Close(frame::Close::read(payload).ok().flatten()),
+        };
+        self.state.handle_incoming(now, slot, incoming, dispatch);
+        true
+    }
+
+    /// Dispatches messages that had to wait: for the outcome of a call, for a socket to take bytes,
+    /// or for a turn to end.
+    pub fn resume<D: Dispatch>(&mut self, now: Instant, dispatch: &mut D) {
+        while !self.state.turn_is_full()
+            && let Some(slot) = self.state.poll_ready()
+        {
+            while self.state.seats[slot].session.phase == Phase::Open && !self.state.must_wait(slot)
+            {
+                let row = self.inputs.row(slot);
+                match self.state.seats[slot].assembly.unpark(&row) {
+                    Some(incoming) => self.state.handle_incoming(now, slot, incoming, dispatch),
+                    None => break,
+                }
+            }
+            self.state.seats[slot].assembly.reclaim(&mut self.inputs.row(slot));
+            if self.state.turn_is_full() {
+                self.state.mark_ready(slot);
+            }
+        }
+    }
+
+    /// Messages wait that [`resume`](Self::resume) would dispatch.
+    pub fn is_ready(&self) -> bool {
+        !self.state.ready.is_empty()
+    }
+
+    /// Brings the outcome of a call that was answered [`later`](Answer::later). False, and `outcome`
+    /// is not asked, if the connection has ended meanwhile.
+    pub fn settle(
+        &mut self,
+        now: Instant,
+        call: CallId,
+        echo: Option<&[u8]>,
+        outcome: impl FnOnce(Answer<'_, '_>) -> Verdict,
+    ) -> bool {
+        let Some(slot) = self.state.calling(call) else { return false };
+        let Verdict(ended) = outcome(Answer { state: &mut self.state, now, slot, echo });
+        if ended == Ended::Now {
+            self.state.end_call(slot);
+            self.state.mark_ready(slot);
+        }
+        true
+    }
+
+    /// Sets a place in `topic` aside for a running call. On an error nothing has changed.
+    pub fn reserve(&mut self, call: CallId, topic: &str) -> Result<(), Denied> {
+        let slot = self.state.calling(call).ok_or(Denied::Gone)?;
+        self.state.reserve(slot, topic).map(drop)
+    }
+
+    /// Gives back the place that a running call had set aside in `topic`, if it had.
+    pub fn give_back(&mut self, call: CallId, topic: &str) {
+        if let Some(slot) = self.state.calling(call) {
+            self.state.unsubscribe(slot, topic, true);
+        }
+    }
+
+    /// Whether the connection listens to `topic`.
+    pub fn listens(&self, id: ConnectionId, topic: &str) -> bool {
+        let link = |slot: usize| {
+            let topic = self.state.hub.find(topic)?;
+            self.state.hub.link(slot, self.state.seats[slot].interest, topic)
+        };
+        self.state.slot(id).and_then(link).is_some_and(|link| self.state.hub.listens(link))
+    }
+
+    /// Queues an update for everybody who listens to `topic` on this shard. `payload` is raw JSON;
+    /// `kind` must not need escaping in JSON. O(listeners). On [`Full`] nobody has got it.
+    pub fn publish(&mut self, topic: &str, kind: &str, payload: &[u8]) -> Result<Audience, Full> {
+        let message = Message { kind, topic: Some(topic), payload: Some(payload), id: None };
+        self.state.publish(topic, &message)
+    }
+
+    /// The same with a whole text frame that was encoded before, perhaps on another thread.
+    pub fn publish_frame(&mut self, topic: &str, frame: &[u8]) -> Result<Audience, Full> {
+        self.state.publish_frame(topic, frame)
+    }
+
+    /// Sends a close frame after what is queued, and waits for the peer's.
+    pub fn close(&mut self, now: Instant, id: ConnectionId, close: Close<'_>) {
+        if let Some(slot) = self.state.slot(id) {
+            self.state.close(now, slot, close);
+        }
+    }
+
+    /// Closes everybody; who has not finished its handshake is dropped.
+    pub fn close_all(&mut self, now: Instant, close: Close<'_>) {
+        for slot in 0..self.state.seats.len() {
+            match self.state.seats[slot].session.phase {
+                Phase::Handshake => self.state.enter(now, slot, Phase::Gone),
+                _ => self.state.close(now, slot, close),
+            }
+        }
+    }
+
+    /// The next socket to write to, and what. Whatever came of it, [`handle_sent`](Self::handle_sent)
+    /// follows before anything else.
+    #[inline]
+    pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit<'_>> {
+        let slot = self.state.poll_transmit(now)?;
+        let parts = self.state.outbox.parts(slot, &self.state.seats[slot].outgoing);
+        Some(Transmit { id: self.state.id(slot), parts })
+    }
+
+    /// The socket has taken the first `sent` bytes of what [`poll_transmit`](Self::poll_transmit)
+    /// offered; fewer than all means that it takes no more now.
+    #[inline]
+    pub fn handle_sent(&mut self, now: Instant, id: ConnectionId, sent: usize) -> Sent {
+        let Some(slot) = self.state.slot(id) else { return Sent::Idle };
+        let idle = self.state.handle_sent(now, slot, sent);
+        let seat = &self.state.seats[slot];
+        match seat.session.phase {
+            Phase::Lingering if idle => Sent::Finished,
+            _ if seat.outgoing.is_blocked() => Sent::Blocked,
+            _ => Sent::Idle,
+        }
+    }
+
+    /// A socket takes bytes again.
+    pub fn handle_writable(&mut self, id: ConnectionId) {
+        if let Some(slot) = self.state.slot(id) {
+            self.state.unblock(slot);
+        }
+    }
+
+    /// A socket's stream has ended or was reset. All of the connection's subscriptions end, also while
+    /// a call of it runs; the outcome of that call will have no effect.
+    pub fn handle_end(&mut self, now: Instant, id: ConnectionId) {
+        if let Some(slot) = self.state.slot(id) {
+            self.state.enter(now, slot, Phase::Gone);
+        }
+    }
+
+    /// Does what the clock demands. Handled early it does nothing.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(slot) = self.state.deadlines.due(now) {
+            let seat = &self.state.seats[slot];
+            let deaf = seat.session.phase == Phase::Open
+                && seat.assembly.room(&self.inputs.row(slot)) == 0;
+            if self.state.handle_timeout(now, slot, deaf) == Due::Handshake {
+                self.inputs.row(slot).truncate(0);
+                self.state.refuse(now, slot, Refusal::TimedOut);
+            }
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called; earlier does no harm.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.state.deadlines.first()
+    }
+
+    /// The next topic that somebody came to, or that the last one left.
+    pub fn poll_life(&mut self) -> Option<Life<'_>> {
+        self.state.hub.poll_life()
+    }
+
+    /// The next connection whose socket is to be dropped. Its [slot](ConnectionId::slot) may be given
+    /// to a new connection from now on.
+    pub fn poll_gone(&mut self) -> Option<ConnectionId> {
+        let id = self.state.poll_gone()?;
+        self.inputs.row(id.slot()).truncate(0);
+        Some(id)
+    }
+
+    /// Ends every subscription to a topic. O(listeners).
+    pub fn end_topic(&mut self, topic: &str) {
+        self.state.end_topic(topic);
+    }
+
+    /// Connections that are open: their handshake is done, and no close has begun.
+    pub fn connections(&self) -> usize {
+        self.state.open as usize
+    }
+
+    /// No connection is left, in whatever phase.
+    pub fn is_empty(&self) -> bool {
+        self.state.taken == 0
+    }
+
+    /// Subscriptions of all connections.
+    pub fn subscriptions(&self) -> usize {
+        self.state.hub.subscriptions as usize
+    }
+
+    /// Topics with at least one listener.
+    pub fn topics(&self) -> usize {
+        self.state.hub.live as usize
+    }
+
+    /// What has happened since the engine began.
+    pub fn counts(&self) -> Counts {
+        self.state.counts
+    }
+}
+
+impl State<'_> {
+    /// Answers a head if it is complete, and says how long it was. A refusal is still to be written.
+    fn answer_head<D: Dispatch>(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        bytes: &[u8],
+        seen: usize,
+        dispatch: &mut D,
+    ) -> Result<Option<usize>, Refusal> {
+        let mut headers = handshake::Headers::new();
+        let Some(request) = handshake::read(bytes, seen, &mut headers)? else { return Ok(None) };
+        match dispatch.request(&request) {
+            Admission::Upgrade { protocol } => {
+                let accept = request.upgrade()?;
+                if self.open >= self.config.connections {
+                    return Err(Refusal::TooManyConnections);
+                }
+                self.open(now, slot);
+                if self.raw(slot, |turn| accept.write(protocol, turn)).is_err() {
+                    self.enter(now, slot, Phase::Gone);
+                }
+            }
+            Admission::Refuse(refusal) => return Err(refusal),
+            Admission::Respond { status, content_type, body } => {
+                // What does not fit is not said; the socket ends in any case.
+                let _ = self.raw(slot, |turn| handshake::respond(status, content_type, body, turn));
+                self.enter(now, slot, Phase::Lingering);
+            }
+        }
+        Ok(Some(request.len))
+    }
+
+    fn refuse(&mut self, now: Instant, slot: usize, refusal: Refusal) {
+        let _ = self.raw(slot, |turn| refusal.write(turn));
+        self.enter(now, slot, Phase::Lingering);
+    }
+
+    #[inline]
+    fn handle_incoming<D: Dispatch>(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        incoming: Incoming<'_>,
+        dispatch: &mut D,
+    ) {
+        match incoming {
+            Incoming::Message { opcode, payload } => {
+                self.dispatch(now, slot, opcode, payload, dispatch)
+            }
+            Incoming::Ping(payload) => self.pong(slot, payload),
+            Incoming::Pong => {}
+            Incoming::Close(close) => self.handle_close(now, slot, close),
+        }
+    }
+
+    fn dispatch<D: Dispatch>(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        opcode: Opcode,
+        payload: &[u8],
+        dispatch: &mut D,
+    ) {
+        let session = &mut self.seats[slot].session;
+        if session.phase != Phase::Open {
+            return;
+        }
+        session.handle_message(now);
+        self.counts.received += 1;
+        let nesting = self.config.nesting as usize;
+        let envelope = match opcode {
+            Opcode::Text => envelope::read(payload, nesting).ok(),
+            _ => None,
+        };
+        let Some(envelope) = envelope else {
+            return self.close(now, slot, Close::UNREADABLE);
+        };
+        let mut name = [0; MAX_NAME];
+        let Some(operation) = envelope.kind.decode(&mut name).and_then(|name| dispatch.find(name))
+        else {
+            return self.close(now, slot, Close::UNKNOWN);
+        };
+        let connection = self.id(slot);
+        let session = &mut self.seats[slot].session;
+        session.call = session.call.wrapping_add(1);
+        session.calling = true;
+        let id = CallId { connection, number: session.call };
+        let call = Call { id, operation, payload: envelope.payload, echo: envelope.id, now };
+        let Verdict(ended) =
+            dispatch.call(call, Answer { state: self, now, slot, echo: envelope.id });
+        if ended == Ended::Now {
+            self.end_call(slot);
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! What a handler may ask for, by the types of its arguments. Knows one call, nothing of what follows.
+
+use crate::catalog::Catalog;
+use crate::client::Client;
+use crate::desk::Desk;
+use crate::dispatch::Answer;
+use crate::ids::CallId;
+use crate::publisher::App;
+use alloc::rc::Rc;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::any::{TypeId, type_name};
+use core::cell::OnceCell;
+use core::ops::Deref;
+use serde::de::DeserializeOwned;
+
+/// One call, while its handler's arguments are made.
+pub struct Context<'a> {
+    pub(crate) call: CallId,
+    pub(crate) payload: Option<&'a [u8]>,
+    pub(crate) caller: &'a dyn Caller,
+    pub(crate) desk: &'a Rc<Desk>,
+    /// Made for the first argument that wants it, and asked for its wishes afterwards.
+    pub(crate) client: OnceCell<Client>,
+}
+
+/// Facts about the connection that calls.
+pub(crate) trait Caller {
+    fn uid(&self) -> [u8; 16];
+    fn topics(&self) -> Vec<String>;
+    fn places_left(&self) -> u32;
+}
+
+impl Caller for Answer<'_, '_> {
+    fn uid(&self) -> [u8; 16] {
+        Answer::uid(self)
+    }
+
+    fn topics(&self) -> Vec<String> {
+        let mut topics: Vec<String> = Answer::topics(self).map(String::from).collect();
+        topics.reverse();
+        topics
+    }
+
+    fn places_left(&self) -> u32 {
+        Answer::places_left(self)
+    }
+}
+
+/// The payload does not fit the operation's type; the connection closes with 1003.
+#[derive(Debug)]
+pub struct Rejection(pub(crate) serde_json::Error);
+
+/// A type that can be an argument of a handler.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be an argument of a handler",
+    label = "a handler takes this",
+    note = "arguments are `Payload<T>`, `Client`, `App`, `State<S>`, `Now`; wrap the message's payload in `Payload`"
+)]
+pub trait Extract: Sized {
+    /// Makes the argument. An error closes the connection before the handler has run.
+    fn extract(context: &Context<'_>) -> Result<Self, Rejection>;
+
+    /// Says what the application has to provide; checked when the API is built.
+    fn require(_needs: &mut Needs) {}
+}
+
+/// What a handler's arguments need.
+#[derive(Default)]
+pub struct Needs {
+    pub(crate) payloads: usize,
+    pub(crate) states: Vec<(TypeId, &'static str)>,
+}
+
+/// The message's payload, as the type that the operation takes.
+///
+/// Numbers are exact: what does not fit its type closes the connection. A missing payload is `null`.
+pub struct Payload<T>(pub T);
+
+impl<T: DeserializeOwned> Extract for Payload<T> {
+    #[inline]
+    fn extract(context: &Context<'_>) -> Result<Self, Rejection> {
+        serde_json::from_slice(context.payload.unwrap_or(b"null")).map(Payload).map_err(Rejection)
+    }
+
+    fn require(needs: &mut Needs) {
+        needs.payloads += 1;
+    }
+}
+
+impl Extract for Client {
+    fn extract(context: &Context<'_>) -> Result<Self, Rejection> {
+        let client =
+            context.client.get_or_init(|| Client::new(context.call, context.caller, context.desk));
+        Ok(client.clone())
+    }
+}
+
+impl Extract for App {
+    fn extract(context: &Context<'_>) -> Result<Self, Rejection> {
+        let Desk { shards, catalog, .. } = &**context.desk;
+        Ok(App { shards: shards.clone(), catalog: catalog.clone() })
+    }
+}
+
+/// What the application shares with its handlers, one value per type; set by
+/// [`Api::state`](crate::api::Api::state).
+pub struct State<S>(pub Arc<S>);
+
+impl<S> Deref for State<S> {
+    type Target = S;
+
+    fn deref(&self) -> &S {
+        &self.0
+    }
+}
+
+impl<S: Send + Sync + 'static> Extract for State<S> {
+    fn extract(context: &Context<'_>) -> Result<Self, Rejection> {
+        let catalog: &Catalog = &context.desk.catalog;
+        Ok(Self(
+            catalog
+                .state()
+                .expect("an API is only built when each state that is asked for is there"),
+        ))
+    }
+
+    fn require(needs: &mut Needs) {
+        needs.states.push((TypeId::of::<S>(), type_name::<S>()));
+    }
+}
+
+/// The time since 1970 when the message was taken, by the driver's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now(pub core::time::Duration);
+
+impl Now {
+    /// In milliseconds.
+    pub fn unix_millis(self) -> i64 {
+        self.0.as_millis() as i64
+    }
+}
+
+impl Extract for Now {
+    fn extract(context: &Context<'_>) -> Result<Self, Rejection> {
+        Ok(Self(context.desk.unix()))
+    }
+}

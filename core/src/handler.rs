@@ -1,0 +1,95 @@
+//! Functions as handlers, plain or async. Knows their arguments and results, not what they are called.
+
+use crate::desk::Local;
+use crate::extract::{Context, Extract, Needs, Rejection};
+use crate::respond::{Failure, Respond};
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::future::Future;
+
+/// What a call of a handler came to.
+pub enum Ran {
+    /// A plain handler has ended; with `true` its payload is written.
+    Now(Result<bool, Failure>),
+    /// An async handler has begun; it yields its payload.
+    Later(Local<Result<Option<Vec<u8>>, Failure>>),
+}
+
+/// A function that answers an operation: `fn` or `async fn`, of up to six arguments, each of which
+/// implements [`Extract`], with a result that implements [`Respond`].
+///
+/// Async handlers need not be `Send`: they never leave their shard.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be a handler",
+    label = "this function",
+    note = "a handler takes `Payload<T>`, `Client`, `App`, `State<S>` or `Now`, up to six of them",
+    note = "and returns a type that derives `Serialize`, `()`, or `Result<_, Failure>` of one of them"
+)]
+pub trait Handler<Shape>: Send + Sync + 'static {
+    /// Extracts the arguments and runs, or begins to run.
+    fn run(&self, context: &Context<'_>, payload: &mut Vec<u8>) -> Result<Ran, Rejection>;
+
+    /// What the arguments need.
+    fn require(needs: &mut Needs);
+
+    /// Whether there is a result to reply with.
+    fn replies() -> bool;
+}
+
+/// The shape of a plain function.
+pub struct Plain;
+/// The shape of an async function.
+pub struct Async;
+
+macro_rules! handlers {
+    ($($argument:ident)*) => {
+        impl<F, R, K, $($argument: Extract),*> Handler<(Plain, K, $($argument,)*)> for F
+        where
+            F: Fn($($argument),*) -> R + Send + Sync + 'static,
+            R: Respond<K>,
+        {
+            #[inline]
+            fn run(&self, _context: &Context<'_>, payload: &mut Vec<u8>) -> Result<Ran, Rejection> {
+                Ok(Ran::Now(self($($argument::extract(_context)?),*).respond(payload)))
+            }
+
+            fn require(_needs: &mut Needs) {
+                $($argument::require(_needs);)*
+            }
+
+            fn replies() -> bool {
+                R::REPLIES()
+            }
+        }
+
+        impl<F, R, K, $($argument: Extract),*> Handler<(Async, K, $($argument,)*)> for F
+        where
+            F: Fn($($argument),*) -> R + Send + Sync + 'static,
+            R: Future<Output: Respond<K>> + 'static,
+        {
+            fn run(&self, _context: &Context<'_>, _payload: &mut Vec<u8>) -> Result<Ran, Rejection> {
+                let outcome = self($($argument::extract(_context)?),*);
+                Ok(Ran::Later(Box::pin(async move {
+                    let mut payload = Vec::new();
+                    Ok(outcome.await.respond(&mut payload)?.then_some(payload))
+                })))
+            }
+
+            fn require(_needs: &mut Needs) {
+                $($argument::require(_needs);)*
+            }
+
+            fn replies() -> bool {
+                R::Output::REPLIES()
+            }
+        }
+    };
+}
+
+handlers!();
+handlers!(A);
+handlers!(A B);
+handlers!(A B C);
+handlers!(A B C D);
+handlers!(A B C D E);
+handlers!(A B C D E G);

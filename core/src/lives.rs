@@ -1,0 +1,195 @@
+//! A topic's life over all shards: starting, running, ending. Knows shards by number; the lock is outside.
+
+/// Shards by number, at most [`MAX_SHARDS`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shards([u64; 4]);
+
+/// How many shards a topic's life can be shared by.
+pub const MAX_SHARDS: usize = 256;
+
+impl Shards {
+    fn insert(&mut self, shard: usize) {
+        self.0[shard / 64] |= 1 << (shard % 64);
+    }
+
+    fn remove(&mut self, shard: usize) {
+        self.0[shard / 64] &= !(1 << (shard % 64));
+    }
+
+    /// No shard at all.
+    pub fn is_empty(&self) -> bool {
+        self.0 == [0; 4]
+    }
+
+    /// In rising order.
+    pub fn iter(&self) -> impl Iterator<Item = usize> {
+        (0..MAX_SHARDS).filter(|shard| self.0[shard / 64] >> (shard % 64) & 1 == 1)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Idle,
+    Starting,
+    Running,
+    Ending,
+}
+
+/// Who is interested in one topic, and where its service is.
+#[derive(Debug)]
+pub struct Life {
+    phase: Phase,
+    generation: u64,
+    owner: usize,
+    interested: Shards,
+}
+
+/// What a shard does that has just become interested.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Joined {
+    /// It starts the service of this generation.
+    Start(u64),
+    /// It will be told when the service has started, or that it is to start it.
+    Wait,
+    /// The service runs.
+    Running,
+}
+
+/// What follows when a service's future is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// That life was over already.
+    Late,
+    /// Nobody is interested any more.
+    Gone,
+    /// This shard starts the next life.
+    Restart {
+        /// The shard's number.
+        shard: usize,
+        /// The next life's generation.
+        generation: u64,
+    },
+}
+
+impl Life {
+    /// A topic nobody is interested in.
+    pub const fn new() -> Self {
+        Self { phase: Phase::Idle, generation: 0, owner: 0, interested: Shards([0; 4]) }
+    }
+
+    /// A shard's first listener or reservation has come. `next` is a generation never used before.
+    pub fn join(&mut self, shard: usize, next: u64) -> Joined {
+        self.interested.insert(shard);
+        match self.phase {
+            Phase::Idle => Joined::Start(self.start(shard, next)),
+            Phase::Starting | Phase::Ending => Joined::Wait,
+            Phase::Running => Joined::Running,
+        }
+    }
+
+    fn start(&mut self, shard: usize, generation: u64) -> u64 {
+        self.phase = Phase::Starting;
+        self.generation = generation;
+        self.owner = shard;
+        generation
+    }
+
+    /// The service has started: the shards to be told. None for a life that is over.
+    pub fn started(&mut self, generation: u64) -> Shards {
+        if self.generation != generation || self.phase != Phase::Starting {
+            return Shards::default();
+        }
+        self.phase = Phase::Running;
+        self.interested
+    }
+
+    /// The service has refused to start, or its future has ended by itself: the shards to be told.
+    /// Nothing is left of that life; who is interested afterwards joins anew.
+    pub fn failed(&mut self, generation: u64) -> Shards {
+        if self.generation != generation || matches!(self.phase, Phase::Idle | Phase::Ending) {
+            return Shards::default();
+        }
+        self.phase = Phase::Idle;
+        core::mem::take(&mut self.interested)
+    }
+
+    /// A shard's last listener has left. Some: this owner drops the future of this generation.
+    pub fn leave(&mut self, shard: usize) -> Option<(usize, u64)> {
+        self.interested.remove(shard);
+        let live = matches!(self.phase, Phase::Starting | Phase::Running);
+        (live && self.interested.is_empty()).then(|| {
+            self.phase = Phase::Ending;
+            (self.owner, self.generation)
+        })
+    }
+
+    /// The future of this generation is gone. `next` is a generation never used before.
+    pub fn ended(&mut self, generation: u64, next: u64) -> Ended {
+        if self.generation != generation || self.phase != Phase::Ending {
+            return Ended::Late;
+        }
+        self.phase = Phase::Idle;
+        let first = self.interested.iter().next();
+        match first {
+            Some(shard) => Ended::Restart { shard, generation: self.start(shard, next) },
+            None => Ended::Gone,
+        }
+    }
+
+    /// Nothing would be lost by forgetting this life.
+    pub fn is_over(&self) -> bool {
+        self.phase == Phase::Idle && self.interested.is_empty()
+    }
+}
+
+impl Default for Life {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn racing_shards_start_one_life() {
+        let mut life = Life::new();
+        assert_eq!(life.join(0, 1), Joined::Start(1));
+        assert_eq!(life.join(1, 2), Joined::Wait);
+        assert!(life.started(1).iter().eq([0, 1]));
+        assert_eq!(life.join(2, 3), Joined::Running);
+    }
+
+    #[test]
+    fn the_last_shard_ends_it_and_the_next_life_waits_until_the_future_is_gone() {
+        let mut life = Life::new();
+        assert_eq!(life.join(3, 1), Joined::Start(1));
+        life.started(1);
+        assert_eq!(life.leave(3), Some((3, 1)));
+        assert_eq!(life.join(5, 2), Joined::Wait);
+        assert_eq!(life.ended(1, 3), Ended::Restart { shard: 5, generation: 3 });
+        assert_eq!(life.ended(1, 4), Ended::Late);
+        assert!(life.failed(1).is_empty(), "a late failure of an earlier life touches nothing");
+    }
+
+    #[test]
+    fn a_failed_start_leaves_nothing_behind() {
+        let mut life = Life::new();
+        life.join(0, 1);
+        life.join(1, 2);
+        assert!(life.failed(1).iter().eq([0, 1]));
+        assert!(life.is_over());
+        assert_eq!(life.join(1, 3), Joined::Start(3));
+    }
+
+    #[test]
+    fn leaving_while_it_starts_ends_in_nothing_running() {
+        let mut life = Life::new();
+        life.join(0, 1);
+        assert_eq!(life.leave(0), Some((0, 1)));
+        assert!(life.started(1).is_empty());
+        assert_eq!(life.ended(1, 2), Ended::Gone);
+        assert!(life.is_over());
+    }
+}

@@ -1,0 +1,260 @@
+//! Where an engine's tables lie. The only place where numbers are chosen.
+
+use crate::config::Config;
+use crate::deadlines::Deadlines;
+use crate::engine::Engine;
+use crate::hub::{Hub, Link, NONE, Topic};
+use crate::marks::Marks;
+use crate::outbox::{Note, Outbox, Run, SLACK};
+use crate::shelf::{Buffers, Shelf};
+use crate::state::{Counts, Seat, State};
+use crate::time::Instant;
+use foldhash::fast::FixedState;
+use heapless::Vec as Row;
+
+/// Memory for `CONNECTIONS`, each with `INPUT` bytes for a message that is not whole yet or waits,
+/// and `BACKLOG` bytes for what its socket has not taken.
+pub struct ConnectionMemory<const CONNECTIONS: usize, const INPUT: usize, const BACKLOG: usize> {
+    seats: Row<Seat, CONNECTIONS>,
+    heap: Row<(Instant, u32), CONNECTIONS>,
+    places: Row<u32, CONNECTIONS>,
+    transmit: Row<u32, CONNECTIONS>,
+    ready: Row<u32, CONNECTIONS>,
+    gone: Row<u32, CONNECTIONS>,
+    inputs: [[u8; INPUT]; CONNECTIONS],
+    input_lens: [u32; CONNECTIONS],
+    backlogs: [[u8; BACKLOG]; CONNECTIONS],
+    backlog_lens: [u32; CONNECTIONS],
+}
+
+/// Memory for `TOPICS` with names of at most `NAME` bytes, and for `LINKS` between connections and
+/// topics.
+pub struct TopicMemory<const TOPICS: usize, const LINKS: usize, const NAME: usize> {
+    topics: Row<Topic, TOPICS>,
+    links: Row<Link, LINKS>,
+    buckets: Row<u32, TOPICS>,
+    changed: Row<u32, TOPICS>,
+    names: [[u8; NAME]; TOPICS],
+    name_lens: [u32; TOPICS],
+}
+
+/// Memory for what is encoded between two writes: `BYTES`, in `NOTES` pieces for all connections.
+pub struct TurnMemory<const BYTES: usize, const NOTES: usize> {
+    bytes: Row<u8, BYTES>,
+    runs: Row<Run, NOTES>,
+    notes: Row<Note, NOTES>,
+}
+
+impl<const CONNECTIONS: usize, const INPUT: usize, const BACKLOG: usize>
+    ConnectionMemory<CONNECTIONS, INPUT, BACKLOG>
+{
+    /// Fit for a `static`.
+    pub const fn new() -> Self {
+        Self {
+            seats: Row::new(),
+            heap: Row::new(),
+            places: Row::new(),
+            transmit: Row::new(),
+            ready: Row::new(),
+            gone: Row::new(),
+            inputs: [[0; INPUT]; CONNECTIONS],
+            input_lens: [0; CONNECTIONS],
+            backlogs: [[0; BACKLOG]; CONNECTIONS],
+            backlog_lens: [0; CONNECTIONS],
+        }
+    }
+}
+
+impl<const TOPICS: usize, const LINKS: usize, const NAME: usize> TopicMemory<TOPICS, LINKS, NAME> {
+    /// Fit for a `static`.
+    pub const fn new() -> Self {
+        Self {
+            topics: Row::new(),
+            links: Row::new(),
+            buckets: Row::new(),
+            changed: Row::new(),
+            names: [[0; NAME]; TOPICS],
+            name_lens: [0; TOPICS],
+        }
+    }
+}
+
+impl<const BYTES: usize, const NOTES: usize> TurnMemory<BYTES, NOTES> {
+    /// Fit for a `static`.
+    pub const fn new() -> Self {
+        Self { bytes: Row::new(), runs: Row::new(), notes: Row::new() }
+    }
+}
+
+impl<const CONNECTIONS: usize, const INPUT: usize, const BACKLOG: usize> Default
+    for ConnectionMemory<CONNECTIONS, INPUT, BACKLOG>
+{
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<const TOPICS: usize, const LINKS: usize, const NAME: usize> Default
+    for TopicMemory<TOPICS, LINKS, NAME>
+{
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<const BYTES: usize, const NOTES: usize> Default for TurnMemory<BYTES, NOTES> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Beyond the longest message an input has room for a record's head and a control frame.
+const INPUT_SLACK: usize = 256;
+
+#[cfg(feature = "alloc")]
+impl Engine<'static> {
+    /// An engine on owned memory that grows with its use, up to the limits of `config`. `seed` makes
+    /// the hash of topic names unpredictable for clients.
+    pub fn new(config: Config, seed: u64) -> Self {
+        use alloc::vec::Vec;
+        fn row<T>() -> Shelf<'static, T> {
+            Shelf::Owned(Vec::new())
+        }
+        let buffers = |limit| Buffers::Owned { rows: Vec::new(), limit };
+        let input =
+            (config.message_bytes as usize + INPUT_SLACK).max(config.handshake_bytes as usize);
+        let backlog_limit = config.backlog_bytes as usize;
+        Self {
+            inputs: buffers(input),
+            state: State {
+                config,
+                seats: row(),
+                free_seat: NONE,
+                hub: Hub {
+                    topics: row(),
+                    links: row(),
+                    buckets: row(),
+                    names: buffers(usize::MAX),
+                    changed: Marks::new(row()),
+                    hasher: FixedState::with_seed(seed),
+                    free_topic: NONE,
+                    free_link: NONE,
+                    live: 0,
+                    subscriptions: 0,
+                },
+                outbox: Outbox {
+                    turn: row(),
+                    runs: row(),
+                    notes: row(),
+                    backlogs: buffers(backlog_limit + SLACK),
+                    backlog_limit,
+                    growing: false,
+                    offered: 0,
+                },
+                deadlines: Deadlines { heap: row(), places: row() },
+                transmit: Marks::new(row()),
+                ready: Marks::new(row()),
+                gone: Marks::new(row()),
+                open: 0,
+                taken: 0,
+                counts: Counts::default(),
+            },
+        }
+    }
+}
+
+impl<'m> Engine<'m> {
+    /// An engine on lent memory: it never allocates, and what does not fit is refused.
+    ///
+    /// ```
+    /// use fastws_core::config::Config;
+    /// use fastws_core::engine::Engine;
+    /// use fastws_core::memory::{ConnectionMemory, TopicMemory, TurnMemory};
+    ///
+    /// let mut connections = ConnectionMemory::<4, 1024, 1024>::new();
+    /// let mut topics = TopicMemory::<16, 32, 64>::new();
+    /// let mut turn = TurnMemory::<2048, 64>::new();
+    /// let engine = Engine::lent(Config::default(), 1, &mut connections, &mut topics, &mut turn);
+    /// assert_eq!(engine.connections(), 0);
+    /// ```
+    pub fn lent<
+        const CONNECTIONS: usize,
+        const INPUT: usize,
+        const BACKLOG: usize,
+        const TOPICS: usize,
+        const LINKS: usize,
+        const NAME: usize,
+        const BYTES: usize,
+        const NOTES: usize,
+    >(
+        config: Config,
+        seed: u64,
+        connections: &'m mut ConnectionMemory<CONNECTIONS, INPUT, BACKLOG>,
+        topics: &'m mut TopicMemory<TOPICS, LINKS, NAME>,
+        turn: &'m mut TurnMemory<BYTES, NOTES>,
+    ) -> Self {
+        const {
+            assert!(INPUT > INPUT_SLACK, "INPUT is too small for any message");
+            assert!(BACKLOG > SLACK, "BACKLOG is too small for a pong and a close frame");
+        }
+        let config = Config {
+            connections: config.connections.min(CONNECTIONS as u32),
+            message_bytes: config.message_bytes.min((INPUT - INPUT_SLACK) as u32),
+            handshake_bytes: config.handshake_bytes.min(INPUT as u32),
+            backlog_bytes: config.backlog_bytes.min((BACKLOG - SLACK) as u32),
+            // Half of the turn's memory is always there for the reply to the next message.
+            turn_bytes: config.turn_bytes.min(BYTES as u32 / 2),
+            ..config
+        };
+        topics.buckets.clear();
+        topics.buckets.resize(TOPICS, NONE).expect("there is a bucket for each topic");
+        Self {
+            inputs: Buffers::Lent {
+                block: connections.inputs.as_flattened_mut(),
+                lens: &mut connections.input_lens,
+            },
+            state: State {
+                seats: Shelf::Lent(&mut connections.seats),
+                free_seat: NONE,
+                hub: Hub {
+                    topics: Shelf::Lent(&mut topics.topics),
+                    links: Shelf::Lent(&mut topics.links),
+                    buckets: Shelf::Lent(&mut topics.buckets),
+                    names: Buffers::Lent {
+                        block: topics.names.as_flattened_mut(),
+                        lens: &mut topics.name_lens,
+                    },
+                    changed: Marks::new(Shelf::Lent(&mut topics.changed)),
+                    hasher: FixedState::with_seed(seed),
+                    free_topic: NONE,
+                    free_link: NONE,
+                    live: 0,
+                    subscriptions: 0,
+                },
+                outbox: Outbox {
+                    turn: Shelf::Lent(&mut turn.bytes),
+                    runs: Shelf::Lent(&mut turn.runs),
+                    notes: Shelf::Lent(&mut turn.notes),
+                    backlogs: Buffers::Lent {
+                        block: connections.backlogs.as_flattened_mut(),
+                        lens: &mut connections.backlog_lens,
+                    },
+                    backlog_limit: config.backlog_bytes as usize,
+                    growing: false,
+                    offered: 0,
+                },
+                deadlines: Deadlines {
+                    heap: Shelf::Lent(&mut connections.heap),
+                    places: Shelf::Lent(&mut connections.places),
+                },
+                transmit: Marks::new(Shelf::Lent(&mut connections.transmit)),
+                ready: Marks::new(Shelf::Lent(&mut connections.ready)),
+                gone: Marks::new(Shelf::Lent(&mut connections.gone)),
+                open: 0,
+                taken: 0,
+                counts: Counts::default(),
+                config,
+            },
+        }
+    }
+}

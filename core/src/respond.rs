@@ -1,0 +1,116 @@
+//! What a handler may return. Knows JSON, no connection and no operation.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::any::TypeId;
+use core::error::Error;
+use core::fmt;
+use serde::Serialize;
+
+/// Why a handler does not reply. Made from any error by `?`, or from a [`Close`].
+#[derive(Debug)]
+pub enum Failure {
+    /// The connection is closed with this code and reason.
+    Close(Close),
+    /// The connection is closed with 1011 `Internal error`; the cause is for the log only.
+    Error(Box<dyn Error>),
+}
+
+/// A close that a handler asks for.
+///
+/// ```
+/// use fastws_core::respond::{Close, Failure};
+/// fn withdraw(amount: u32) -> Result<u32, Failure> {
+///     if amount > 100 {
+///         return Err(Close::new(4000, "more than there is").into());
+///     }
+///     Ok(100 - amount)
+/// }
+/// assert!(withdraw(200).is_err());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Close {
+    pub(crate) code: u16,
+    pub(crate) reason: String,
+}
+
+impl Close {
+    /// A code of RFC 6455 section 7.4 that may be sent, best 3000 to 4999; another one becomes 1011.
+    /// The reason is cut at 123 bytes.
+    pub fn new(code: u16, reason: impl Into<String>) -> Self {
+        let code =
+            if matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999) { code } else { 1011 };
+        Self { code, reason: reason.into() }
+    }
+}
+
+impl From<Close> for Failure {
+    fn from(close: Close) -> Self {
+        Self::Close(close)
+    }
+}
+
+impl<E: Error + 'static> From<E> for Failure {
+    fn from(cause: E) -> Self {
+        Self::Error(Box::new(cause))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Close(close) => write!(f, "close {}: {}", close.code, close.reason),
+            Self::Error(cause) => cause.fmt(f),
+        }
+    }
+}
+
+/// A handler's result: something that serializes, `()` for a reply without payload, or a `Result`
+/// of it with [`Failure`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no reply",
+    label = "a handler returns this",
+    note = "return a type that derives `Serialize`, `()`, or `Result<_, Failure>` of one of them"
+)]
+pub trait Respond<Kind> {
+    /// Whether there is anything to reply with.
+    const REPLIES: fn() -> bool;
+
+    /// Appends the payload as JSON. False: the reply has none.
+    fn respond(self, payload: &mut Vec<u8>) -> Result<bool, Failure>;
+}
+
+/// Marks results that serialize.
+pub struct Plain;
+/// Marks results that may fail.
+pub struct Fallible;
+
+impl<T: Serialize + 'static> Respond<Plain> for T {
+    const REPLIES: fn() -> bool = || TypeId::of::<T>() != TypeId::of::<()>();
+
+    fn respond(self, payload: &mut Vec<u8>) -> Result<bool, Failure> {
+        if !Self::REPLIES() {
+            return Ok(false);
+        }
+        encode(&self, payload)?;
+        Ok(true)
+    }
+}
+
+impl<T: Serialize + 'static> Respond<Fallible> for Result<T, Failure> {
+    const REPLIES: fn() -> bool = <T as Respond<Plain>>::REPLIES;
+
+    fn respond(self, payload: &mut Vec<u8>) -> Result<bool, Failure> {
+        self?.respond(payload)
+    }
+}
+
+/// Appends `value` as JSON.
+#[inline]
+pub(crate) fn encode(value: &impl Serialize, to: &mut Vec<u8>) -> serde_json::Result<()> {
+    #[cfg(feature = "std")]
+    return serde_json::to_writer(to, value);
+    #[cfg(not(feature = "std"))]
+    serde_json::to_vec(value).map(|json| to.extend_from_slice(&json))
+}

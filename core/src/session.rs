@@ -1,0 +1,149 @@
+//! Is this connection alive, and may it speak? Knows one connection and the time, no topic and no other connection.
+
+use crate::config::Config;
+use crate::time::Instant;
+use core::fmt;
+
+/// How far a connection has come. It only moves down this list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Phase {
+    /// Its request is being read.
+    Handshake,
+    /// Messages flow.
+    Open,
+    /// We have sent a close frame and wait for the peer's.
+    Closing,
+    /// Nothing more is said; once all is written, our side ends, then the peer's.
+    Lingering,
+    /// The driver is to drop the socket.
+    Gone,
+}
+
+/// What the clock demands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Due {
+    Nothing,
+    /// Nobody has asked in time for anything.
+    Handshake,
+    Ping,
+    /// No message for the heartbeat interval, or older than the lifespan.
+    TimedOut,
+    /// The peer does not answer any more.
+    Gone,
+}
+
+pub(crate) struct Session {
+    pub(crate) phase: Phase,
+    /// A ping waits for any frame since `since`.
+    pinged: bool,
+    /// A call runs: the next message waits for it.
+    pub(crate) calling: bool,
+    /// Counts calls, so that a late outcome finds nothing.
+    pub(crate) call: u32,
+    opened: Instant,
+    heard: Instant,
+    message: Instant,
+    since: Instant,
+}
+
+impl Session {
+    pub(crate) const fn new(now: Instant, phase: Phase) -> Self {
+        Self {
+            phase,
+            pinged: false,
+            calling: false,
+            call: 0,
+            opened: now,
+            heard: now,
+            message: now,
+            since: now,
+        }
+    }
+
+    /// The handshake is done; heartbeat and lifespan count from here.
+    pub(crate) fn open(&mut self, now: Instant) {
+        *self = Self::new(now, Phase::Open);
+    }
+
+    pub(crate) fn handle_frame(&mut self, now: Instant) {
+        self.heard = now;
+        self.pinged = false;
+    }
+
+    pub(crate) fn handle_message(&mut self, now: Instant) {
+        self.message = now;
+    }
+
+    /// Moves on to `phase`; its deadline counts from `now`.
+    pub(crate) fn enter(&mut self, now: Instant, phase: Phase) {
+        debug_assert!(phase > self.phase, "a connection never comes back to life");
+        self.phase = phase;
+        self.since = now;
+        self.calling = false;
+    }
+
+    /// When the clock matters next. It may move later without being asked again, never earlier.
+    pub(crate) fn poll_timeout(&self, config: &Config) -> Option<Instant> {
+        match self.phase {
+            Phase::Handshake => Some(self.opened + config.handshake),
+            Phase::Closing | Phase::Lingering => Some(self.since + config.closing),
+            Phase::Gone => None,
+            Phase::Open => {
+                let alive = match self.pinged {
+                    true => self.since + config.pong,
+                    false => self.heard + config.ping,
+                };
+                let heartbeat = config.heartbeat.map(|limit| self.message + limit);
+                let lifespan = config.lifespan.map(|limit| self.opened + limit);
+                [heartbeat, lifespan].into_iter().flatten().chain([alive]).min()
+            }
+        }
+    }
+
+    /// `deaf`: we have stopped reading, so the peer's silence is ours.
+    pub(crate) fn handle_timeout(&mut self, now: Instant, config: &Config, deaf: bool) -> Due {
+        if deaf {
+            self.handle_frame(now);
+            self.handle_message(now);
+        }
+        if self.poll_timeout(config).is_none_or(|deadline| deadline > now) {
+            return Due::Nothing;
+        }
+        match self.phase {
+            Phase::Handshake => Due::Handshake,
+            Phase::Closing | Phase::Lingering => Due::Gone,
+            Phase::Gone => Due::Nothing,
+            Phase::Open if config.heartbeat.is_some_and(|limit| now >= self.message + limit) => {
+                Due::TimedOut
+            }
+            Phase::Open if config.lifespan.is_some_and(|limit| now >= self.opened + limit) => {
+                Due::TimedOut
+            }
+            Phase::Open if self.pinged => Due::Gone,
+            Phase::Open => {
+                self.pinged = true;
+                self.since = now;
+                Due::Ping
+            }
+        }
+    }
+}
+
+/// The reason that a client reads when its heartbeat or lifespan has passed, in seconds.
+pub(crate) struct TimedOut<'c>(pub(crate) &'c Config);
+
+impl fmt::Display for TimedOut<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Connection timed out. Heartbeat interval ")?;
+        for (label, limit) in
+            [("", self.0.heartbeat), (". Max connection lifespan ", self.0.lifespan)]
+        {
+            f.write_str(label)?;
+            match limit {
+                Some(limit) => write!(f, "{}", limit.as_secs_f64())?,
+                None => f.write_str("unset")?,
+            }
+        }
+        Ok(())
+    }
+}

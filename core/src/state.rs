@@ -1,0 +1,490 @@
+//! The tables of one shard, and the steps that touch more than one of them. Knows no bytes that came in and no application.
+
+use crate::action::{Close, Denied, Words};
+use crate::assembly::Assembly;
+use crate::config::Config;
+use crate::deadlines::Deadlines;
+use crate::envelope::Outgoing as Message;
+use crate::frame::{self, Opcode, Violation};
+use crate::hub::{Hub, Interest, NONE};
+use crate::ids::{CallId, ConnectionId};
+use crate::marks::Marks;
+use crate::outbox::{MAX_HEAD, Outbox, Outgoing, Overflow, To};
+use crate::session::{Due, Phase, Session, TimedOut};
+use crate::shelf::{Full, Shelf};
+use crate::time::Instant;
+use crate::topic::{self, MAX_TOPIC};
+
+/// One connection's row. A free row keeps its generation and threads the free list.
+pub(crate) struct Seat {
+    generation: u32,
+    next_free: u32,
+    pub(crate) uid: [u8; 16],
+    pub(crate) session: Session,
+    pub(crate) assembly: Assembly,
+    pub(crate) interest: Interest,
+    pub(crate) outgoing: Outgoing,
+    transmit: bool,
+    ready: bool,
+    gone: bool,
+}
+
+impl Seat {
+    const VACANT: Self = Self {
+        generation: 0,
+        next_free: NONE,
+        uid: [0; 16],
+        session: Session::new(Instant::ZERO, Phase::Gone),
+        assembly: Assembly::new(frame::Role::Server),
+        interest: Interest::NOTHING,
+        outgoing: Outgoing::NOTHING,
+        transmit: false,
+        ready: false,
+        gone: false,
+    };
+}
+
+/// What has happened since the engine began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Messages that were read.
+    pub received: u64,
+    /// Replies, and updates once for each listener.
+    pub sent: u64,
+    /// Connections that were closed for being slow.
+    pub slow: u64,
+}
+
+pub(crate) struct State<'m> {
+    pub(crate) config: Config,
+    pub(crate) seats: Shelf<'m, Seat>,
+    pub(crate) free_seat: u32,
+    pub(crate) hub: Hub<'m>,
+    pub(crate) outbox: Outbox<'m>,
+    pub(crate) deadlines: Deadlines<'m>,
+    /// Something waits to be written.
+    pub(crate) transmit: Marks<'m>,
+    /// What was parked may be dispatched.
+    pub(crate) ready: Marks<'m>,
+    /// The driver is to drop the socket.
+    pub(crate) gone: Marks<'m>,
+    /// Connections whose handshake is done and whose end has not begun.
+    pub(crate) open: u32,
+    /// Rows that are not free.
+    pub(crate) taken: u32,
+    pub(crate) counts: Counts,
+}
+
+impl State<'_> {
+    /// The row of a connection that has not ended.
+    #[inline]
+    pub(crate) fn slot(&self, id: ConnectionId) -> Option<usize> {
+        let seat = self.seats.get(id.slot as usize)?;
+        (seat.generation == id.generation && seat.session.phase < Phase::Gone)
+            .then_some(id.slot as usize)
+    }
+
+    /// The row of a connection whose call is still running.
+    pub(crate) fn calling(&self, call: CallId) -> Option<usize> {
+        let slot = self.slot(call.connection)?;
+        let session = &self.seats[slot].session;
+        (session.calling && session.call == call.number).then_some(slot)
+    }
+
+    pub(crate) fn id(&self, slot: usize) -> ConnectionId {
+        ConnectionId { slot: slot as u32, generation: self.seats[slot].generation }
+    }
+
+    pub(crate) fn seat(
+        &mut self,
+        now: Instant,
+        uid: [u8; 16],
+        phase: Phase,
+    ) -> Result<usize, Full> {
+        let slot = match self.seats.get(self.free_seat as usize) {
+            Some(_) => self.free_seat as usize,
+            None => {
+                self.seats.push(Seat::VACANT)?;
+                self.deadlines.grow().expect("there is a deadline for each seat");
+                self.seats.len() - 1
+            }
+        };
+        let seat = &mut self.seats[slot];
+        self.free_seat = seat.next_free;
+        // Marks outlive the connection that left them, so that a row is never queued twice.
+        *seat = Seat {
+            generation: seat.generation,
+            transmit: seat.transmit,
+            ready: seat.ready,
+            uid,
+            session: Session::new(now, phase),
+            ..Seat::VACANT
+        };
+        self.taken += 1;
+        self.open += u32::from(phase == Phase::Open);
+        self.set_deadline(slot);
+        Ok(slot)
+    }
+
+    pub(crate) fn open(&mut self, now: Instant, slot: usize) {
+        self.seats[slot].session.open(now);
+        self.open += 1;
+        self.set_deadline(slot);
+    }
+
+    /// The deadline of a phase that has just begun, or whose time has come.
+    pub(crate) fn set_deadline(&mut self, slot: usize) {
+        let at = self.seats[slot].session.poll_timeout(&self.config);
+        self.deadlines.set(slot, at);
+    }
+
+    /// Ends the connection's part in everything but what is still to be written.
+    pub(crate) fn enter(&mut self, now: Instant, slot: usize, phase: Phase) {
+        let seat = &mut self.seats[slot];
+        if seat.session.phase == Phase::Open {
+            self.open -= 1;
+            self.hub.leave(&mut seat.interest);
+            self.outbox.seal();
+        }
+        seat.session.enter(now, phase);
+        if phase == Phase::Gone {
+            self.gone.mark(slot, &mut seat.gone);
+        } else {
+            self.transmit.mark(slot, &mut seat.transmit);
+        }
+        self.set_deadline(slot);
+    }
+
+    /// Sends a close frame and waits for the peer's.
+    pub(crate) fn close(&mut self, now: Instant, slot: usize, close: Close<'_>) {
+        if self.seats[slot].session.phase == Phase::Open {
+            self.send_close(slot, Some(close));
+            self.enter(now, slot, Phase::Closing);
+        }
+    }
+
+    /// The peer broke the protocol: there is no point in listening to it any further.
+    pub(crate) fn violate(&mut self, now: Instant, slot: usize, violation: Violation) {
+        let mut words = Words::default();
+        match self.seats[slot].session.phase {
+            Phase::Open => self.close(now, slot, Close::violation(violation, &mut words)),
+            Phase::Closing => self.enter(now, slot, Phase::Lingering),
+            _ => {}
+        }
+    }
+
+    /// The peer closes, or answers our close frame.
+    pub(crate) fn handle_close(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        close: Option<frame::Close<'_>>,
+    ) {
+        let phase = self.seats[slot].session.phase;
+        if phase == Phase::Open {
+            self.send_close(slot, close.map(|close| Close { code: close.code, reason: "" }));
+        }
+        if phase <= Phase::Closing {
+            self.enter(now, slot, Phase::Lingering);
+        }
+    }
+
+    fn send_close(&mut self, slot: usize, close: Option<Close<'_>>) {
+        let mut payload = [0; 125];
+        let len =
+            close.map_or(0, |close| frame::close_payload(close.code, close.reason, &mut payload));
+        self.control(slot, To::Close(slot as u32), Opcode::Close, &payload[..len]);
+    }
+
+    pub(crate) fn pong(&mut self, slot: usize, payload: &[u8]) {
+        if self.seats[slot].session.phase == Phase::Open {
+            self.control(slot, To::Pong(slot as u32), Opcode::Pong, payload);
+        }
+    }
+
+    fn control(&mut self, slot: usize, to: To, opcode: Opcode, payload: &[u8]) {
+        if !self.outbox.fits(payload.len() + 2, 1) {
+            // The turn's memory is lent and full: this slot's part moves to its backlog, and the frame after it.
+            self.keep_or_cut(slot);
+            self.outbox.keep_now(slot, &mut self.seats[slot].outgoing, to, opcode, payload);
+            let seat = &mut self.seats[slot];
+            self.transmit.mark(slot, &mut seat.transmit);
+            return;
+        }
+        let run = self.outbox.frame(to, opcode, payload.len(), |turn| turn.extend(payload));
+        self.note(slot, run.expect("it fits"));
+    }
+
+    fn keep_or_cut(&mut self, slot: usize) {
+        let out = &mut self.seats[slot].outgoing;
+        if self.outbox.stash(slot, out, 0).is_err() {
+            self.outbox.drop_waiting(slot, out);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn note(&mut self, slot: usize, run: Option<u32>) {
+        if let Some(run) = run {
+            let seat = &mut self.seats[slot];
+            self.outbox.note(&mut seat.outgoing, run);
+            self.transmit.mark(slot, &mut seat.transmit);
+        }
+    }
+
+    /// Bytes of HTTP.
+    pub(crate) fn raw(
+        &mut self,
+        slot: usize,
+        write: impl FnOnce(&mut Shelf<'_, u8>) -> Result<(), Full>,
+    ) -> Result<(), Full> {
+        if !self.outbox.fits(0, 1) {
+            return Err(Full);
+        }
+        let run = self.outbox.raw(To::Raw(slot as u32), write)?;
+        self.note(slot, run);
+        Ok(())
+    }
+
+    /// A message for one connection. On `Full` nothing has changed.
+    #[inline]
+    pub(crate) fn send(&mut self, slot: usize, message: &Message<'_>) -> Result<(), Full> {
+        let len = message.len();
+        if !self.outbox.fits(len + MAX_HEAD, 1) {
+            return Err(Full);
+        }
+        let run = self
+            .outbox
+            .frame(To::Reply(slot as u32), Opcode::Text, len, |turn| message.write(turn))?;
+        self.note(slot, run);
+        self.counts.sent += 1;
+        Ok(())
+    }
+
+    /// A message for everybody who listens to `topic`. On `Full` nothing has changed.
+    pub(crate) fn publish(&mut self, topic: &str, message: &Message<'_>) -> Result<Audience, Full> {
+        let len = message.len();
+        self.fan_out(topic, len + MAX_HEAD, |outbox, to| {
+            outbox.frame(to, Opcode::Text, len, |turn| message.write(turn))
+        })
+    }
+
+    /// The same with a whole frame that was encoded elsewhere.
+    pub(crate) fn publish_frame(&mut self, topic: &str, frame: &[u8]) -> Result<Audience, Full> {
+        self.fan_out(topic, frame.len(), |outbox, to| outbox.raw(to, |turn| turn.extend(frame)))
+    }
+
+    fn fan_out(
+        &mut self,
+        topic: &str,
+        bytes: usize,
+        write: impl FnOnce(&mut Outbox<'_>, To) -> Result<Option<u32>, Full>,
+    ) -> Result<Audience, Full> {
+        let Some(topic) = self.hub.find(topic) else { return Ok(Audience::default()) };
+        let audience =
+            Audience { listeners: self.hub.listeners(topic), awaited: self.hub.is_awaited(topic) };
+        if audience.listeners == 0 {
+            return Ok(audience);
+        }
+        if !self.outbox.fits(bytes, audience.listeners) {
+            return Err(Full);
+        }
+        if let Some(run) = write(&mut self.outbox, To::Update(topic as u32))? {
+            for slot in self.hub.audience(topic) {
+                let seat = &mut self.seats[slot];
+                self.outbox.note(&mut seat.outgoing, run);
+                self.transmit.mark(slot, &mut seat.transmit);
+            }
+        }
+        self.counts.sent += audience.listeners as u64;
+        Ok(audience)
+    }
+
+    /// Sets a subscription's place aside for the call that runs.
+    pub(crate) fn reserve(&mut self, slot: usize, topic: &str) -> Result<usize, Denied> {
+        topic::check(topic, MAX_TOPIC).map_err(|_| Denied::Name)?;
+        let seat = &mut self.seats[slot];
+        if seat.session.phase != Phase::Open {
+            return Err(Denied::Gone);
+        }
+        let known =
+            self.hub.find(topic).and_then(|topic| self.hub.link(slot, seat.interest, topic));
+        if let Some(link) = known {
+            return Ok(link);
+        }
+        if seat.interest.places() >= self.config.topics_per_connection {
+            return Err(Denied::TooManyTopics);
+        }
+        self.hub.reserve(slot, &mut seat.interest, topic).map_err(|Full| Denied::Full)
+    }
+
+    pub(crate) fn subscribe(&mut self, slot: usize, topic: &str) -> Result<(), Denied> {
+        let link = self.reserve(slot, topic)?;
+        if self.hub.activate(&mut self.seats[slot].interest, link) {
+            self.outbox.seal();
+        }
+        Ok(())
+    }
+
+    /// `reserved`: only a place that was set aside, not a subscription.
+    pub(crate) fn unsubscribe(&mut self, slot: usize, topic: &str, reserved: bool) {
+        let interest = &mut self.seats[slot].interest;
+        if let Some(topic) = self.hub.find(topic)
+            && let Some(link) = self.hub.link(slot, *interest, topic)
+            && !(reserved && self.hub.listens(link))
+        {
+            self.hub.remove(interest, link);
+            self.outbox.seal();
+        }
+    }
+
+    /// Ends every subscription to a topic.
+    pub(crate) fn end_topic(&mut self, topic: &str) {
+        let Some(topic) = self.hub.find(topic) else { return };
+        loop {
+            let Some(slot) = self.hub.audience(topic).next() else { break };
+            let interest = &mut self.seats[slot].interest;
+            let link = self.hub.link(slot, *interest, topic).expect("a listener has a link");
+            self.hub.remove(interest, link);
+        }
+        self.outbox.seal();
+    }
+
+    pub(crate) fn unblock(&mut self, slot: usize) {
+        let seat = &mut self.seats[slot];
+        if seat.outgoing.is_blocked() {
+            seat.outgoing.unblock();
+            self.transmit.mark(slot, &mut seat.transmit);
+        }
+    }
+
+    /// The call has ended; what it set aside and did not use is free again.
+    pub(crate) fn end_call(&mut self, slot: usize) {
+        let seat = &mut self.seats[slot];
+        self.hub.give_back(&mut seat.interest);
+        seat.session.calling = false;
+    }
+
+    #[inline]
+    pub(crate) fn mark_ready(&mut self, slot: usize) {
+        let seat = &mut self.seats[slot];
+        if seat.assembly.has_parked() {
+            self.ready.mark(slot, &mut seat.ready);
+        }
+    }
+
+    pub(crate) fn poll_ready(&mut self) -> Option<usize> {
+        let slot = self.ready.poll()?;
+        self.seats[slot].ready = false;
+        Some(slot)
+    }
+
+    /// Messages of this connection have to wait.
+    #[inline]
+    pub(crate) fn must_wait(&self, slot: usize) -> bool {
+        self.is_held(slot) || self.turn_is_full()
+    }
+
+    /// They wait for an event of this connection: the outcome of its call, or a socket that takes bytes.
+    #[inline]
+    pub(crate) fn is_held(&self, slot: usize) -> bool {
+        let seat = &self.seats[slot];
+        seat.session.calling || (seat.outgoing.is_blocked() && self.is_slow(slot))
+    }
+
+    /// The turn wants to be written before more is dispatched.
+    #[inline]
+    pub(crate) fn turn_is_full(&self) -> bool {
+        self.outbox.turn.len() >= self.config.turn_bytes as usize || !self.outbox.fits(0, 2)
+    }
+
+    fn is_slow(&self, slot: usize) -> bool {
+        self.outbox.backlog_len(slot, &self.seats[slot].outgoing)
+            > self.config.backlog_bytes as usize / 2
+    }
+
+    /// The next connection whose socket can be written to; its parts are in the outbox.
+    pub(crate) fn poll_transmit(&mut self, now: Instant) -> Option<usize> {
+        self.outbox.seal();
+        while let Some(slot) = self.transmit.poll() {
+            let seat = &mut self.seats[slot];
+            seat.transmit = false;
+            if seat.session.phase == Phase::Gone {
+                continue;
+            }
+            if !seat.outgoing.is_blocked() {
+                self.outbox.offered =
+                    self.outbox.parts(slot, &seat.outgoing).map(<[u8]>::len).sum();
+                return Some(slot);
+            }
+            if self.outbox.stash(slot, &mut seat.outgoing, 0).is_err() {
+                self.overflow(now, slot);
+            }
+        }
+        self.outbox.end_turn();
+        None
+    }
+
+    /// True when everything is written.
+    pub(crate) fn handle_sent(&mut self, now: Instant, slot: usize, sent: usize) -> bool {
+        let seat = &mut self.seats[slot];
+        match self.outbox.sent(slot, &mut seat.outgoing, sent) {
+            Ok(true) => {}
+            Ok(false) if !seat.outgoing.is_blocked() => {
+                self.transmit.mark(slot, &mut seat.transmit)
+            }
+            Ok(false) => {}
+            Err(Overflow) => self.overflow(now, slot),
+        }
+        if !self.is_slow(slot) {
+            self.mark_ready(slot);
+        }
+        self.outbox.is_idle(slot, &self.seats[slot].outgoing)
+    }
+
+    fn overflow(&mut self, now: Instant, slot: usize) {
+        self.outbox.drop_waiting(slot, &mut self.seats[slot].outgoing);
+        self.counts.slow += 1;
+        self.close(now, slot, Close::SLOW);
+    }
+
+    pub(crate) fn handle_timeout(&mut self, now: Instant, slot: usize, deaf: bool) -> Due {
+        let due = self.seats[slot].session.handle_timeout(now, &self.config, deaf);
+        match due {
+            Due::Nothing | Due::Handshake => {}
+            Due::Ping => self.control(slot, To::Reply(slot as u32), Opcode::Ping, &[]),
+            Due::TimedOut => {
+                let mut words = Words::default();
+                let reason = TimedOut(&self.config);
+                let reason = words.say(format_args!("{reason}"));
+                self.close(now, slot, Close { code: 1003, reason });
+            }
+            Due::Gone => self.enter(now, slot, Phase::Gone),
+        }
+        self.set_deadline(slot);
+        due
+    }
+
+    /// The next connection whose socket the driver drops; its row is free from now on.
+    pub(crate) fn poll_gone(&mut self) -> Option<ConnectionId> {
+        let slot = self.gone.poll()?;
+        let id = self.id(slot);
+        let seat = &mut self.seats[slot];
+        self.outbox.clear(slot, &mut seat.outgoing);
+        seat.gone = false;
+        self.taken -= 1;
+        // Ids that are still in flight must miss the next connection of this row.
+        seat.generation = seat.generation.wrapping_add(1);
+        seat.next_free = self.free_seat;
+        self.free_seat = slot as u32;
+        Some(id)
+    }
+}
+
+/// Who got an update.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Audience {
+    /// Connections that it was queued for.
+    pub listeners: usize,
+    /// A subscription to the topic is set aside and has not taken effect yet.
+    pub awaited: bool,
+}

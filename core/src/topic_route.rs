@@ -1,0 +1,250 @@
+//! A family of topics with typed requests and updates: subscribe, unsubscribe, update. Knows no listener.
+
+use crate::client::{Client, Subscribing};
+use crate::desk::Local;
+use crate::extract::Payload;
+use crate::router::Router;
+use crate::service::{Feed, Refused, Updates};
+use crate::topic;
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::future::Future;
+use serde::de::DeserializeOwned;
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
+
+type Parts<Request> = Arc<dyn Fn(&Request) -> Vec<String> + Send + Sync>;
+type Extra<Request> = Arc<dyn Fn(&Request) -> Map<String, Value> + Send + Sync>;
+type Start<Request, Update> =
+    Arc<dyn Fn(Request, Updates<Update>) -> Local<Result<Local<()>, Refused>> + Send + Sync>;
+
+/// Topics under one name. `bars` brings `bars.subscribe`, `bars.unsubscribe` and `bars.update`.
+///
+/// A topic is the route's name and the parts that are made of a request, joined by colons:
+/// `bars:AAPL:1`. Its service starts with the first listener on the whole server, may refuse, and is
+/// dropped after the last has left.
+///
+/// ```
+/// use fastws_core::time::Duration;
+/// use fastws_core::topic_route::{Params, TopicRoute};
+/// use serde::{Deserialize, Serialize};
+///
+/// #[derive(Clone, Deserialize)]
+/// struct Request { symbol: String, #[serde(default)] params: Params }
+/// #[derive(Serialize)]
+/// struct Bar { close: f64 }
+///
+/// let bars = TopicRoute::<Request, Bar>::new("bars")
+///     .topic(|request| [request.symbol.clone(), request.params.text("resolution", "1")])
+///     .service(async |request, updates| {
+///         if request.symbol != "AAPL" {
+///             return Err("no such symbol".into());
+///         }
+///         Ok(async move {
+///             loop {
+///                 updates.publish(&Bar { close: 189.5 });
+///                 updates.sleep(Duration::from_secs(1)).await;
+///             }
+///         })
+///     });
+/// ```
+pub struct TopicRoute<Request, Update> {
+    name: String,
+    update: String,
+    parts: Parts<Request>,
+    extra: Extra<Request>,
+    start: Option<Start<Request, Update>>,
+}
+
+impl<Request, Update> Clone for TopicRoute<Request, Update> {
+    fn clone(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            update: self.update.clone(),
+            parts: self.parts.clone(),
+            extra: self.extra.clone(),
+            start: self.start.clone(),
+        }
+    }
+}
+
+impl<Request, Update> TopicRoute<Request, Update>
+where
+    Request: DeserializeOwned + Clone + 'static,
+    Update: Serialize + 'static,
+{
+    /// A route whose only topic is its name.
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.into(),
+            update: "update".into(),
+            parts: Arc::new(|_| Vec::new()),
+            extra: Arc::new(|_| Map::new()),
+            start: None,
+        }
+    }
+
+    /// The topic's parts after the route's name. A part that is empty or has a colon is refused.
+    pub fn topic<P: IntoIterator<Item = String>>(
+        mut self,
+        parts: impl Fn(&Request) -> P + Send + Sync + 'static,
+    ) -> Self {
+        self.parts = Arc::new(move |request| parts(request).into_iter().collect());
+        self
+    }
+
+    /// The name of the updates, `update` by default.
+    pub fn update(mut self, name: &str) -> Self {
+        self.update = name.into();
+        self
+    }
+
+    /// Members that both responses carry besides `status`, `message` and `topic`; an object.
+    pub fn respond_with<E: Serialize>(
+        mut self,
+        extra: impl Fn(&Request) -> E + Send + Sync + 'static,
+    ) -> Self {
+        self.extra = Arc::new(move |request| match serde_json::to_value(extra(request)) {
+            Ok(Value::Object(members)) => members,
+            _ => Map::new(),
+        });
+        self
+    }
+
+    /// What runs while somebody listens. `start` yields the future that runs, or refuses; it is
+    /// awaited before the first subscriber is answered, for 10 seconds at most.
+    pub fn service<S, R>(mut self, start: S) -> Self
+    where
+        S: AsyncFn(Request, Updates<Update>) -> Result<R, Refused> + Send + Sync + 'static,
+        R: Future<Output = ()> + 'static,
+    {
+        let start = Arc::new(start);
+        self.start = Some(Arc::new(move |request, updates| {
+            let start = start.clone();
+            Box::pin(
+                async move { start(request, updates).await.map(|run| Box::pin(run) as Local<()>) },
+            )
+        }));
+        self
+    }
+
+    /// The topic that a request names.
+    pub fn topic_of(&self, request: &Request) -> Result<String, Refused> {
+        let parts = (self.parts)(request);
+        Ok(topic::join(
+            core::iter::once(self.name.as_str()).chain(parts.iter().map(String::as_str)),
+        )?)
+    }
+
+    /// Subscribes a client, for handlers that do more than `subscribe` does.
+    pub fn subscribe(&self, client: &Client, request: Request) -> Subscribing {
+        let topic = match self.topic_of(&request) {
+            Ok(topic) => topic,
+            Err(refused) => return Subscribing::refused(refused),
+        };
+        let Some(start) = self.start.clone() else { return client.subscribe(topic) };
+        let kind = format!("{}.{}", self.name, self.update);
+        let start = move |feed: Feed| start(request, Updates::new(feed, &kind));
+        client.subscribe_with(&topic, Box::new(start))
+    }
+
+    fn response(&self, request: &Request, result: Result<&str, Refused>) -> Response {
+        let topic = self.topic_of(request).unwrap_or_default();
+        let (status, message) = match result {
+            Ok(verb) => ("ok", format!("{verb} {topic}")),
+            Err(refused) => ("error", refused.to_string()),
+        };
+        Response { status, extra: (self.extra)(request), message, topic }
+    }
+}
+
+impl<Request, Update> From<TopicRoute<Request, Update>> for Router
+where
+    Request: DeserializeOwned + Clone + 'static,
+    Update: Serialize + 'static,
+{
+    fn from(route: TopicRoute<Request, Update>) -> Self {
+        let mut router =
+            Router::new().prefix(&format!("{}.", route.name)).recv::<Update>(&route.update);
+        let (on, off) = (route.clone(), route.clone());
+        router = match route.start {
+            Some(_) => {
+                router.services.push(route.name);
+                let on = Arc::new(on);
+                router.send(
+                    "subscribe",
+                    "subscribe.response",
+                    move |Payload(request): Payload<Request>, client: Client| {
+                        let on = on.clone();
+                        async move {
+                            let result = on.subscribe(&client, request.clone()).await;
+                            on.response(&request, result.map(|()| "Subscribed to"))
+                        }
+                    },
+                )
+            }
+            None => router.send(
+                "subscribe",
+                "subscribe.response",
+                move |Payload(request): Payload<Request>, client: Client| {
+                    let result = on.subscribe(&client, request.clone()).check();
+                    on.response(&request, result.map(|()| "Subscribed to"))
+                },
+            ),
+        };
+        router.send(
+            "unsubscribe",
+            "unsubscribe.response",
+            move |Payload(request): Payload<Request>, client: Client| {
+                let result = off.topic_of(&request).map(|topic| client.unsubscribe(topic));
+                off.response(&request, result.map(|()| "Unsubscribed from"))
+            },
+        )
+    }
+}
+
+struct Response {
+    status: &'static str,
+    extra: Map<String, Value>,
+    message: String,
+    topic: String,
+}
+
+impl Serialize for Response {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut members = serializer.serialize_map(None)?;
+        members.serialize_entry("status", self.status)?;
+        for (name, value) in &self.extra {
+            members.serialize_entry(name, value)?;
+        }
+        members.serialize_entry("message", &self.message)?;
+        members.serialize_entry("topic", &self.topic)?;
+        members.end()
+    }
+}
+
+/// A free map of parameters, in which `10` and `"10"` are alike. A missing map is empty.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Params(BTreeMap<String, Value>);
+
+impl Params {
+    /// A parameter as text, or a default where it is missing or `null`.
+    pub fn text(&self, name: &str, default: &str) -> String {
+        match self.0.get(name) {
+            None | Some(Value::Null) => default.into(),
+            Some(Value::String(text)) => text.clone(),
+            Some(value) => value.to_string(),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Params {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Option::deserialize(deserializer).map(|params| Self(params.unwrap_or_default()))
+    }
+}
