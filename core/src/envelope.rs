@@ -1,1 +1,667 @@
+//! JSON envelopes, read in one pass and written back. Knows members and their bytes; never
+//! an operation, a type of payload, or a connection.
 
+use crate::shelf::{Full, Sink};
+use core::fmt;
+use core::str::from_utf8;
+
+/// The longest decoded name that [`Text::decode`] hands out, in bytes.
+pub const MAX_NAME: usize = 256;
+
+/// The longest `id` that is carried back, in bytes as written, quotes included.
+pub const MAX_ID: usize = 64;
+
+/// The deepest nesting that [`read`] follows, whatever it is asked for: more than `serde_json` reads.
+pub const MAX_NESTING: usize = 128;
+
+/// One message of a peer. Borrows everything.
+#[derive(Clone, Copy, Debug)]
+pub struct Envelope<'a> {
+    /// The value of `type`.
+    pub kind: Text<'a>,
+    /// The value of `payload` as written, without the white space around it. `None` where the
+    /// member is missing; an explicit `null` is `Some(b"null")`.
+    pub payload: Option<&'a [u8]>,
+    /// The value of `id` as written, if it is a string or an integer (no fraction, no exponent)
+    /// of at most [`MAX_ID`] bytes.
+    pub id: Option<&'a [u8]>,
+}
+
+/// Reads one message. One pass, O(bytes), no allocation, no recursion.
+///
+/// The grammar is that of RFC 8259, and numbers have no range. Refused besides: a byte order
+/// mark, bytes after the value, anything but an object, a missing `type` or one that is no
+/// string, a second `type`, `payload` or `id` (names are compared decoded), half a surrogate pair
+/// anywhere, and nesting deeper than `nesting` (at most [`MAX_NESTING`]; the message itself
+/// counts as one). Other members are ignored, but must be JSON.
+///
+/// `message` must be UTF-8, which a text message is; of other bytes the verdict means nothing,
+/// but there is one.
+///
+/// ```
+/// use fastws_core::envelope::{MAX_NAME, read};
+/// let message = br#"{"type": "bars.subscribe", "payload": {"symbol": "AAPL"}, "id": 7}"#;
+/// let envelope = read(message, 128)?;
+/// assert_eq!(envelope.kind.decode(&mut [0; MAX_NAME]), Some("bars.subscribe"));
+/// assert_eq!(envelope.payload, Some(&br#"{"symbol": "AAPL"}"#[..]));
+/// assert_eq!(envelope.id, Some(&b"7"[..]));
+/// # Ok::<(), fastws_core::envelope::NotAMessage>(())
+/// ```
+pub fn read(message: &[u8], nesting: usize) -> Result<Envelope<'_>, NotAMessage> {
+    let (mut kind, mut payload, mut id) = (None, None, None);
+    let (opening, mut at) = next(message, 0);
+    if opening != b'{' || nesting == 0 {
+        return Err(NotAMessage);
+    }
+    loop {
+        let (member, behind) = member(message, at + 1)?;
+        let (first, start) = next(message, behind);
+        let end = match member {
+            Member::Type if kind.is_none() && first == b'"' => {
+                let (end, escaped) = string(message, start + 1)?;
+                kind = Some(Text { raw: &message[start + 1..end - 1], escaped });
+                end
+            }
+            Member::Payload if payload.is_none() => {
+                let end = value(message, start, nesting)?;
+                payload = Some(&message[start..end]);
+                end
+            }
+            Member::Id if id.is_none() => {
+                let end = value(message, start, nesting)?;
+                id = Some(Some(&message[start..end]).filter(|id| is_carried(id)));
+                end
+            }
+            Member::Other => value(message, start, nesting)?,
+            _ => return Err(NotAMessage),
+        };
+        let after;
+        (after, at) = next(message, end);
+        match after {
+            b',' => {}
+            b'}' => break,
+            _ => return Err(NotAMessage),
+        }
+    }
+    if next(message, at + 1).1 != message.len() {
+        return Err(NotAMessage);
+    }
+    Ok(Envelope { kind: kind.ok_or(NotAMessage)?, payload, id: id.flatten() })
+}
+
+/// The peer's text is not a message. Why is not told, since every cause has the same answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotAMessage;
+
+impl fmt::Display for NotAMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the peer sent a text that is no JSON object with one string `type`")
+    }
+}
+
+impl core::error::Error for NotAMessage {}
+
+/// A JSON string as it was written, known to be well formed.
+#[derive(Clone, Copy, Debug)]
+pub struct Text<'a> {
+    raw: &'a [u8],
+    escaped: bool,
+}
+
+impl<'a> Text<'a> {
+    /// What the string says. A string without escapes is lent as it is, another is decoded into
+    /// `buffer`. `None` where it says more than [`MAX_NAME`] bytes. O(bytes).
+    #[inline]
+    pub fn decode<'b>(self, buffer: &'b mut [u8; MAX_NAME]) -> Option<&'b str>
+    where
+        'a: 'b,
+    {
+        if self.escaped {
+            return self.unescape(buffer).and_then(|bytes| from_utf8(bytes).ok());
+        }
+        if self.raw.len() > MAX_NAME { None } else { from_utf8(self.raw).ok() }
+    }
+
+    #[inline(always)]
+    fn member(self) -> Member {
+        if self.escaped { self.escaped_member() } else { Member::named(self.raw) }
+    }
+
+    #[cold]
+    fn escaped_member(self) -> Member {
+        self.unescape(&mut [0; MAX_NAME]).map_or(Member::Other, Member::named)
+    }
+
+    #[cold]
+    fn unescape(self, buffer: &mut [u8; MAX_NAME]) -> Option<&[u8]> {
+        let (mut at, mut len) = (0, 0);
+        let mut put = |bytes: &[u8]| -> Option<usize> {
+            buffer.get_mut(len..len + bytes.len())?.copy_from_slice(bytes);
+            len += bytes.len();
+            Some(len)
+        };
+        loop {
+            let end = special(self.raw, at).1;
+            let written = put(&self.raw[at..end])?;
+            if end == self.raw.len() {
+                return Some(&buffer[..written]);
+            }
+            let (character, next) = escape(self.raw, end + 1).ok()?;
+            put(character.encode_utf8(&mut [0; 4]).as_bytes())?;
+            at = next;
+        }
+    }
+}
+
+/// A message of ours. `kind` needs no escaping, `payload` and `id` are JSON already.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outgoing<'a> {
+    pub(crate) kind: &'a str,
+    pub(crate) topic: Option<&'a str>,
+    pub(crate) payload: Option<&'a [u8]>,
+    pub(crate) id: Option<&'a [u8]>,
+}
+
+impl Outgoing<'_> {
+    /// The bytes that [`Outgoing::write`] puts. O(topic).
+    pub(crate) fn len(&self) -> usize {
+        let mut count = Count(0);
+        self.write(&mut count).expect("counting needs no room");
+        count.0
+    }
+
+    /// Puts the message in pieces: where [`Outgoing::len`] bytes do not fit, [`Full`] leaves a part.
+    pub(crate) fn write(&self, sink: &mut impl Sink) -> Result<(), Full> {
+        debug_assert!(!needs_escape(self.kind), "the builder refuses such names");
+        sink.put(b"{\"type\":\"")?;
+        sink.put(self.kind.as_bytes())?;
+        if let Some(topic) = self.topic {
+            sink.put(b"\",\"topic\":\"")?;
+            write_escaped(topic.as_bytes(), sink)?;
+        }
+        if let Some(payload) = self.payload {
+            sink.put(b"\",\"payload\":")?;
+            sink.put(payload)?;
+        }
+        if let Some(id) = self.id {
+            sink.put(if self.payload.is_some() { b",\"id\":" } else { b"\",\"id\":" })?;
+            sink.put(id)?;
+        }
+        sink.put(if self.payload.is_some() || self.id.is_some() { b"}" } else { b"\"}" })
+    }
+}
+
+/// Whether `name` differs from what a JSON string of it would hold.
+pub(crate) fn needs_escape(name: &str) -> bool {
+    special(name.as_bytes(), 0).1 < name.len()
+}
+
+struct Count(usize);
+
+impl Sink for Count {
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) -> Result<(), Full> {
+        self.0 += bytes.len();
+        Ok(())
+    }
+}
+
+fn write_escaped(text: &[u8], sink: &mut impl Sink) -> Result<(), Full> {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    let mut at = 0;
+    loop {
+        let end = special(text, at).1;
+        sink.put(&text[at..end])?;
+        let Some(&byte) = text.get(end) else {
+            return Ok(());
+        };
+        match byte {
+            b'"' | b'\\' => sink.put(&[b'\\', byte])?,
+            b'\n' => sink.put(b"\\n")?,
+            b'\r' => sink.put(b"\\r")?,
+            b'\t' => sink.put(b"\\t")?,
+            _ => {
+                let [high, low] = [byte >> 4, byte & 15].map(|digit| HEX[usize::from(digit)]);
+                sink.put(&[b'\\', b'u', b'0', b'0', high, low])?;
+            }
+        }
+        at = end + 1;
+    }
+}
+
+/// A member of the message itself.
+#[derive(Clone, Copy)]
+enum Member {
+    Type,
+    Payload,
+    Id,
+    Other,
+}
+
+impl Member {
+    #[inline(always)]
+    fn named(name: &[u8]) -> Self {
+        match name {
+            b"type" => Self::Type,
+            b"payload" => Self::Payload,
+            b"id" => Self::Id,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Whether a value is an `id` for us: a string, or a number that is written as an integer.
+fn is_carried(id: &[u8]) -> bool {
+    let integer = || id.iter().all(|byte| matches!(byte, b'-' | b'0'..=b'9'));
+    id.len() <= MAX_ID && (id[0] == b'"' || integer())
+}
+
+/// The containers that are open.
+struct Nest {
+    depth: usize,
+    limit: usize,
+    /// A bit for each container within the message, set for objects; the innermost is the lowest.
+    objects: u128,
+}
+
+impl Nest {
+    /// In the message itself, behind the name of a member.
+    fn new(limit: usize) -> Self {
+        Self { depth: 1, limit: limit.min(MAX_NESTING), objects: 0 }
+    }
+
+    #[inline(always)]
+    fn open(&mut self, object: bool) -> Result<(), NotAMessage> {
+        if self.depth >= self.limit {
+            return Err(NotAMessage);
+        }
+        self.depth += 1;
+        self.objects = self.objects << 1 | u128::from(object);
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn close(&mut self) {
+        self.depth -= 1;
+        self.objects >>= 1;
+    }
+
+    /// Whether a name comes before the next value.
+    #[inline(always)]
+    fn in_object(&self) -> bool {
+        self.objects & 1 == 1
+    }
+}
+
+// Below, `at` is a place in `bytes` and what comes back is the place behind what was read.
+
+/// The name of a member of the message itself, with its colon.
+#[inline(always)]
+fn member(bytes: &[u8], at: usize) -> Result<(Member, usize), NotAMessage> {
+    let at = next(bytes, at).1;
+    // What nearly every message holds is recognised in one comparison.
+    if bytes[at..].starts_with(b"\"type\":") {
+        return Ok((Member::Type, at + 7));
+    }
+    if bytes[at..].starts_with(b"\"payload\":") {
+        return Ok((Member::Payload, at + 10));
+    }
+    let Name { start, end, escaped, behind } = name(bytes, at)?;
+    Ok((Text { raw: &bytes[start..end], escaped }.member(), behind))
+}
+
+/// Where a name is, and what is behind its colon.
+struct Name {
+    start: usize,
+    end: usize,
+    escaped: bool,
+    behind: usize,
+}
+
+#[inline(always)]
+fn name(bytes: &[u8], at: usize) -> Result<Name, NotAMessage> {
+    let (quote, place) = next(bytes, at);
+    if quote != b'"' {
+        return Err(NotAMessage);
+    }
+    let start = place + 1;
+    let (end, escaped) = string(bytes, start)?;
+    let (colon, place) = next(bytes, end);
+    if colon != b':' {
+        return Err(NotAMessage);
+    }
+    Ok(Name { start, end: end - 1, escaped, behind: place + 1 })
+}
+
+/// A value of the message itself, with all that it contains.
+fn value(bytes: &[u8], mut at: usize, nesting: usize) -> Result<usize, NotAMessage> {
+    let mut nest = Nest::new(nesting);
+    loop {
+        if nest.in_object() {
+            at = name(bytes, at)?.behind;
+        }
+        let (first, start) = next(bytes, at);
+        at = match first {
+            b'"' => string(bytes, start + 1)?.0,
+            b'{' | b'[' => {
+                nest.open(first == b'{')?;
+                at = start + 1;
+                // Of both kinds, the closing bracket is two behind the opening one.
+                if next(bytes, at).0 != first + 2 {
+                    continue;
+                }
+                at
+            }
+            b't' => literal(bytes, start, b"true")?,
+            b'f' => literal(bytes, start, b"false")?,
+            b'n' => literal(bytes, start, b"null")?,
+            _ => number(bytes, start)?,
+        };
+        while nest.depth > 1 {
+            let (after, place) = next(bytes, at);
+            at = place + 1;
+            match after {
+                b',' => break,
+                b'}' | b']' if nest.in_object() == (after == b'}') => nest.close(),
+                _ => return Err(NotAMessage),
+            }
+        }
+        if nest.depth == 1 {
+            return Ok(at);
+        }
+    }
+}
+
+#[inline(always)]
+fn literal(bytes: &[u8], at: usize, word: &[u8]) -> Result<usize, NotAMessage> {
+    if bytes[at..].starts_with(word) { Ok(at + word.len()) } else { Err(NotAMessage) }
+}
+
+#[inline(always)]
+fn number(bytes: &[u8], mut at: usize) -> Result<usize, NotAMessage> {
+    at += usize::from(peek(bytes, at) == b'-');
+    let zero = peek(bytes, at) == b'0';
+    let first = at;
+    at = digits(bytes, at)?;
+    if zero && at > first + 1 {
+        return Err(NotAMessage);
+    }
+    if peek(bytes, at) == b'.' {
+        at = digits(bytes, at + 1)?;
+    }
+    if matches!(peek(bytes, at), b'e' | b'E') {
+        at += 1;
+        at += usize::from(matches!(peek(bytes, at), b'+' | b'-'));
+        at = digits(bytes, at)?;
+    }
+    Ok(at)
+}
+
+/// At least one digit.
+#[inline(always)]
+fn digits(bytes: &[u8], start: usize) -> Result<usize, NotAMessage> {
+    let mut at = start;
+    while let Some(word) = word(bytes, at) {
+        let others = not_digits(word);
+        at += (others.trailing_zeros() / 8) as usize;
+        if others != 0 {
+            break;
+        }
+    }
+    while peek(bytes, at).is_ascii_digit() {
+        at += 1;
+    }
+    if at > start { Ok(at) } else { Err(NotAMessage) }
+}
+
+/// A string whose opening quote was read, and whether it holds escapes.
+#[inline(always)]
+fn string(bytes: &[u8], mut at: usize) -> Result<(usize, bool), NotAMessage> {
+    let mut escaped = false;
+    loop {
+        let (stop, place) = special(bytes, at);
+        if stop == b'"' {
+            return Ok((place + 1, escaped));
+        }
+        if stop != b'\\' {
+            return Err(NotAMessage);
+        }
+        at = escape(bytes, place + 1)?.1;
+        escaped = true;
+    }
+}
+
+/// The first byte that does not stand for itself in a string, and its place.
+#[inline(always)]
+fn special(bytes: &[u8], mut at: usize) -> (u8, usize) {
+    while let Some(word) = word(bytes, at) {
+        let marks = not_plain(word);
+        if marks != 0 {
+            let bit = marks.trailing_zeros() & !7;
+            return ((word >> bit) as u8, at + bit as usize / 8);
+        }
+        at += 8;
+    }
+    loop {
+        match peek(bytes, at) {
+            stop @ (0..=0x1f | b'"' | b'\\') => return (stop, at),
+            _ => at += 1,
+        }
+    }
+}
+
+/// What an escape stands for, whose backslash was read.
+fn escape(bytes: &[u8], at: usize) -> Result<(char, usize), NotAMessage> {
+    let character = match peek(bytes, at) {
+        byte @ (b'"' | b'\\' | b'/') => char::from(byte),
+        b'b' => '\u{8}',
+        b'f' => '\u{c}',
+        b'n' => '\n',
+        b'r' => '\r',
+        b't' => '\t',
+        b'u' => return unicode_escape(bytes, at + 1),
+        _ => return Err(NotAMessage),
+    };
+    Ok((character, at + 1))
+}
+
+fn unicode_escape(bytes: &[u8], at: usize) -> Result<(char, usize), NotAMessage> {
+    let unit = four_hex(bytes, at)?;
+    if let Some(character) = char::from_u32(unit) {
+        return Ok((character, at + 4));
+    }
+    if !bytes[at + 4..].starts_with(b"\\u") {
+        return Err(NotAMessage);
+    }
+    let second = four_hex(bytes, at + 6)?;
+    if !(0xdc00..0xe000).contains(&second) {
+        return Err(NotAMessage);
+    }
+    // Where the first is a second half itself, this is beyond the last character.
+    let code = 0x1_0000 + ((unit - 0xd800) << 10) + (second - 0xdc00);
+    Ok((char::from_u32(code).ok_or(NotAMessage)?, at + 10))
+}
+
+fn four_hex(bytes: &[u8], at: usize) -> Result<u32, NotAMessage> {
+    let mut unit = 0;
+    for place in at..at + 4 {
+        unit = unit << 4 | char::from(peek(bytes, place)).to_digit(16).ok_or(NotAMessage)?;
+    }
+    Ok(unit)
+}
+
+/// The first byte that is no white space, and its place.
+#[inline(always)]
+fn next(bytes: &[u8], mut at: usize) -> (u8, usize) {
+    loop {
+        let byte = peek(bytes, at);
+        // The first comparison settles nearly every byte.
+        if byte > b' ' || !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
+            return (byte, at);
+        }
+        at += 1;
+    }
+}
+
+/// The byte at a place. The end reads as zero, which JSON allows nowhere.
+#[inline(always)]
+fn peek(bytes: &[u8], at: usize) -> u8 {
+    bytes.get(at).copied().unwrap_or(0)
+}
+
+/// Eight bytes at a place, the first lowest, if there are eight.
+#[inline(always)]
+fn word(bytes: &[u8], at: usize) -> Option<u64> {
+    bytes.get(at..at + 8)?.first_chunk().map(|chunk| u64::from_le_bytes(*chunk))
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const TOPS: u64 = ONES << 7;
+
+/// Marks, by their top bits, control characters, quotes and backslashes. The lowest mark is
+/// right; a borrow may add marks above a right one, and those are never looked at.
+#[inline(always)]
+fn not_plain(word: u64) -> u64 {
+    // Flipping this bit makes a quote a space, and leaves control characters below the space.
+    let control_or_quote = (word ^ (ONES * 0x02)).wrapping_sub(ONES * 0x21);
+    let backslash = (word ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
+    (control_or_quote | backslash) & !word & TOPS
+}
+
+/// Marks, by their top bits, all bytes but the digits. Again the lowest mark is right.
+#[inline(always)]
+fn not_digits(word: u64) -> u64 {
+    let value = word ^ (ONES * b'0' as u64);
+    (value.wrapping_add(ONES * 0x76) | value) & TOPS
+}
+
+#[cfg(test)]
+mod laws {
+    use super::*;
+    use proptest::prelude::*;
+    use std::string::String;
+    use std::vec::Vec;
+
+    #[test]
+    fn every_byte_is_marked_at_every_place_and_no_other_is() {
+        for (background, place, byte) in [b'a', b'7', 0xff].into_iter().flat_map(|background| {
+            (0..8).flat_map(move |place| (0..=255).map(move |byte| (background, place, byte)))
+        }) {
+            let mut bytes = [background; 8];
+            bytes[place] = byte;
+            let word = u64::from_le_bytes(bytes);
+            let first = |marks: u64| (marks.trailing_zeros() / 8) as usize;
+            let plain = |byte: u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
+            let expected = bytes.iter().position(|byte| !plain(*byte)).unwrap_or(8);
+            assert_eq!(first(not_plain(word)), expected, "{bytes:?}");
+            let expected = bytes.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(8);
+            assert_eq!(first(not_digits(word)), expected, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn members_are_written_in_one_order_and_left_out_where_absent() {
+        let (topic, payload, id) = ("bars:AAPL:1", &b"{\"o\":1}"[..], &b"\"a\""[..]);
+        let rows: &[(Option<&str>, Option<&[u8]>, Option<&[u8]>, &str)] = &[
+            (None, None, None, r#"{"type":"k"}"#),
+            (Some(topic), None, None, r#"{"type":"k","topic":"bars:AAPL:1"}"#),
+            (None, Some(payload), None, r#"{"type":"k","payload":{"o":1}}"#),
+            (None, None, Some(id), r#"{"type":"k","id":"a"}"#),
+            (
+                Some(topic),
+                Some(payload),
+                None,
+                r#"{"type":"k","topic":"bars:AAPL:1","payload":{"o":1}}"#,
+            ),
+            (Some(topic), None, Some(id), r#"{"type":"k","topic":"bars:AAPL:1","id":"a"}"#),
+            (None, Some(payload), Some(id), r#"{"type":"k","payload":{"o":1},"id":"a"}"#),
+            (
+                Some(topic),
+                Some(payload),
+                Some(id),
+                r#"{"type":"k","topic":"bars:AAPL:1","payload":{"o":1},"id":"a"}"#,
+            ),
+        ];
+        for &(topic, payload, id, expected) in rows {
+            let outgoing = Outgoing { kind: "k", topic, payload, id };
+            let mut bytes = [0; 128];
+            let mut lent = Lent { bytes: &mut bytes, len: 0 };
+            outgoing.write(&mut lent).unwrap();
+            assert_eq!(from_utf8(&lent.bytes[..lent.len]).unwrap(), expected);
+            assert_eq!(outgoing.len(), expected.len());
+        }
+    }
+
+    #[test]
+    fn a_message_that_does_not_fit_is_full() {
+        let outgoing =
+            Outgoing { kind: "k", topic: Some("t"), payload: Some(b"1"), id: Some(b"2") };
+        for room in 0..outgoing.len() {
+            let mut bytes = [0; 128];
+            let mut lent = Lent { bytes: &mut bytes[..room], len: 0 };
+            assert_eq!(outgoing.write(&mut lent), Err(Full));
+        }
+    }
+
+    struct Lent<'b> {
+        bytes: &'b mut [u8],
+        len: usize,
+    }
+
+    impl Sink for Lent<'_> {
+        fn put(&mut self, bytes: &[u8]) -> Result<(), Full> {
+            self.bytes
+                .get_mut(self.len..self.len + bytes.len())
+                .ok_or(Full)?
+                .copy_from_slice(bytes);
+            self.len += bytes.len();
+            Ok(())
+        }
+    }
+
+    struct Grown(Vec<u8>);
+
+    impl Sink for Grown {
+        fn put(&mut self, bytes: &[u8]) -> Result<(), Full> {
+            self.0.extend_from_slice(bytes);
+            Ok(())
+        }
+    }
+
+    fn awkward() -> impl Strategy<Value = String> {
+        let character =
+            prop_oneof![any::<char>(), prop::char::range('\0', '\u{7f}'), Just('"'), Just('\\')];
+        prop::collection::vec(character, 0..40).prop_map(String::from_iter)
+    }
+
+    proptest! {
+        #[test]
+        fn a_topic_is_read_as_it_was_named(topic in awkward(), with_payload: bool) {
+            let payload = with_payload.then_some(&b"[1]"[..]);
+            let outgoing = Outgoing { kind: "k", topic: Some(&topic), payload, id: None };
+            let mut sink = Grown(Vec::new());
+            outgoing.write(&mut sink).unwrap();
+            prop_assert_eq!(sink.0.len(), outgoing.len());
+            prop_assert_eq!(read(&sink.0, 2).unwrap().payload, payload);
+            let seen: serde_json::Value = serde_json::from_slice(&sink.0).unwrap();
+            prop_assert_eq!(seen["topic"].as_str(), Some(topic.as_str()));
+        }
+
+        #[test]
+        fn a_name_needs_escaping_where_serde_json_escapes_it(name in awkward()) {
+            let written = serde_json::to_string(&name).unwrap();
+            prop_assert_eq!(needs_escape(&name), written.len() != name.len() + 2);
+        }
+
+        #[test]
+        fn a_string_of_escapes_is_decoded_as_serde_json_does(name in awkward()) {
+            let mut raw = Vec::new();
+            for unit in name.encode_utf16() {
+                raw.extend(std::format!("\\u{unit:04X}").into_bytes());
+            }
+            let buffer = &mut [0; MAX_NAME];
+            let text = Text { raw: &raw, escaped: true };
+            prop_assert_eq!(text.decode(buffer), Some(name.as_str()));
+        }
+    }
+}
