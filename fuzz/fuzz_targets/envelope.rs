@@ -45,9 +45,7 @@ impl<'a> Expected<'a> {
         }
         let mut named = [None; 3];
         for (name, value) in &members {
-            let Some(place) = ["type", "payload", "id"]
-                .iter()
-                .position(|known| known == name)
+            let Some(place) = ["type", "payload", "id"].iter().position(|known| known == name)
             else {
                 continue;
             };
@@ -115,10 +113,6 @@ fn depth(json: &str) -> Option<usize> {
 }
 
 fn is_carried(id: &str) -> bool {
-    let integer = id
-        .strip_prefix('-')
-        .unwrap_or(id)
-        .bytes()
-        .all(|byte| byte.is_ascii_digit());
+    let integer = id.strip_prefix('-').unwrap_or(id).bytes().all(|byte| byte.is_ascii_digit());
     id.len() <= MAX_ID && (id.starts_with('"') || integer)
 }
