@@ -7,6 +7,8 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+/// Messages, put together from frames.
+pub mod assembly;
 pub mod envelope;
 pub mod frame;
 pub mod handshake;

@@ -1,0 +1,97 @@
+//! Counts what readers allocate. A binary of its own, because the counter counts for all of it.
+#![cfg(feature = "alloc")]
+
+use fastws_core::assembly::Reader;
+use fastws_core::frame::{Head, Opcode, Role};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+/// Counts per thread, because the test harness allocates too. What another thread had allocated
+/// counts below zero when it is freed here.
+struct Counting;
+
+thread_local! {
+    static HELD: Cell<isize> = const { Cell::new(0) };
+    static MOST: Cell<isize> = const { Cell::new(0) };
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+// SAFETY: everything is left to the system's allocator; counting touches no memory it manages.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let held = HELD.get() + layout.size() as isize;
+        HELD.set(held);
+        MOST.set(MOST.get().max(held));
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        HELD.set(HELD.get() - layout.size() as isize);
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+/// The most that was held at once while `run` ran, beyond what was held before.
+fn most(run: impl FnOnce()) -> isize {
+    let before = HELD.get();
+    MOST.set(before);
+    run();
+    MOST.get() - before
+}
+
+#[test]
+fn a_length_that_was_only_told_allocates_nothing() {
+    const GIB: usize = 1 << 30;
+    for (len, limit) in [(GIB, GIB), (64 << 10, 64 << 10), (GIB, 64 << 10)] {
+        for payload in [0, 10] {
+            let mut bytes = [0; 24];
+            let head = Head::new(Opcode::Binary, len, Some([0; 4]));
+            bytes[..head.as_slice().len()].copy_from_slice(head.as_slice());
+            let mut reader = Reader::new(Role::Server, limit);
+            let most = most(|| {
+                let read = reader.read(&mut bytes[..head.as_slice().len() + payload], |_| {});
+                assert_eq!(read.is_ok(), len <= limit);
+            });
+            assert!(most <= 64, "{most} bytes for {payload} of {len}");
+        }
+    }
+}
+
+#[test]
+fn a_message_that_lies_whole_in_the_input_allocates_nothing() {
+    let mut bytes = *b"\x81\x05hello\x89\x01!\x8a\x00\x82\x00\x88\x02\x03\xe8";
+    let mut reader = Reader::new(Role::Client, 10);
+    let mut count = 0;
+    let most = most(|| reader.read(&mut bytes, |_| count += 1).expect("a valid stream"));
+    assert_eq!((count, most), (5, 0));
+}
+
+#[test]
+fn a_message_that_is_told_leaves_nothing_behind() {
+    let before = HELD.get();
+    let mut reader = Reader::new(Role::Client, 10);
+    let mut count = 0;
+    for mut byte in *b"\x81\x05hello\x01\x01a\x89\x01!\x80\x01b" {
+        reader.read(std::slice::from_mut(&mut byte), |_| count += 1).expect("a valid stream");
+    }
+    assert_eq!((count, HELD.get() - before), (3, 0));
+    drop(reader);
+}
+
+#[test]
+fn memory_grows_with_what_came() {
+    let len = 100_000;
+    let mut reader = Reader::new(Role::Client, len);
+    let head = Head::new(Opcode::Binary, len, None);
+    let most = most(|| {
+        reader.read(&mut head.as_slice().to_vec(), |_| {}).expect("a valid head");
+        for _ in 0..100 {
+            reader.read(&mut [0; 10], |_| {}).expect("a part of the payload");
+        }
+    });
+    assert!((1_000..8_000).contains(&most), "{most} bytes for 1000 of {len}");
+}
