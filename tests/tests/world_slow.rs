@@ -4,7 +4,7 @@ use fastws_core::config::Config;
 use fastws_core::time::Duration;
 use fastws_tests::stage::{News, act, later, stage};
 use fastws_tests::witness::{Gate, Witness};
-use fastws_tests::world::World;
+use fastws_tests::world::{HANDSHAKE, World};
 use serde_json::{Value, json};
 
 const SLOW: Option<(u16, &str)> = Some((1008, "Slow consumer"));
@@ -148,6 +148,17 @@ fn up_to_the_limit_nothing_is_lost() {
 }
 
 #[test]
+fn a_client_that_reads_a_long_message_slowly_is_closed_by_what_comes_meanwhile() {
+    let mut world = listeners(1_000);
+    world.window("ann", 10);
+    world.say("ann", echo("x".repeat(5_000)));
+    publish(&mut world, [1]);
+    world.window("ann", usize::MAX);
+    assert_eq!(world.heard("ann"), ["echo.response"]);
+    assert_eq!(world.closed("ann"), SLOW);
+}
+
+#[test]
 fn a_long_message_to_a_client_that_takes_nothing_closes_it() {
     let mut world = world(1_000);
     world.window("ann", 0);
@@ -214,6 +225,26 @@ fn a_pong_that_was_begun_is_finished_and_a_newer_one_follows() {
 }
 
 #[test]
+fn a_pong_finds_its_place_in_a_backlog_that_was_read_in_part_and_filled_again() {
+    for read in (0..600).step_by(7) {
+        let mut world = listeners(1_000);
+        world.window("ann", 0);
+        publish(&mut world, 0..17);
+        world.window("ann", read);
+        let mut sent = 17;
+        for _ in 0..read / 60 {
+            publish(&mut world, [sent]);
+            sent += 1;
+        }
+        world.ping("ann", "hello");
+        assert_eq!(world.slow(), 0);
+        world.window("ann", usize::MAX);
+        assert_eq!(world.pongs("ann"), 1, "after {read} bytes");
+        assert!(values(&mut world, "ann").into_iter().eq(0..u64::from(sent)));
+    }
+}
+
+#[test]
 fn a_slow_client_still_gets_the_updates_of_others() {
     let mut world = listeners(1_000);
     world.window("ann", 0);
@@ -240,6 +271,25 @@ fn a_call_of_a_slow_client_has_no_effect_once_it_was_closed() {
     world.run();
     assert_eq!(world.heard("bob"), ["act.response"]);
     assert_eq!(world.metrics().subscriptions, 1);
+}
+
+#[test]
+fn an_answer_over_http_is_longer_than_a_backlog_and_comes_all_the_same() {
+    let config = Config { backlog_bytes: 50, ..Config::default() };
+    let mut world = World::with(config, 1, stage(&Witness::default(), &Gate::default()));
+    for (request, end) in
+        [(HANDSHAKE, "\r\n\r\n"), ("GET /nowhere HTTP/1.1\r\n\r\n", "served at this path")]
+    {
+        for window in [0, 1, 100] {
+            world.connect(0, "ann");
+            world.window("ann", window);
+            world.send("ann", request);
+            world.window("ann", usize::MAX);
+            assert!(world.answer("ann").ends_with(end), "{}", world.answer("ann"));
+            assert_eq!(world.slow(), 0);
+            world.reset("ann");
+        }
+    }
 }
 
 fn holds(bytes: &[u8], part: &[u8]) -> bool {
