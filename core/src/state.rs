@@ -446,7 +446,11 @@ impl State<'_> {
         match overflow {
             Overflow::Slow => {
                 self.outbox.drop_waiting(slot, &mut self.seats[slot].outgoing);
-                self.close(now, slot, Close::SLOW);
+                match self.seats[slot].session.phase {
+                    Phase::Open => self.close(now, slot, Close::SLOW),
+                    // The close frame that was sent already is among what was dropped.
+                    _ => self.send_close(slot, Some(Close::SLOW)),
+                }
             }
             Overflow::Cut => self.enter(now, slot, Phase::Gone),
         }

@@ -1,6 +1,7 @@
 //! What becomes of a client that reads too slowly, and of everybody else.
 
 use fastws_core::config::Config;
+use fastws_core::frame::Opcode;
 use fastws_core::time::Duration;
 use fastws_tests::stage::{News, act, later, stage};
 use fastws_tests::witness::{Gate, Witness};
@@ -271,6 +272,28 @@ fn a_call_of_a_slow_client_has_no_effect_once_it_was_closed() {
     world.run();
     assert_eq!(world.heard("bob"), ["act.response"]);
     assert_eq!(world.metrics().subscriptions, 1);
+}
+
+#[test]
+fn a_client_that_closed_or_was_closed_behind_too_many_updates_still_gets_a_close_frame() {
+    for ours in [true, false] {
+        let mut world = listeners(1_000);
+        world.window("bob", 0);
+        let steps: Vec<String> = (0..40).map(|value| format!("publish a {value}")).collect();
+        let updates = json!({"type": "act", "payload": steps}).to_string();
+        let updates = world.frame("ann", Opcode::Text, updates);
+        let close = match ours {
+            true => world.frame("bob", Opcode::Text, act(["close 4000"]).to_string()),
+            false => world.frame("bob", Opcode::Close, 1000_u16.to_be_bytes()),
+        };
+        // One turn reads both, ann first.
+        world.post("ann", updates);
+        world.post("bob", close);
+        world.run();
+        world.window("bob", usize::MAX);
+        assert_eq!(world.closed("bob"), SLOW, "ours: {ours}");
+        assert!(world.gone("bob"));
+    }
 }
 
 #[test]
