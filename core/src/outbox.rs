@@ -45,13 +45,15 @@ pub(crate) struct Outgoing {
     front: u32,
     /// Bytes of the first record that the socket has taken.
     begun: u32,
+    /// Bytes of this turn's replies.
+    pub(crate) replied: u32,
     /// The socket takes nothing until it says so.
     blocked: bool,
 }
 
 impl Outgoing {
     pub(crate) const NOTHING: Self =
-        Self { first: NONE, last: NONE, front: 0, begun: 0, blocked: false };
+        Self { first: NONE, last: NONE, front: 0, begun: 0, replied: 0, blocked: false };
 
     fn has_notes(&self) -> bool {
         self.first != NONE
@@ -194,6 +196,7 @@ impl Outbox<'_> {
         out: &mut Outgoing,
         sent: usize,
     ) -> Result<bool, Overflow> {
+        out.replied = 0;
         let short = sent < self.offered;
         let mut sent = sent;
         let mut backlog = self.backlogs.row(slot);
@@ -242,6 +245,7 @@ impl Outbox<'_> {
     ) -> Result<(), Overflow> {
         let mut at = core::mem::replace(&mut out.first, NONE);
         out.last = NONE;
+        out.replied = 0;
         while let Some(note) = self.notes.get(at as usize).copied() {
             at = note.next;
             let run = self.runs[note.run as usize];

@@ -256,6 +256,7 @@ impl State<'_> {
             .outbox
             .frame(To::Reply(slot as u32), Opcode::Text, len, |turn| message.write(turn))?;
         self.note(slot, run);
+        self.seats[slot].outgoing.replied += (len + MAX_HEAD) as u32;
         self.counts.sent += 1;
         Ok(())
     }
@@ -384,11 +385,10 @@ impl State<'_> {
         self.is_held(slot) || self.turn_is_full()
     }
 
-    /// They wait for an event of this connection: the outcome of its call, or a socket that takes bytes.
+    /// They wait for an event of this connection: the outcome of its call, or a write.
     #[inline]
     pub(crate) fn is_held(&self, slot: usize) -> bool {
-        let seat = &self.seats[slot];
-        seat.session.calling || (seat.outgoing.is_blocked() && self.is_slow(slot))
+        self.seats[slot].session.calling || self.is_slow(slot)
     }
 
     /// The turn wants to be written before more is dispatched.
@@ -397,8 +397,10 @@ impl State<'_> {
         self.outbox.turn.len() >= self.config.turn_bytes as usize || !self.outbox.fits(0, 2)
     }
 
+    /// What waits, and what this turn adds to it, is past half the backlog. A write comes in any case.
     fn is_slow(&self, slot: usize) -> bool {
-        self.outbox.backlog_len(slot, &self.seats[slot].outgoing)
+        let out = &self.seats[slot].outgoing;
+        self.outbox.backlog_len(slot, out) + out.replied as usize
             > self.config.backlog_bytes as usize / 2
     }
 

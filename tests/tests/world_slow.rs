@@ -149,6 +149,22 @@ fn up_to_the_limit_nothing_is_lost() {
 }
 
 #[test]
+fn a_message_longer_than_the_backlog_is_finished_once_it_was_begun() {
+    let long = "x".repeat(5_000);
+    let mut world = world(1_000);
+    world.window("ann", 10);
+    world.say_together("ann", [echo(long.as_str()), echo(2)]);
+    world.window("ann", 2_000);
+    world.say("ann", echo(3));
+    world.ping("ann", "hello");
+    world.window("ann", usize::MAX);
+    let said: Vec<Value> =
+        world.messages("ann").iter().map(|reply| reply["payload"].clone()).collect();
+    assert!(said == [json!(long), json!(2), json!(3)] && world.closed("ann").is_none());
+    assert_eq!(world.pongs("ann"), 1);
+}
+
+#[test]
 fn a_client_that_reads_a_long_message_slowly_is_closed_by_what_comes_meanwhile() {
     let mut world = listeners(1_000);
     world.window("ann", 10);
@@ -246,6 +262,49 @@ fn a_pong_finds_its_place_in_a_backlog_that_was_read_in_part_and_filled_again() 
 }
 
 #[test]
+fn past_half_the_backlog_no_request_is_dispatched_until_it_has_drained() {
+    let mut world = world(1_000);
+    world.window("ann", 0);
+    let received = world.metrics().messages_received;
+    for value in 0..40 {
+        world.say("ann", echo(value));
+    }
+    let dispatched = world.metrics().messages_received - received;
+    // A reply is 38 or 39 bytes and its record 5 more: the one that passes 500 is the last.
+    assert_eq!(dispatched, 12);
+    world.say("bob", echo(1));
+    assert_eq!(world.heard("bob"), ["echo.response"]);
+    world.ping("ann", "hello");
+    world.window("ann", 5);
+    assert_eq!(world.metrics().messages_received - received - 1, dispatched);
+    world.window("ann", 40);
+    assert_eq!(world.metrics().messages_received - received - 1, dispatched + 1);
+    world.window("ann", 200);
+    assert!(world.metrics().messages_received - received - 1 < 20);
+    world.window("ann", usize::MAX);
+    let said: Vec<u64> =
+        world.messages("ann").iter().filter_map(|reply| reply["payload"].as_u64()).collect();
+    assert!(said.into_iter().eq(0..40));
+    assert_eq!((world.closed("ann"), world.pongs("ann")), (None, 1));
+}
+
+#[test]
+fn a_request_that_comes_with_the_first_room_still_waits() {
+    let mut world = world(1_000);
+    world.window("ann", 0);
+    for value in 0..12 {
+        world.say("ann", echo(value));
+    }
+    let received = world.metrics().messages_received;
+    let late = world.frame("ann", Opcode::Text, echo(12).to_string());
+    world.post("ann", late);
+    world.window("ann", 1);
+    assert_eq!(world.metrics().messages_received, received);
+    world.window("ann", usize::MAX);
+    assert_eq!(world.heard("ann").len(), 13);
+}
+
+#[test]
 fn a_slow_client_still_gets_the_updates_of_others() {
     let mut world = listeners(1_000);
     world.window("ann", 0);
@@ -293,6 +352,20 @@ fn a_client_that_closed_or_was_closed_behind_too_many_updates_still_gets_a_close
         world.window("bob", usize::MAX);
         assert_eq!(world.closed("bob"), SLOW, "ours: {ours}");
         assert!(world.gone("bob"));
+    }
+}
+
+#[test]
+fn requests_that_come_together_wait_for_one_another_where_their_replies_fill_the_backlog() {
+    for window in [0, 100, usize::MAX] {
+        let mut world = world(1_000);
+        world.window("ann", window);
+        world.say_together("ann", (0..100).map(echo));
+        world.window("ann", usize::MAX);
+        let said: Vec<u64> =
+            world.messages("ann").iter().filter_map(|reply| reply["payload"].as_u64()).collect();
+        assert!(said.into_iter().eq(0..100));
+        assert_eq!((world.closed("ann"), world.slow()), (None, 0));
     }
 }
 
