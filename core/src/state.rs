@@ -151,6 +151,8 @@ impl State<'_> {
             self.gone.mark(slot, &mut seat.gone);
         } else {
             self.transmit.mark(slot, &mut seat.transmit);
+            // Among what waited may be the peer's close.
+            self.mark_ready(slot);
         }
         self.set_deadline(slot);
     }
@@ -388,7 +390,8 @@ impl State<'_> {
     /// They wait for an event of this connection: the outcome of its call, or a write.
     #[inline]
     pub(crate) fn is_held(&self, slot: usize) -> bool {
-        self.seats[slot].session.calling || self.is_slow(slot)
+        let session = &self.seats[slot].session;
+        session.calling || (session.phase == Phase::Open && self.is_slow(slot))
     }
 
     /// The turn wants to be written before more is dispatched.

@@ -301,6 +301,25 @@ fn messages_after_either_close_frame_are_ignored() {
 }
 
 #[test]
+fn messages_that_waited_when_the_server_closed_are_ignored_but_a_close_among_them_is_not() {
+    let (witness, gate) = (Witness::default(), Gate::default());
+    let mut world = World::new(stage(&witness, &gate)).client("ann");
+    world.rude("ann");
+    world.say("ann", later(["wait"]));
+    world.say("ann", r#"{"type":"note","payload":"too late"}"#);
+    world.close("ann", 1000, "");
+    assert_eq!(world.closed("ann"), None);
+    world.shutdown();
+    assert_eq!(world.closed("ann"), Some((1001, "Server shutting down")));
+    assert!(world.finished("ann"));
+    world.hang_up("ann");
+    gate.order("topics");
+    world.run();
+    assert!(world.heard("ann").is_empty());
+    assert_eq!(witness.took(), ["waits", "goes on with topics"]);
+}
+
+#[test]
 fn a_shutdown_closes_everybody_and_lets_nobody_in() {
     let mut world = world(Config::default()).client("ann").client("bob");
     world.rude("bob");

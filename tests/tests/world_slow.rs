@@ -388,6 +388,19 @@ fn an_answer_over_http_is_longer_than_a_backlog_and_comes_all_the_same() {
     }
 }
 
+#[test]
+fn a_close_of_the_peer_is_heard_also_while_its_backlog_is_more_than_half_full() {
+    let mut world = world(1_000);
+    world.rude("ann");
+    world.window("ann", 10);
+    world.say("ann", echo("x".repeat(800)));
+    world.shutdown();
+    world.close("ann", 1000, "");
+    world.window("ann", usize::MAX);
+    assert_eq!(world.closed("ann"), Some((1001, "Server shutting down")));
+    assert!(world.finished("ann"));
+}
+
 fn holds(bytes: &[u8], part: &[u8]) -> bool {
     bytes.windows(part.len()).any(|window| window == part)
 }
