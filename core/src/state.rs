@@ -165,13 +165,15 @@ impl State<'_> {
         }
     }
 
-    /// The peer broke the protocol: there is no point in listening to it any further.
+    /// The peer broke the protocol: nothing that it says any more would be understood.
     pub(crate) fn violate(&mut self, now: Instant, slot: usize, violation: Violation) {
-        let mut words = Words::default();
-        match self.seats[slot].session.phase {
-            Phase::Open => self.close(now, slot, Close::violation(violation, &mut words)),
-            Phase::Closing => self.enter(now, slot, Phase::Lingering),
-            _ => {}
+        let phase = self.seats[slot].session.phase;
+        if phase == Phase::Open {
+            let mut words = Words::default();
+            self.send_close(slot, Some(Close::violation(violation, &mut words)));
+        }
+        if phase <= Phase::Closing {
+            self.enter(now, slot, Phase::Lingering);
         }
     }
 
