@@ -132,6 +132,14 @@ impl State<'_> {
         self.set_deadline(slot);
     }
 
+    /// The peer has sent something.
+    #[inline]
+    pub(crate) fn hear(&mut self, now: Instant, slot: usize) {
+        if self.seats[slot].session.handle_frame(now) {
+            self.set_deadline(slot);
+        }
+    }
+
     /// The deadline of a phase that has just begun, or whose time has come.
     pub(crate) fn set_deadline(&mut self, slot: usize) {
         let at = self.seats[slot].session.poll_timeout(&self.config);

@@ -115,6 +115,20 @@ fn any_frame_answers_a_ping_and_begins_the_silence_anew() {
 }
 
 #[test]
+fn a_ping_is_sent_in_time_also_where_its_deadline_is_the_longer_one() {
+    let config =
+        Config { ping: Duration::from_secs(5), pong: Duration::from_secs(20), ..Config::default() };
+    let mut world = world(config).client("ann");
+    wait(&mut world, 25.0);
+    assert_eq!(world.pings("ann"), 5);
+    world.rude("ann");
+    wait(&mut world, 24.9);
+    assert_eq!((world.pings("ann"), world.gone("ann")), (6, false));
+    wait(&mut world, 0.1);
+    assert!(world.gone("ann"));
+}
+
+#[test]
 fn a_silent_client_is_gone_also_while_a_call_of_it_runs() {
     let gate = Gate::default();
     let mut world = World::new(stage(&Witness::default(), &gate)).client("ann");
