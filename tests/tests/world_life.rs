@@ -144,6 +144,21 @@ fn a_silent_client_is_gone_also_while_a_call_of_it_runs() {
 }
 
 #[test]
+fn a_message_counts_for_the_heartbeat_when_it_comes_also_while_a_call_runs() {
+    let config = Config { heartbeat: seconds(10), ..Config::default() };
+    let gate = Gate::default();
+    let mut world = World::with(config, 1, stage(&Witness::default(), &gate)).client("ann");
+    world.say("ann", later(["wait"]));
+    wait(&mut world, 6.0);
+    world.say("ann", ECHO);
+    wait(&mut world, 9.9);
+    assert_eq!(world.closed("ann"), None);
+    gate.order("topics");
+    world.run();
+    assert_eq!(world.heard("ann"), ["act.later.response", "echo.response"]);
+}
+
+#[test]
 fn pings_and_heartbeat_pause_while_nothing_is_read() {
     let config = Config {
         message_bytes: 1000,
