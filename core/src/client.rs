@@ -1,5 +1,6 @@
 //! The connection as its handler sees it: facts, and wishes that take effect when the handler ends.
 
+use crate::action::Denied;
 use crate::desk::{Ask, Desk, Reservation};
 use crate::dispatch::Effects;
 use crate::extract::Caller;
@@ -10,7 +11,7 @@ use crate::topic::{self, MAX_TOPIC};
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::cell::{Cell, RefCell};
+use core::cell::RefCell;
 use core::fmt::Write;
 use core::future::Future;
 use core::pin::Pin;
@@ -29,9 +30,10 @@ pub struct Client {
 struct Visit {
     call: CallId,
     uid: [u8; 16],
-    topics: Vec<String>,
-    /// Places that are left under the limit of topics per connection.
-    places: Cell<u32>,
+    /// As the wishes made so far leave them.
+    topics: RefCell<Vec<String>>,
+    /// How many there may be.
+    limit: usize,
     wishes: RefCell<Vec<Wish>>,
     desk: Rc<Desk>,
 }
@@ -44,12 +46,13 @@ enum Wish {
 
 impl Client {
     pub(crate) fn new(call: CallId, caller: &dyn Caller, desk: &Rc<Desk>) -> Self {
+        let topics = caller.topics();
         Self {
             call: Rc::new(Visit {
                 call,
                 uid: caller.uid(),
-                topics: caller.topics(),
-                places: Cell::new(caller.places_left()),
+                limit: topics.len() + caller.places_left() as usize,
+                topics: RefCell::new(topics),
                 wishes: RefCell::default(),
                 desk: desk.clone(),
             }),
@@ -67,17 +70,7 @@ impl Client {
     /// The topics that the client is subscribed to, as the wishes made so far leave them, oldest
     /// first. O(topics).
     pub fn topics(&self) -> Vec<String> {
-        let mut topics = self.call.topics.clone();
-        for wish in self.call.wishes.borrow().iter() {
-            match wish {
-                Wish::Subscribe(topic) if !topics.iter().any(|known| **known == **topic) => {
-                    topics.push(topic.to_string());
-                }
-                Wish::Unsubscribe(topic) => topics.retain(|known| **known != **topic),
-                _ => {}
-            }
-        }
-        topics
+        self.call.topics.borrow().clone()
     }
 
     /// Subscribes to a topic without a service; await it, or look at [`Subscribing::check`], to learn
@@ -91,11 +84,8 @@ impl Client {
             Ok(()) if desk.catalog.has_service(topic) => {
                 Err(Refused::new("the topic has a service: subscribe through its route"))
             }
-            Ok(()) => self.take_place(topic),
+            Ok(()) => self.take(&Rc::from(topic)),
         };
-        if checked.is_ok() {
-            self.wish(Wish::Subscribe(Rc::from(topic)));
-        }
         Subscribing(State::Ready(Some(checked)))
     }
 
@@ -107,21 +97,24 @@ impl Client {
         Subscribing(State::Waiting { client: self.clone(), topic, answer })
     }
 
-    /// A place under the limit, unless the topic has one already.
-    fn take_place(&self, topic: &str) -> Result<(), Refused> {
-        if self.call.topics.iter().any(|known| known == topic) {
-            return Ok(());
+    /// Wishes a subscription, unless there are as many already as there may be.
+    fn take(&self, topic: &Rc<str>) -> Result<(), Refused> {
+        let mut topics = self.call.topics.borrow_mut();
+        if !topics.iter().any(|known| **known == **topic) {
+            if topics.len() >= self.call.limit {
+                return Err(Refused::new(Denied::TooManyTopics.to_string()));
+            }
+            topics.push(topic.to_string());
         }
-        let left = self.call.places.get().checked_sub(1);
-        let left =
-            left.ok_or_else(|| Refused::new(crate::action::Denied::TooManyTopics.to_string()))?;
-        self.call.places.set(left);
+        self.wish(Wish::Subscribe(topic.clone()));
         Ok(())
     }
 
     /// Ends a subscription. No error where there is none.
     pub fn unsubscribe(&self, topic: impl AsRef<str>) {
-        self.wish(Wish::Unsubscribe(Rc::from(topic.as_ref())));
+        let topic = topic.as_ref();
+        self.call.topics.borrow_mut().retain(|known| known != topic);
+        self.wish(Wish::Unsubscribe(Rc::from(topic)));
     }
 
     /// Sends an update to all subscribers of `topic`, on all shards. `kind` is the full type of a `recv`
@@ -195,10 +188,7 @@ impl Future for Subscribing {
             }
             State::Waiting { client, topic, answer } => {
                 let answer = core::task::ready!(answer.poll(context));
-                if answer.is_ok() {
-                    client.wish(Wish::Subscribe(topic.clone()));
-                }
-                Poll::Ready(answer)
+                Poll::Ready(answer.and_then(|()| client.take(topic)))
             }
         }
     }

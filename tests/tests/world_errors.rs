@@ -192,6 +192,26 @@ fn what_was_said_before_a_violation_is_answered() {
 }
 
 #[test]
+fn more_topics_than_allowed_are_refused_and_places_come_back() {
+    let config = Config { topics_per_connection: 2, ..Config::default() };
+    let mut world = world(config);
+    let full = "this connection has as many topics as it may have";
+    let mut say = |script: serde_json::Value| {
+        world.say("ann", script);
+        world.messages("ann").remove(0)["payload"].clone()
+    };
+    let first = say(act(["subscribe a", "subscribe a", "subscribe b", "subscribe c", "topics"]));
+    assert_eq!(first, json!(["subscribed", "subscribed", "subscribed", full, "a b"]));
+    assert_eq!(
+        say(act(["subscribe c", "subscribe b", "topics"])),
+        json!([full, "subscribed", "a b"])
+    );
+    let swap = say(act(["unsubscribe a", "subscribe c", "subscribe d", "topics"]));
+    assert_eq!(swap, json!(["unsubscribed", "subscribed", full, "b c"]));
+    assert_eq!(say(act(["topics"])), json!(["b c"]));
+}
+
+#[test]
 fn a_topic_without_a_name_or_with_a_long_one_is_refused() {
     let mut world = world(Config::default());
     let long = format!("subscribe {}", "t".repeat(257));
