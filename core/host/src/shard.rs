@@ -15,6 +15,7 @@ use fastws_core::shelf::Full;
 use fastws_core::time::{Duration, Instant};
 use futures_lite::FutureExt;
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -34,7 +35,7 @@ pub struct Shard {
     index: usize,
     now: Instant,
     finished: Rc<RefCell<Vec<Finished>>>,
-    tasks: Vec<Local<()>>,
+    tasks: VecDeque<Local<()>>,
 }
 
 /// An async handler's outcome.
@@ -60,7 +61,7 @@ impl Shard {
             index,
             now: Instant::ZERO,
             finished: Rc::default(),
-            tasks: Vec::new(),
+            tasks: VecDeque::new(),
         }
     }
 
@@ -187,13 +188,14 @@ impl Shard {
         });
     }
 
-    /// The next future to be run on this thread until it ends: a handler or a service.
+    /// The next future to be run on this thread until it ends: a handler or a service. They begin in
+    /// the order in which they were asked for.
     pub fn poll_task(&mut self) -> Option<Local<()>> {
         while let Some(pending) = self.front.desk.poll_call() {
-            self.tasks.push(self.call(pending));
+            self.tasks.push_back(self.call(pending));
         }
-        self.tasks.append(&mut self.services.tasks);
-        self.tasks.pop()
+        self.tasks.extend(self.services.tasks.drain(..));
+        self.tasks.pop_front()
     }
 
     fn call(&self, pending: Pending) -> Local<()> {
