@@ -40,8 +40,13 @@ struct Visit {
 
 enum Wish {
     Subscribe(Rc<str>),
+    /// Where a place was set aside, if it still is.
+    TakePlace(Rc<str>),
     Unsubscribe(Rc<str>),
-    Publish { topic: Rc<str>, frame: Vec<u8> },
+    Publish {
+        topic: Rc<str>,
+        frame: Vec<u8>,
+    },
 }
 
 impl Client {
@@ -84,7 +89,7 @@ impl Client {
             Ok(()) if desk.catalog.has_service(topic) => {
                 Err(Refused::new("the topic has a service: subscribe through its route"))
             }
-            Ok(()) => self.take(&Rc::from(topic)),
+            Ok(()) => self.take(topic, Wish::Subscribe(Rc::from(topic))),
         };
         Subscribing(State::Ready(Some(checked)))
     }
@@ -98,15 +103,15 @@ impl Client {
     }
 
     /// Wishes a subscription, unless there are as many already as there may be.
-    fn take(&self, topic: &Rc<str>) -> Result<(), Refused> {
+    fn take(&self, topic: &str, wish: Wish) -> Result<(), Refused> {
         let mut topics = self.call.topics.borrow_mut();
-        if !topics.iter().any(|known| **known == **topic) {
+        if !topics.iter().any(|known| known == topic) {
             if topics.len() >= self.call.limit {
                 return Err(Refused::new(Denied::TooManyTopics.to_string()));
             }
-            topics.push(topic.to_string());
+            topics.push(topic.into());
         }
-        self.wish(Wish::Subscribe(topic.clone()));
+        self.wish(wish);
         Ok(())
     }
 
@@ -138,10 +143,16 @@ impl Client {
     /// Carries the wishes out, in their order.
     pub(crate) fn apply(&self, effects: &mut Effects<'_, '_>) {
         let Visit { wishes, desk, .. } = &*self.call;
-        for wish in wishes.take() {
+        let mut wishes = wishes.take();
+        // A topic that has ended meanwhile has taken its places back.
+        wishes.retain(|wish| match wish {
+            Wish::TakePlace(topic) => effects.has_place(topic),
+            _ => true,
+        });
+        for wish in wishes {
             match wish {
                 // It was checked or reserved when it was wished; the client may have left meanwhile.
-                Wish::Subscribe(topic) => drop(effects.subscribe(&topic)),
+                Wish::Subscribe(topic) | Wish::TakePlace(topic) => drop(effects.subscribe(&topic)),
                 Wish::Unsubscribe(topic) => effects.unsubscribe(&topic),
                 Wish::Publish { topic, frame } => {
                     // Owned memory has room; another shard's full inbox is counted there.
@@ -188,7 +199,9 @@ impl Future for Subscribing {
             }
             State::Waiting { client, topic, answer } => {
                 let answer = core::task::ready!(answer.poll(context));
-                Poll::Ready(answer.and_then(|()| client.take(topic)))
+                Poll::Ready(
+                    answer.and_then(|()| client.take(topic, Wish::TakePlace(topic.clone()))),
+                )
             }
         }
     }

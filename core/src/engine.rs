@@ -264,13 +264,6 @@ impl Engine<'_> {
         self.state.reserve(slot, topic).map(drop)
     }
 
-    /// Gives back the place that a running call had set aside in `topic`, if it had.
-    pub fn give_back(&mut self, call: CallId, topic: &str) {
-        if let Some(slot) = self.state.calling(call) {
-            self.state.unsubscribe(slot, topic, true);
-        }
-    }
-
     /// Whether the connection listens to `topic`.
     pub fn listens(&self, id: ConnectionId, topic: &str) -> bool {
         let link = |slot: usize| {
@@ -378,7 +371,8 @@ impl Engine<'_> {
         Some(id)
     }
 
-    /// Ends every subscription to a topic. O(listeners).
+    /// Ends every subscription to a topic, and takes back the places that calls have set aside in it.
+    /// O(listeners).
     pub fn end_topic(&mut self, topic: &str) {
         self.state.end_topic(topic);
     }

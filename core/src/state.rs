@@ -338,26 +338,21 @@ impl State<'_> {
         Ok(())
     }
 
-    /// `reserved`: only a place that was set aside, not a subscription.
-    pub(crate) fn unsubscribe(&mut self, slot: usize, topic: &str, reserved: bool) {
+    pub(crate) fn unsubscribe(&mut self, slot: usize, topic: &str) {
         let interest = &mut self.seats[slot].interest;
         if let Some(topic) = self.hub.find(topic)
             && let Some(link) = self.hub.link(slot, *interest, topic)
-            && !(reserved && self.hub.listens(link))
         {
             self.hub.remove(interest, link);
             self.outbox.seal();
         }
     }
 
-    /// Ends every subscription to a topic.
+    /// Ends every subscription to a topic, and takes back what was set aside.
     pub(crate) fn end_topic(&mut self, topic: &str) {
         let Some(topic) = self.hub.find(topic) else { return };
-        loop {
-            let Some(slot) = self.hub.audience(topic).next() else { break };
-            let interest = &mut self.seats[slot].interest;
-            let link = self.hub.link(slot, *interest, topic).expect("a listener has a link");
-            self.hub.remove(interest, link);
+        while let Some((slot, link)) = self.hub.first(topic) {
+            self.hub.remove(&mut self.seats[slot].interest, link);
         }
         self.outbox.seal();
     }

@@ -363,6 +363,42 @@ fn a_service_that_ends_or_panics_while_it_runs_has_no_listeners_and_can_start_af
 }
 
 #[test]
+fn a_service_that_ends_as_soon_as_it_has_started_leaves_no_listener_without_a_service() {
+    for run in ["publish 1", "panic"] {
+        let mut stage = Stage::new(2).clients(&["ann"]);
+        stage.world.join(1, "bob");
+        stage.world.say(
+            "ann",
+            json!({"type": "bars.subscribe", "payload": {
+                "symbol": "A", "start": ["wait"], "run": [run],
+            }}),
+        );
+        stage.world.say("bob", on("A"));
+        stage.order("go");
+        assert_eq!(stage.witness.took(), ["start A", "drop A"]);
+        assert_eq!((stage.listeners(), stage.world.metrics().topics), (0, 0));
+        assert_eq!(stage.heard("ann").first().map(String::as_str), Some("ok"));
+        stage.world.say("ann", on("A"));
+        assert_eq!((stage.heard("ann"), stage.listeners()), (vec!["ok".into()], 1));
+        assert_eq!(stage.witness.took(), ["start A"]);
+    }
+}
+
+#[test]
+fn a_handler_that_holds_its_place_while_the_service_ends_gets_no_subscription() {
+    let mut stage = Stage::new(1).clients(&["ann", "bob"]);
+    stage.world.say("bob", running("A", ["sleep 1000"]));
+    stage.world.say("ann", json!({"type": "hold", "payload": {"symbol": "A"}}));
+    stage.wait(1_000);
+    assert_eq!(stage.witness.took(), ["start A", "drop A"]);
+    stage.order("go");
+    assert_eq!((stage.heard("ann"), stage.listeners()), (vec!["ok".into()], 0));
+    stage.world.say("bob", on("A"));
+    assert_eq!(stage.heard("bob"), ["ok", "ok"]);
+    assert_eq!(stage.witness.took(), ["start A"]);
+}
+
+#[test]
 fn a_place_that_is_held_keeps_the_service_alive_until_the_handler_ends() {
     for order in ["go", "fail"] {
         let mut stage = Stage::new(1).clients(&["ann"]);

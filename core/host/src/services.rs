@@ -4,7 +4,6 @@ use crate::front::panicked;
 use crate::shared::Shared;
 use fastws_core::desk::{Ask, Desk, Local, Reservation};
 use fastws_core::engine::Engine;
-use fastws_core::ids::CallId;
 use fastws_core::lives::Joined;
 use fastws_core::service::{Feed, Refused, Starter};
 use fastws_core::time::Duration;
@@ -38,7 +37,6 @@ enum Status {
 }
 
 struct Waiter {
-    call: CallId,
     answer: Rc<Reservation>,
     start: Option<Starter>,
 }
@@ -71,7 +69,7 @@ impl Services {
         if let Err(denied) = engine.reserve(call, &topic) {
             return answer.answer(Err(Refused::new(denied.to_string())));
         }
-        let waiter = Waiter { call, answer, start: Some(start) };
+        let waiter = Waiter { answer, start: Some(start) };
         match self.topics.get_mut(&*topic) {
             Some(Status::Running) => waiter.answer.answer(Ok(())),
             Some(Status::Starting(waiters)) => waiters.push(waiter),
@@ -81,7 +79,7 @@ impl Services {
                 match self.shared.join(&topic, self.shard) {
                     Joined::Start(generation) => self.start(engine, &topic, generation),
                     Joined::Wait => {}
-                    Joined::Running => self.started(engine, &topic),
+                    Joined::Running => self.started(&topic),
                 }
             }
         }
@@ -119,14 +117,11 @@ impl Services {
     }
 
     /// The service runs: who waited has its place.
-    pub(crate) fn started(&mut self, engine: &mut Engine<'static>, topic: &Arc<str>) {
+    pub(crate) fn started(&mut self, topic: &Arc<str>) {
         let Some(status) = self.topics.get_mut(topic) else { return };
         if let Status::Starting(waiters) = std::mem::replace(status, Status::Running) {
-            for Waiter { call, answer, .. } in waiters {
-                if Rc::strong_count(&answer) == 1 {
-                    engine.give_back(call, topic);
-                }
-                answer.answer(Ok(()));
+            for waiter in waiters {
+                waiter.answer.answer(Ok(()));
             }
         }
     }
@@ -138,15 +133,12 @@ impl Services {
         topic: &Arc<str>,
         refused: &Refused,
     ) {
-        match self.topics.remove(topic) {
-            Some(Status::Starting(waiters)) => {
-                for Waiter { call, answer, .. } in waiters {
-                    engine.give_back(call, topic);
-                    answer.answer(Err(refused.clone()));
-                }
+        let Some(status) = self.topics.remove(topic) else { return };
+        engine.end_topic(topic);
+        if let Status::Starting(waiters) = status {
+            for waiter in waiters {
+                waiter.answer.answer(Err(refused.clone()));
             }
-            Some(Status::Running) => engine.end_topic(topic),
-            None => {}
         }
     }
 

@@ -152,7 +152,7 @@ impl Shard {
         let Self { services, engine, .. } = self;
         match mail {
             Mail::Update { topic, frame } => services.publish(engine, topic, frame),
-            Mail::Started(topic) => services.started(engine, &topic),
+            Mail::Started(topic) => services.started(&topic),
             Mail::Start(topic, generation) => services.start(engine, &topic, generation),
             Mail::Stop(topic, generation) => services.stop(&topic, generation),
             Mail::Failed(topic, refused) => services.failed(engine, &topic, &refused),
