@@ -317,7 +317,12 @@ impl World {
         panic!("the world does not come to rest");
     }
 
-    /// One turn of one shard. True: it wants another one.
+    /// One turn of one shard, while the others rest.
+    pub fn step(&mut self, shard: usize) {
+        self.turn(shard);
+    }
+
+    /// True: it wants another turn.
     fn turn(&mut self, index: usize) -> bool {
         let Self { places, peers, now, .. } = self;
         let Place { shard, executor } = &mut places[index];

@@ -22,13 +22,19 @@ pub(crate) struct Services {
     shard: usize,
     desk: Rc<Desk>,
     /// Topics with a service that somebody on this shard listens to or waits for.
-    topics: HashMap<Arc<str>, Status>,
+    topics: HashMap<Arc<str>, Topic>,
     /// The futures that run on this shard.
     running: HashMap<(Arc<str>, u64), Rc<Stop>>,
     /// Updates of topics whose first subscription has not taken effect yet.
     held: HashMap<Arc<str>, VecDeque<Arc<[u8]>>>,
     pub(crate) tasks: Vec<Local<()>>,
     events: Rc<RefCell<Vec<Event>>>,
+}
+
+struct Topic {
+    /// When this shard became interested: mail about what was before does not concern it.
+    joined: u64,
+    status: Status,
 }
 
 enum Status {
@@ -70,38 +76,34 @@ impl Services {
             return answer.answer(Err(Refused::new(denied.to_string())));
         }
         let waiter = Waiter { answer, start: Some(start) };
-        match self.topics.get_mut(&*topic) {
+        match self.topics.get_mut(&*topic).map(|topic| &mut topic.status) {
             Some(Status::Running) => waiter.answer.answer(Ok(())),
             Some(Status::Starting(waiters)) => waiters.push(waiter),
             None => {
                 let topic: Arc<str> = Arc::from(&*topic);
-                self.topics.insert(topic.clone(), Status::Starting(vec![waiter]));
-                match self.shared.join(&topic, self.shard) {
-                    Joined::Start(generation) => self.start(engine, &topic, generation),
+                let (next, joined) = self.shared.join(&topic, self.shard);
+                let status = Status::Starting(vec![waiter]);
+                self.topics.insert(topic.clone(), Topic { joined, status });
+                match next {
+                    Joined::Start(generation) => self.start(&topic, generation),
                     Joined::Wait => {}
-                    Joined::Running => self.started(&topic),
+                    Joined::Running => self.started(&topic, joined),
                 }
             }
         }
     }
 
     /// This shard's turn to start a topic's life, on the request of whoever waits first.
-    pub(crate) fn start(
-        &mut self,
-        engine: &mut Engine<'static>,
-        topic: &Arc<str>,
-        generation: u64,
-    ) {
+    pub(crate) fn start(&mut self, topic: &Arc<str>, generation: u64) {
         let waiting = match self.topics.get_mut(topic) {
-            Some(Status::Starting(waiters)) => {
+            Some(Topic { joined, status: Status::Starting(waiters) }) if *joined <= generation => {
                 waiters.iter_mut().find_map(|waiter| waiter.start.take())
             }
             _ => None,
         };
         let Some(start) = waiting else {
-            let refused = Refused::new("nobody waits for it any more");
-            self.shared.failed(topic, generation, &refused);
-            return self.failed(engine, topic, &refused);
+            // Who waited has left before it was this shard's turn: somebody else's, if anybody's.
+            return self.shared.ended(topic, generation);
         };
         let stop = Rc::<Stop>::default();
         self.running.insert((topic.clone(), generation), stop.clone());
@@ -117,9 +119,11 @@ impl Services {
     }
 
     /// The service runs: who waited has its place.
-    pub(crate) fn started(&mut self, topic: &Arc<str>) {
-        let Some(status) = self.topics.get_mut(topic) else { return };
-        if let Status::Starting(waiters) = std::mem::replace(status, Status::Running) {
+    pub(crate) fn started(&mut self, topic: &Arc<str>, moment: u64) {
+        let Some(topic) = self.topics.get_mut(topic).filter(|topic| topic.joined <= moment) else {
+            return;
+        };
+        if let Status::Starting(waiters) = std::mem::replace(&mut topic.status, Status::Running) {
             for waiter in waiters {
                 waiter.answer.answer(Ok(()));
             }
@@ -131,11 +135,14 @@ impl Services {
         &mut self,
         engine: &mut Engine<'static>,
         topic: &Arc<str>,
+        moment: u64,
         refused: &Refused,
     ) {
-        let Some(status) = self.topics.remove(topic) else { return };
+        if self.topics.get(topic).is_none_or(|topic| topic.joined > moment) {
+            return;
+        }
         engine.end_topic(topic);
-        if let Status::Starting(waiters) = status {
+        if let Some(Topic { status: Status::Starting(waiters), .. }) = self.topics.remove(topic) {
             for waiter in waiters {
                 waiter.answer.answer(Err(refused.clone()));
             }
@@ -145,7 +152,7 @@ impl Services {
     /// Nobody on this shard is interested in a topic any more.
     pub(crate) fn leave(&mut self, topic: &str) {
         self.held.remove(topic);
-        if let Some((topic, status)) = self.topics.remove_entry(topic) {
+        if let Some((topic, Topic { status, .. })) = self.topics.remove_entry(topic) {
             if let Status::Starting(waiters) = status {
                 for waiter in waiters {
                     waiter.answer.answer(Err(Refused::new("the connection has ended")));

@@ -152,10 +152,12 @@ impl Shard {
         let Self { services, engine, .. } = self;
         match mail {
             Mail::Update { topic, frame } => services.publish(engine, topic, frame),
-            Mail::Started(topic) => services.started(&topic),
-            Mail::Start(topic, generation) => services.start(engine, &topic, generation),
+            Mail::Started(topic, moment) => services.started(&topic, moment),
+            Mail::Start(topic, generation) => services.start(&topic, generation),
             Mail::Stop(topic, generation) => services.stop(&topic, generation),
-            Mail::Failed(topic, refused) => services.failed(engine, &topic, &refused),
+            Mail::Failed(topic, moment, refused) => {
+                services.failed(engine, &topic, moment, &refused)
+            }
             Mail::Shutdown => engine.close_all(self.now, Close::SHUTDOWN),
         }
         self.handle_lives();
