@@ -11,7 +11,7 @@ use crate::handler::Ran;
 use crate::ids::OperationId;
 use crate::publisher::PublishError;
 use crate::respond::{Failure, encode};
-use crate::router::{Revise, Run};
+use crate::router::{Revise, Run, Service};
 use crate::topic::{self, MAX_TOPIC};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -30,7 +30,7 @@ pub struct Catalog {
     /// Sorted by length, then by name.
     pub(crate) operations: Vec<Operation>,
     pub(crate) updates: BTreeMap<String, Update>,
-    pub(crate) services: Vec<String>,
+    pub(crate) services: Vec<Service>,
     pub(crate) states: BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>,
 }
 
@@ -195,10 +195,10 @@ impl Catalog {
         Ok(frame)
     }
 
-    /// Whether topics of this name are served by a topic route's service.
-    pub(crate) fn has_service(&self, topic: &str) -> bool {
+    /// The service of a topic route that serves this topic.
+    pub(crate) fn service(&self, topic: &str) -> Option<&Service> {
         let first = topic.split(':').next().expect("a split has a first part");
-        self.services.iter().any(|service| service == first)
+        self.services.iter().find(|service| service.name == first)
     }
 
     pub(crate) fn state<S: Send + Sync + 'static>(&self) -> Option<Arc<S>> {

@@ -86,7 +86,7 @@ impl Client {
         let desk = &self.call.desk;
         let checked = match topic::check(topic, MAX_TOPIC) {
             Err(error) => Err(Refused::new(error.to_string())),
-            Ok(()) if desk.catalog.has_service(topic) => {
+            Ok(()) if desk.catalog.service(topic).is_some() => {
                 Err(Refused::new("the topic has a service: subscribe through its route"))
             }
             Ok(()) => self.take(topic, Wish::Subscribe(Rc::from(topic))),

@@ -33,6 +33,13 @@ pub(crate) struct Recv {
     pub(crate) revise: Option<Revise>,
 }
 
+/// A service, by the first part of its topics.
+pub(crate) struct Service {
+    pub(crate) name: String,
+    /// The full name of the `recv` operation that it publishes.
+    pub(crate) update: String,
+}
+
 /// A group of operations under one prefix.
 ///
 /// ```
@@ -58,8 +65,7 @@ pub struct Router {
     pub(crate) tags: Vec<String>,
     pub(crate) sends: Vec<Sent>,
     pub(crate) recvs: Vec<Recv>,
-    /// Topics that start with one of these parts have a service.
-    pub(crate) services: Vec<String>,
+    pub(crate) services: Vec<Service>,
 }
 
 impl Router {
@@ -133,7 +139,12 @@ impl Router {
         }));
         self.recvs
             .extend(router.recvs.into_iter().map(|recv| Recv { name: full(recv.name), ..recv }));
-        self.services.extend(router.services);
+        self.services.extend(
+            router
+                .services
+                .into_iter()
+                .map(|service| Service { update: full(service.update), ..service }),
+        );
         self
     }
 }

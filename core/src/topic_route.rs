@@ -3,7 +3,7 @@
 use crate::client::{Client, Subscribing};
 use crate::desk::Local;
 use crate::extract::Payload;
-use crate::router::Router;
+use crate::router::{Router, Service};
 use crate::service::{Feed, Refused, Updates};
 use crate::topic;
 use alloc::boxed::Box;
@@ -148,8 +148,7 @@ where
             Err(refused) => return Subscribing::refused(refused),
         };
         let Some(start) = self.start.clone() else { return client.subscribe(topic) };
-        let kind = format!("{}.{}", self.name, self.update);
-        let start = move |feed: Feed| start(request, Updates::new(feed, &kind));
+        let start = move |feed: Feed| start(request, Updates::new(feed));
         client.subscribe_with(&topic, Box::new(start))
     }
 
@@ -174,7 +173,7 @@ where
         let (on, off) = (route.clone(), route.clone());
         router = match route.start {
             Some(_) => {
-                router.services.push(route.name);
+                router.services.push(Service { name: route.name, update: route.update });
                 let on = Arc::new(on);
                 router.send(
                     "subscribe",

@@ -624,6 +624,20 @@ fn a_shutdown_drops_every_service() {
     assert!(log.contains(&"drop A".into()) && log.contains(&"drop B".into()));
 }
 
+#[test]
+fn a_topic_route_keeps_its_updates_within_the_routers_that_include_it() {
+    let bars = TopicRoute::<Request, Bar>::new("bars")
+        .topic(|request| [request.symbol.clone()])
+        .service(async |_: Request, updates: Updates<Bar>| {
+            updates.publish(&Bar { close: 1 });
+            Ok(std::future::pending())
+        });
+    let router = Router::new().prefix("v1.").include(Router::new().prefix("eu.").include(bars));
+    let mut world = World::new(Api::new("Bars", "1").include(router)).client("ann");
+    world.say("ann", r#"{"type":"v1.eu.bars.subscribe","payload":{"symbol":"A"}}"#);
+    assert_eq!(world.heard("ann"), ["v1.eu.bars.subscribe.response", "v1.eu.bars.update"]);
+}
+
 /// Numbers that are the same in every run.
 struct Dice(u64);
 
