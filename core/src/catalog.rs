@@ -16,7 +16,7 @@ use crate::topic::{self, MAX_TOPIC};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::{Any, TypeId};
@@ -183,7 +183,8 @@ impl Catalog {
         }
         let mut json = Vec::with_capacity(128);
         match &update.revise {
-            Some(revise) => revise(payload, &mut json).map_err(PublishError::Refused)?,
+            Some(revise) => revise(payload, &mut json)
+                .map_err(|failure| PublishError::Refused(failure.to_string()))?,
             None => encode(payload, &mut json).map_err(PublishError::Payload)?,
         }
         let message = Message { kind, topic: Some(topic), payload: Some(&json), id: None };

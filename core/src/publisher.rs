@@ -3,6 +3,7 @@
 use crate::catalog::Catalog;
 use crate::desk::{Metrics, Shards};
 use crate::topic::TopicError;
+use alloc::string::String;
 use alloc::sync::Arc;
 use core::fmt;
 use serde::Serialize;
@@ -26,8 +27,8 @@ pub enum PublishError {
     Topic(TopicError),
     /// The payload does not serialize, or its handler does not take it.
     Payload(serde_json::Error),
-    /// The `recv` operation's handler refused it.
-    Refused(crate::respond::Failure),
+    /// The `recv` operation's handler refused it, with these words.
+    Refused(String),
     /// A shard's inbox is full; its listeners have not got it.
     Full,
 }
@@ -41,8 +42,8 @@ impl fmt::Display for PublishError {
             Self::Type => f.write_str("the `recv` operation is declared with another payload type"),
             Self::Topic(error) => error.fmt(f),
             Self::Payload(error) => write!(f, "the payload cannot be encoded: {error}"),
-            Self::Refused(failure) => {
-                write!(f, "the `recv` handler refused the payload: {failure}")
+            Self::Refused(words) => {
+                write!(f, "the `recv` handler refused the payload: {words}")
             }
             Self::Full => f.write_str("a shard takes no more updates at the moment"),
         }

@@ -139,6 +139,26 @@ fn updates_reach_all_shards_each_listener_once_and_in_order() {
 }
 
 #[test]
+fn a_publisher_on_another_thread_reaches_all_shards_in_its_order() {
+    let mut world = world(2).client_on(0, "ann").client_on(1, "bob");
+    for name in ["ann", "bob"] {
+        world.say(name, act(["subscribe a"]));
+        world.heard(name);
+    }
+    let publisher = world.publisher();
+    let thread = std::thread::spawn(move || {
+        (0..1_000).try_for_each(|value| publisher.publish("a", "news", &News { value }))
+    });
+    thread.join().expect("the thread ends").expect("the inboxes have room");
+    world.run();
+    for name in ["ann", "bob"] {
+        let messages = world.messages(name);
+        let values = messages.iter().filter_map(|message| message["payload"]["value"].as_u64());
+        assert!(values.eq(0..1_000), "{name}");
+    }
+}
+
+#[test]
 fn a_publisher_is_told_when_an_inbox_is_full_and_what_was_taken_arrives() {
     let mut world = world(1).client("ann");
     // A long name fills the inbox sooner.
