@@ -612,6 +612,37 @@ fn a_shard_whose_turn_came_when_nobody_waited_any_more_passes_it_on() {
 }
 
 #[test]
+fn a_service_that_panics_as_it_is_dropped_harms_nobody_and_can_start_afresh() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("as it is dropped");
+        }
+    }
+    let bars = TopicRoute::<Request, Bar>::new("bars")
+        .topic(|request| [request.symbol.clone()])
+        .service(async |request: Request, updates: Updates<Bar>| {
+            let bomb = Bomb;
+            if request.symbol == "slow" {
+                updates.sleep(Duration::from_secs(60)).await;
+            }
+            Ok(async move {
+                let _bomb = bomb;
+                std::future::pending().await
+            })
+        });
+    let mut world = World::new(Api::new("Bars", "1").include(bars)).client("ann");
+    for _ in 0..2 {
+        world.say_together("ann", [on("A"), off("A"), on("slow")]);
+        world.advance(Duration::from_secs(10));
+        let said = world.messages("ann");
+        assert_eq!(said.len(), 3);
+        assert_eq!(said[2]["payload"]["status"], "error");
+        assert_eq!(world.metrics().topics, 0);
+    }
+}
+
+#[test]
 fn a_shutdown_drops_every_service() {
     let mut stage = Stage::new(2).clients(&["ann"]);
     stage.world.join(1, "bob");

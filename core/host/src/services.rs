@@ -108,14 +108,16 @@ impl Services {
         let stop = Rc::<Stop>::default();
         self.running.insert((topic.clone(), generation), stop.clone());
         let feed = Feed { desk: self.desk.clone(), topic: Rc::from(&**topic) };
-        self.tasks.push(Box::pin(live(
-            feed,
-            start,
-            topic.clone(),
-            generation,
-            stop,
-            self.events.clone(),
-        )));
+        let (topic, events) = (topic.clone(), self.events.clone());
+        self.tasks.push(Box::pin(async move {
+            let life = live(feed, start, &topic, generation, &stop, &events);
+            // A service may panic in its start, while it runs, and as it is dropped.
+            let event = AssertUnwindSafe(life).catch_unwind().await.unwrap_or_else(|panic| {
+                log::error!("the service of topic `{topic}` {}", panicked(&*panic));
+                Event::Failed(topic, generation, Refused::new("the topic has failed"))
+            });
+            events.borrow_mut().push(event);
+        }));
     }
 
     /// The service runs: who waited has its place.
@@ -235,46 +237,35 @@ impl Services {
     }
 }
 
-/// One life of one topic, from its start to the end of its future.
+/// One life of one topic, from its start to the end of its future, and how it ended.
 async fn live(
     feed: Feed,
     start: Starter,
-    topic: Arc<str>,
+    topic: &Arc<str>,
     generation: u64,
-    stop: Rc<Stop>,
-    events: Rc<RefCell<Vec<Event>>>,
-) {
+    stop: &Stop,
+    events: &RefCell<Vec<Event>>,
+) -> Event {
     let late = feed.desk.sleep(START);
-    let begun = AssertUnwindSafe(async { start(feed).await }).catch_unwind();
-    let begun = async { Some(begun.await.unwrap_or_else(|panic| Err(log_panic(&topic, &*panic)))) };
     let late = async {
         late.await;
         Some(Err(Refused::new("the topic did not start in time")))
     };
-    let event = match stopped(&stop, begun.or(late)).await {
-        None => Event::Stopped(topic, generation),
-        Some(Err(refused)) => Event::Failed(topic, generation, refused),
-        Some(Ok(run)) => {
-            events.borrow_mut().push(Event::Started(topic.clone(), generation));
-            let ended = async {
-                let refused = match AssertUnwindSafe(run).catch_unwind().await {
-                    Ok(()) => Refused::new("the topic has ended"),
-                    Err(panic) => log_panic(&topic, &*panic),
-                };
-                Some(refused)
-            };
-            match stopped(&stop, ended).await {
-                None => Event::Stopped(topic, generation),
-                Some(refused) => Event::Failed(topic, generation, refused),
-            }
-        }
+    let begun = async { Some(start(feed).await) };
+    let run = match stopped(stop, begun.or(late)).await {
+        None => return Event::Stopped(topic.clone(), generation),
+        Some(Err(refused)) => return Event::Failed(topic.clone(), generation, refused),
+        Some(Ok(run)) => run,
     };
-    events.borrow_mut().push(event);
-}
-
-fn log_panic(topic: &str, panic: &(dyn std::any::Any + Send)) -> Refused {
-    log::error!("the service of topic `{topic}` {}", panicked(panic));
-    Refused::new("the topic has failed")
+    events.borrow_mut().push(Event::Started(topic.clone(), generation));
+    let ended = async {
+        run.await;
+        Some(())
+    };
+    match stopped(stop, ended).await {
+        None => Event::Stopped(topic.clone(), generation),
+        Some(()) => Event::Failed(topic.clone(), generation, Refused::new("the topic has ended")),
+    }
 }
 
 /// Drops `future` when it is told to stop.
