@@ -240,6 +240,11 @@ impl Engine<'_> {
         !self.state.ready.is_empty()
     }
 
+    /// Bytes that were queued since the last write, each once for all its receivers.
+    pub fn queued(&self) -> usize {
+        self.state.outbox.turn.len()
+    }
+
     /// Brings the outcome of a call that was answered [`later`](Answer::later). False, and `outcome`
     /// is not asked, if the connection has ended meanwhile.
     pub fn settle(

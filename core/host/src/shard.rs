@@ -36,6 +36,8 @@ pub struct Shard {
     now: Instant,
     finished: Rc<RefCell<Vec<Finished>>>,
     tasks: VecDeque<Local<()>>,
+    /// What was taken from the inbox and is not done yet.
+    mail: VecDeque<Mail>,
 }
 
 /// An async handler's outcome.
@@ -62,6 +64,7 @@ impl Shard {
             now: Instant::ZERO,
             finished: Rc::default(),
             tasks: VecDeque::new(),
+            mail: VecDeque::new(),
         }
     }
 
@@ -113,7 +116,14 @@ impl Shard {
     /// Takes the mail and what handlers and services have said, and goes on with what waited.
     pub fn turn(&mut self) {
         let now = self.now;
-        for mail in self.shared.inbox(self.index).take() {
+        if self.mail.is_empty() {
+            self.mail = self.shared.inbox(self.index).take();
+        }
+        // Mail has a turn's worth of its own, whatever requests have made before.
+        let end = self.engine.queued() + self.shared.config.turn_bytes as usize;
+        while self.engine.queued() < end
+            && let Some(mail) = self.mail.pop_front()
+        {
             self.handle_mail(mail);
         }
         loop {
@@ -240,6 +250,7 @@ impl Shard {
             || !self.finished.borrow().is_empty()
             || !self.tasks.is_empty()
             || !self.services.is_idle()
+            || !self.mail.is_empty()
             || !self.shared.inbox(self.index).is_empty()
     }
 
