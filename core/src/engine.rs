@@ -480,9 +480,11 @@ impl State<'_> {
         let Some(envelope) = envelope else {
             return self.close(now, slot, Close::UNREADABLE);
         };
-        let mut name = [0; MAX_NAME];
-        let Some(operation) = envelope.kind.decode(&mut name).and_then(|name| dispatch.find(name))
-        else {
+        let operation = match envelope.kind.plain() {
+            Some(name) => dispatch.find(name),
+            None => envelope.kind.decode(&mut [0; MAX_NAME]).and_then(|name| dispatch.find(name)),
+        };
+        let Some(operation) = operation else {
             return self.close(now, slot, Close::UNKNOWN);
         };
         let connection = self.id(slot);

@@ -109,6 +109,12 @@ pub struct Text<'a> {
 }
 
 impl<'a> Text<'a> {
+    /// What the string says, where it holds no escapes.
+    #[inline]
+    pub fn plain(self) -> Option<&'a str> {
+        if self.escaped { None } else { from_utf8(self.raw).ok() }
+    }
+
     /// What the string says. A string without escapes is lent as it is, another is decoded into
     /// `buffer`. `None` where it says more than [`MAX_NAME`] bytes. O(bytes).
     #[inline]

@@ -169,6 +169,26 @@ impl Decoder {
         input: &'i mut [u8],
         limit: usize,
     ) -> Result<Option<(Piece<'i>, &'i mut [u8])>, Violation> {
+        if let Some(len) = self.short_text(input, limit) {
+            let (frame, rest) = input.split_at_mut(HEAD_SHORT + len);
+            let (head, payload) =
+                frame.split_first_chunk_mut::<HEAD_SHORT>().expect("it was counted in");
+            let [_, _, key @ ..] = *head;
+            mask(payload, key, 0);
+            self.utf8.read(payload)?;
+            if self.utf8.missing > 0 {
+                return Err(Violation::NotUtf8);
+            }
+            let opcode = Opcode::Text;
+            let piece = Piece {
+                opcode,
+                payload,
+                starts_message: true,
+                ends_frame: true,
+                ends_message: true,
+            };
+            return Ok(Some((piece, rest)));
+        }
         let (mut frame, input) = match self.frame {
             Some(frame) => (frame, input),
             None => match self.begin(input, limit)? {
@@ -202,6 +222,20 @@ impl Decoder {
         self.frame = (!ends_frame).then_some(Frame { starts_message: false, ..frame });
         let Frame { opcode, starts_message, .. } = frame;
         Ok(Some((Piece { opcode, payload, starts_message, ends_frame, ends_message }, rest)))
+    }
+
+    /// The payload's length, where a short masked text of one frame lies whole in the input. Nearly
+    /// every message is one, and needs none of the state for those that are not.
+    #[inline]
+    fn short_text(&self, input: &[u8], limit: usize) -> Option<usize> {
+        let (&[first, second, ..], _) = input.split_first_chunk::<HEAD_SHORT>()?;
+        let len = usize::from(second & !MASKED);
+        let whole = first == FINAL | 1
+            && second & MASKED != 0
+            && len <= 125
+            && input.len() - HEAD_SHORT >= len;
+        let fresh = self.frame.is_none() && self.head_len == 0 && self.message.is_none();
+        (whole && fresh && self.role == Role::Server && len <= limit).then_some(len)
     }
 
     /// Whether the payload of a frame is still to come.
@@ -324,6 +358,9 @@ impl Decoder {
         Ok(Some((Frame { opcode, key, left, starts_message, is_final }, head_len)))
     }
 }
+
+/// A head with a 7-bit length and a masking key.
+const HEAD_SHORT: usize = 6;
 
 /// The payload of a close frame: RFC 6455 section 5.5.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -478,6 +515,10 @@ impl Utf8 {
             }
             *self = Self { missing: self.missing - 1, ..Self::BOUNDARY };
             bytes = rest;
+        }
+        // Nearly all text is ASCII, which takes a quarter of the time to see.
+        if bytes.is_ascii() {
+            return Ok(());
         }
         let Err(error) = core::str::from_utf8(bytes) else { return Ok(()) };
         if error.error_len().is_some() {
