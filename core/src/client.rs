@@ -1,11 +1,10 @@
 //! The connection as its handler sees it: facts, and wishes that take effect when the handler ends.
 
-use crate::desk::{Ask, Desk, Reservation};
-use crate::dispatch::Effects;
-use crate::extract::Caller;
+use crate::declared::PublishError;
+use crate::desk::{Ask, Desk, Reservation, Starter};
+use crate::dispatch::{Answer, Effects};
 use crate::ids::CallId;
-use crate::publisher::PublishError;
-use crate::service::{Refused, Starter};
+use crate::respond::Refused;
 use crate::topic::{self, MAX_TOPIC};
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
@@ -88,7 +87,7 @@ impl Client {
         let desk = &self.call.desk;
         let checked = match topic::check(topic, MAX_TOPIC) {
             Err(error) => Err(Refused::new(error.to_string())),
-            Ok(()) if desk.catalog.has_service(topic) => {
+            Ok(()) if desk.declared.has_service(topic) => {
                 Err(Refused::new("the topic has a service: subscribe through its route"))
             }
             Ok(()) => self.take_place(topic),
@@ -133,7 +132,7 @@ impl Client {
         payload: &T,
     ) -> Result<(), PublishError> {
         let topic = topic.as_ref();
-        let frame = self.call.desk.catalog.update(topic, kind, payload)?;
+        let frame = self.call.desk.declared.update(topic, kind, payload)?;
         self.wish(Wish::Publish { topic: Rc::from(topic), frame });
         Ok(())
     }
@@ -157,6 +156,29 @@ impl Client {
                 }
             }
         }
+    }
+}
+
+/// Facts about the connection that calls.
+pub(crate) trait Caller {
+    fn uid(&self) -> [u8; 16];
+    fn topics(&self) -> Vec<String>;
+    fn places_left(&self) -> u32;
+}
+
+impl Caller for Answer<'_, '_> {
+    fn uid(&self) -> [u8; 16] {
+        Answer::uid(self)
+    }
+
+    fn topics(&self) -> Vec<String> {
+        let mut topics: Vec<String> = Answer::topics(self).map(String::from).collect();
+        topics.reverse();
+        topics
+    }
+
+    fn places_left(&self) -> u32 {
+        Answer::places_left(self)
     }
 }
 

@@ -1,7 +1,8 @@
-//! What a handler may return. Knows JSON, no connection and no operation.
+//! What handlers and services may answer. Knows JSON, no connection and no operation.
 
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::any::TypeId;
 use core::error::Error;
@@ -63,6 +64,39 @@ impl fmt::Display for Failure {
             Self::Close(close) => write!(f, "close {}: {}", close.code, close.reason),
             Self::Error(cause) => cause.fmt(f),
         }
+    }
+}
+
+/// Why a subscription was refused; the client reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    message: Cow<'static, str>,
+}
+
+impl Refused {
+    /// A message for the client, such as `no such symbol`.
+    pub fn new(message: impl Into<Cow<'static, str>>) -> Self {
+        Self { message: message.into() }
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl core::error::Error for Refused {}
+
+impl From<&'static str> for Refused {
+    fn from(message: &'static str) -> Self {
+        Self::new(message)
+    }
+}
+
+impl From<crate::topic::TopicError> for Refused {
+    fn from(error: crate::topic::TopicError) -> Self {
+        Self::new(error.to_string())
     }
 }
 

@@ -1,10 +1,11 @@
 //! A family of topics with typed requests and updates: subscribe, unsubscribe, update. Knows no listener.
 
 use crate::client::{Client, Subscribing};
-use crate::desk::Local;
+use crate::desk::{Feed, Local};
 use crate::extract::Payload;
+use crate::respond::Refused;
 use crate::router::Router;
-use crate::service::{Feed, Refused, Updates};
+use crate::service::Updates;
 use crate::topic;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
