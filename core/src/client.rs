@@ -11,9 +11,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use core::fmt::Write;
-use core::future::Future;
-use core::pin::Pin;
-use core::task::{Context, Poll};
+use core::future::poll_fn;
 use serde::Serialize;
 
 /// The client that sent the message.
@@ -79,31 +77,28 @@ impl Client {
         topics
     }
 
-    /// Subscribes to a topic without a service; await it, or look at [`Subscribing::check`], to learn
-    /// whether it was refused. A topic of a [`TopicRoute`](crate::topic_route::TopicRoute) with a
-    /// service is subscribed to through its route.
-    pub fn subscribe(&self, topic: impl AsRef<str>) -> Subscribing {
+    /// Subscribes to a topic without a service. A topic of a
+    /// [`TopicRoute`](crate::topic_route::TopicRoute) with a service is subscribed to through its route.
+    pub fn subscribe(&self, topic: impl AsRef<str>) -> Result<(), Refused> {
         let topic = topic.as_ref();
-        let desk = &self.call.desk;
-        let checked = match topic::check(topic, MAX_TOPIC) {
-            Err(error) => Err(Refused::new(error.to_string())),
-            Ok(()) if desk.declared.has_service(topic) => {
-                Err(Refused::new("the topic has a service: subscribe through its route"))
-            }
-            Ok(()) => self.take_place(topic),
-        };
-        if checked.is_ok() {
-            self.wish(Wish::Subscribe(Rc::from(topic)));
+        topic::check(topic, MAX_TOPIC)?;
+        if self.call.desk.declared.has_service(topic) {
+            return Err("the topic has a service: subscribe through its route".into());
         }
-        Subscribing(State::Ready(Some(checked)))
+        self.take_place(topic)?;
+        self.wish(Wish::Subscribe(Rc::from(topic)));
+        Ok(())
     }
 
-    pub(crate) fn subscribe_with(&self, topic: &str, start: Starter) -> Subscribing {
+    /// Has a place reserved, and the service started if this is the first.
+    pub(crate) async fn subscribe_with(&self, topic: &str, start: Starter) -> Result<(), Refused> {
         let topic: Rc<str> = Rc::from(topic);
         let answer = Rc::new(Reservation::default());
         let ask = Ask { call: self.call.call, topic: topic.clone(), start, answer: answer.clone() };
         self.call.desk.ask(ask);
-        Subscribing(State::Waiting { client: self.clone(), topic, answer })
+        poll_fn(|context| answer.poll(context)).await?;
+        self.wish(Wish::Subscribe(topic));
+        Ok(())
     }
 
     /// A place under the limit, unless the topic has one already.
@@ -179,49 +174,5 @@ impl Caller for Answer<'_, '_> {
 
     fn places_left(&self) -> u32 {
         Answer::places_left(self)
-    }
-}
-
-/// A subscription on its way. It takes effect when the handler ends, if it was not refused.
-#[must_use = "await it, or call `check`, to learn whether it was refused"]
-pub struct Subscribing(State);
-
-enum State {
-    Ready(Option<Result<(), Refused>>),
-    Waiting { client: Client, topic: Rc<str>, answer: Rc<Reservation> },
-}
-
-impl Subscribing {
-    pub(crate) fn refused(refused: Refused) -> Self {
-        Self(State::Ready(Some(Err(refused))))
-    }
-
-    /// The result for a topic without a service, in a handler that is a plain `fn`.
-    pub fn check(self) -> Result<(), Refused> {
-        match self.0 {
-            State::Ready(result) => result.expect("it was not awaited, since it is still here"),
-            State::Waiting { .. } => {
-                Err(Refused::new("the topic has a service: make the handler async and await it"))
-            }
-        }
-    }
-}
-
-impl Future for Subscribing {
-    type Output = Result<(), Refused>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut self.0 {
-            State::Ready(result) => {
-                Poll::Ready(result.take().expect("a future is not polled again"))
-            }
-            State::Waiting { client, topic, answer } => {
-                let answer = core::task::ready!(answer.poll(context));
-                if answer.is_ok() {
-                    client.wish(Wish::Subscribe(topic.clone()));
-                }
-                Poll::Ready(answer)
-            }
-        }
     }
 }
