@@ -1,5 +1,6 @@
 //! The connection as its handler sees it: facts, and wishes that take effect when the handler ends.
 
+use crate::action::Denied;
 use crate::declared::PublishError;
 use crate::desk::{Ask, Desk, Reservation, Starter};
 use crate::dispatch::{Answer, Effects};
@@ -92,30 +93,49 @@ impl Client {
 
     /// Has a place reserved, and the service started if this is the first.
     pub(crate) async fn subscribe_with(&self, topic: &str, start: Starter) -> Result<(), Refused> {
+        let before = self.call.places.get();
+        self.take_place(topic)?;
+        let taken = before - self.call.places.get();
         let topic: Rc<str> = Rc::from(topic);
         let answer = Rc::new(Reservation::default());
         let ask = Ask { call: self.call.call, topic: topic.clone(), start, answer: answer.clone() };
         self.call.desk.ask(ask);
-        poll_fn(|context| answer.poll(context)).await?;
-        self.wish(Wish::Subscribe(topic));
-        Ok(())
+        let answer = poll_fn(|context| answer.poll(context)).await;
+        match &answer {
+            Ok(()) => self.wish(Wish::Subscribe(topic)),
+            Err(_) => self.call.places.update(|left| left + taken),
+        }
+        answer
     }
 
     /// A place under the limit, unless the topic has one already.
     fn take_place(&self, topic: &str) -> Result<(), Refused> {
-        if self.call.topics.iter().any(|known| known == topic) {
-            return Ok(());
+        if !self.listens(topic) {
+            let left = self.call.places.get().checked_sub(1);
+            let left = left.ok_or_else(|| Refused::new(Denied::TooManyTopics.to_string()))?;
+            self.call.places.set(left);
         }
-        let left = self.call.places.get().checked_sub(1);
-        let left =
-            left.ok_or_else(|| Refused::new(crate::action::Denied::TooManyTopics.to_string()))?;
-        self.call.places.set(left);
         Ok(())
     }
 
     /// Ends a subscription. No error where there is none.
     pub fn unsubscribe(&self, topic: impl AsRef<str>) {
-        self.wish(Wish::Unsubscribe(Rc::from(topic.as_ref())));
+        let topic = topic.as_ref();
+        if self.listens(topic) {
+            self.call.places.update(|left| left + 1);
+        }
+        self.wish(Wish::Unsubscribe(Rc::from(topic)));
+    }
+
+    /// Whether the wishes made so far leave a subscription. O(wishes + topics).
+    fn listens(&self, topic: &str) -> bool {
+        let wishes = self.call.wishes.borrow();
+        let wished = wishes.iter().rev().find_map(|wish| match wish {
+            Wish::Subscribe(known) if **known == *topic => Some(true),
+            Wish::Unsubscribe(known) if **known == *topic => Some(false),
+            _ => None,
+        });
+        wished.unwrap_or_else(|| self.call.topics.iter().any(|known| known == topic))
     }
 
     /// Sends an update to all subscribers of `topic`, on all shards. `kind` is the full type of a `recv`

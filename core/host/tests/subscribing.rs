@@ -31,6 +31,24 @@ fn a_plain_handler_learns_at_once_whether_a_topic_is_granted() {
 }
 
 #[test]
+fn a_handler_that_changes_its_mind_is_counted_by_what_it_wishes_in_the_end() {
+    fn moved(client: Client) -> Result<Vec<String>, Failure> {
+        client.subscribe("one")?;
+        client.subscribe("one")?;
+        client.unsubscribe("never");
+        client.unsubscribe("one");
+        client.subscribe("two")?;
+        Ok(client.topics())
+    }
+    let router = Router::new().send("move", "moved", moved);
+    let config = Config { topics_per_connection: 1, ..Config::default() };
+    assert_eq!(
+        said(config, Api::new("", "").include(router), "move"),
+        r#"{"type":"moved","payload":["two"]}"#
+    );
+}
+
+#[test]
 fn a_topic_with_a_service_is_only_had_through_its_route() {
     fn subscribe(client: Client) -> String {
         client.subscribe("bars").expect_err("it has a service").to_string()
@@ -48,27 +66,48 @@ fn a_topic_with_a_service_is_only_had_through_its_route() {
 }
 
 #[test]
+fn topics_with_and_without_a_service_share_one_limit() {
+    async fn three(client: Client, bars: State<Bars>) -> [bool; 3] {
+        [
+            bars.subscribe(&client, &"NOPE".into()).await.is_ok(),
+            client.subscribe("one").is_ok(),
+            bars.subscribe(&client, &"AAPL".into()).await.is_ok(),
+        ]
+    }
+    let config = Config { topics_per_connection: 1, ..Config::default() };
+    let api = Api::new("", "")
+        .state(bars())
+        .include(bars())
+        .include(Router::new().send("three", "response", three));
+    assert_eq!(said(config, api, "three"), r#"{"type":"response","payload":[false,true,false]}"#);
+}
+
+#[test]
 fn a_route_yields_the_topic_when_its_service_has_started_or_says_why_not() {
-    type Bars = TopicRoute<String, f64>;
     async fn both(client: Client, bars: State<Bars>) -> (String, String) {
         let granted = bars.subscribe(&client, &"AAPL".into()).await.expect("it is listed");
         let refused = bars.subscribe(&client, &"NOPE".into()).await.expect_err("it is not");
         (granted, refused.to_string())
     }
-    let bars: Bars = TopicRoute::new("bars").topic(|symbol: &String| [symbol.clone()]).service(
-        async |symbol, _| match symbol.as_str() {
-            "AAPL" => Ok(pending()),
-            _ => Err("no such symbol".into()),
-        },
-    );
     let api = Api::new("", "")
-        .state(bars.clone())
-        .include(bars)
+        .state(bars())
+        .include(bars())
         .include(Router::new().send("both", "response", both));
     assert_eq!(
         said(Config::default(), api, "both"),
         r#"{"type":"response","payload":["bars:AAPL","no such symbol"]}"#
     );
+}
+
+type Bars = TopicRoute<String, f64>;
+
+fn bars() -> Bars {
+    TopicRoute::new("bars").topic(|symbol: &String| [symbol.clone()]).service(async |symbol, _| {
+        match symbol.as_str() {
+            "AAPL" => Ok(pending()),
+            _ => Err("no such symbol".into()),
+        }
+    })
 }
 
 /// What a server says to one client that sends one operation without a payload.
