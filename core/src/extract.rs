@@ -1,13 +1,10 @@
 //! What a handler may ask for, by the types of its arguments. Knows one call, nothing of what follows.
 
-use crate::catalog::Catalog;
-use crate::client::Client;
+use crate::client::{Caller, Client};
 use crate::desk::Desk;
-use crate::dispatch::Answer;
 use crate::ids::CallId;
 use crate::publisher::App;
 use alloc::rc::Rc;
-use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::{TypeId, type_name};
@@ -18,34 +15,11 @@ use serde::de::DeserializeOwned;
 /// One call, while its handler's arguments are made.
 pub struct Context<'a> {
     pub(crate) call: CallId,
-    pub(crate) payload: Option<&'a [u8]>,
+    pub(crate) payload: Option<&'a str>,
     pub(crate) caller: &'a dyn Caller,
     pub(crate) desk: &'a Rc<Desk>,
     /// Made for the first argument that wants it, and asked for its wishes afterwards.
     pub(crate) client: OnceCell<Client>,
-}
-
-/// Facts about the connection that calls.
-pub(crate) trait Caller {
-    fn uid(&self) -> [u8; 16];
-    fn topics(&self) -> Vec<String>;
-    fn places_left(&self) -> u32;
-}
-
-impl Caller for Answer<'_, '_> {
-    fn uid(&self) -> [u8; 16] {
-        Answer::uid(self)
-    }
-
-    fn topics(&self) -> Vec<String> {
-        let mut topics: Vec<String> = Answer::topics(self).map(String::from).collect();
-        topics.reverse();
-        topics
-    }
-
-    fn places_left(&self) -> u32 {
-        Answer::places_left(self)
-    }
 }
 
 /// The payload does not fit the operation's type; the connection closes with 1003.
@@ -81,7 +55,7 @@ pub struct Payload<T>(pub T);
 impl<T: DeserializeOwned> Extract for Payload<T> {
     #[inline]
     fn extract(context: &Context<'_>) -> Result<Self, Rejection> {
-        serde_json::from_slice(context.payload.unwrap_or(b"null")).map(Payload).map_err(Rejection)
+        serde_json::from_str(context.payload.unwrap_or("null")).map(Payload).map_err(Rejection)
     }
 
     fn require(needs: &mut Needs) {
@@ -99,8 +73,8 @@ impl Extract for Client {
 
 impl Extract for App {
     fn extract(context: &Context<'_>) -> Result<Self, Rejection> {
-        let Desk { shards, catalog, .. } = &**context.desk;
-        Ok(App { shards: shards.clone(), catalog: catalog.clone() })
+        let Desk { shards, declared, .. } = &**context.desk;
+        Ok(App { shards: shards.clone(), declared: declared.clone() })
     }
 }
 
@@ -118,12 +92,8 @@ impl<S> Deref for State<S> {
 
 impl<S: Send + Sync + 'static> Extract for State<S> {
     fn extract(context: &Context<'_>) -> Result<Self, Rejection> {
-        let catalog: &Catalog = &context.desk.catalog;
-        Ok(Self(
-            catalog
-                .state()
-                .expect("an API is only built when each state that is asked for is there"),
-        ))
+        let state = context.desk.declared.state();
+        Ok(Self(state.expect("an API is only built when each state that is asked for is there")))
     }
 
     fn require(needs: &mut Needs) {

@@ -1,59 +1,10 @@
 //! What runs behind a topic while somebody listens. Knows its topic and the driver's clock, no listener.
 
-use crate::desk::{Desk, Local, Sleep};
+use crate::desk::{Feed, Sleep};
 use crate::time::Duration;
-use alloc::borrow::Cow;
-use alloc::boxed::Box;
 use alloc::rc::Rc;
-use core::fmt;
 use core::marker::PhantomData;
 use serde::Serialize;
-
-/// Why a subscription was refused; the client reads it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
-    message: Cow<'static, str>,
-}
-
-impl Refused {
-    /// A message for the client, such as `no such symbol`.
-    pub fn new(message: impl Into<Cow<'static, str>>) -> Self {
-        Self { message: message.into() }
-    }
-}
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl core::error::Error for Refused {}
-
-impl From<&'static str> for Refused {
-    fn from(message: &'static str) -> Self {
-        Self::new(message)
-    }
-}
-
-impl From<crate::topic::TopicError> for Refused {
-    fn from(error: crate::topic::TopicError) -> Self {
-        use alloc::string::ToString;
-        Self::new(error.to_string())
-    }
-}
-
-/// Starts a service: a future that, when it has started, yields the future that runs.
-pub type Starter = Box<dyn FnOnce(Feed) -> Local<Result<Local<()>, Refused>>>;
-
-/// Where a service's updates go, before their type is known.
-#[derive(Clone)]
-pub struct Feed {
-    /// The shard that the service runs on.
-    pub desk: Rc<Desk>,
-    /// The topic that it serves.
-    pub topic: Rc<str>,
-}
 
 /// A service's way to the listeners of its topic, and its clock.
 ///
@@ -80,7 +31,7 @@ impl<Update: Serialize + 'static> Updates<Update> {
     /// dropped and counts as a bug of `Update`'s `Serialize`.
     pub fn publish(&self, update: &Update) {
         let Feed { desk, topic } = &self.feed;
-        match desk.catalog.update(topic, &self.kind, update) {
+        match desk.declared.update(topic, &self.kind, update) {
             // A full inbox of some shard is that shard's loss, and counted there.
             Ok(frame) => drop(desk.shards.publish(None, topic, &frame)),
             Err(error) => debug_assert!(false, "{error}"),
