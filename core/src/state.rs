@@ -160,6 +160,8 @@ impl State<'_> {
         if self.seats[slot].session.phase == Phase::Open {
             self.send_close(slot, Some(close));
             self.enter(now, slot, Phase::Closing);
+            // The peer's close may be among what is parked.
+            self.mark_ready(slot);
         }
     }
 
@@ -387,7 +389,8 @@ impl State<'_> {
     /// They wait for an event of this connection: the outcome of its call, or a socket that takes bytes.
     #[inline]
     pub(crate) fn is_held(&self, slot: usize) -> bool {
-        self.seats[slot].session.calling || self.is_slow(slot)
+        let session = &self.seats[slot].session;
+        session.phase == Phase::Open && (session.calling || self.is_slow(slot))
     }
 
     /// The turn wants to be written before more is dispatched.

@@ -1,6 +1,7 @@
 //! What has to wait in an engine comes through in the end. Knows the wire's bytes, no socket.
 #![cfg(feature = "alloc")]
 
+use fastws_core::action::Close;
 use fastws_core::config::Config;
 use fastws_core::dispatch::{Answer, Call, Dispatch, Verdict};
 use fastws_core::engine::{Engine, Sent};
@@ -25,7 +26,7 @@ impl Dispatch for Application {
 
     fn call(&mut self, call: Call<'_>, answer: Answer<'_, '_>) -> Verdict {
         match call.operation.0 {
-            0 => answer.reply("echo", call.payload).done(),
+            0 => answer.reply("echo", call.payload.map(str::as_bytes)).done(),
             1 => {
                 let mut effects = answer.silent();
                 effects.subscribe("news").expect("there is room for a topic");
@@ -78,4 +79,45 @@ fn who_asks_much_and_reads_slowly_is_slowed_down_and_not_cut_off() {
     }
     assert_eq!((engine.counts().slow, engine.counts().received), (0, 21));
     assert!(reads > 21 * 2);
+}
+
+#[test]
+fn a_close_that_waits_for_a_call_is_taken_when_we_close_first() {
+    let (mut engine, mut app) = (Engine::new(Config::default(), 1), Application);
+    let id = engine.open(NOW, [1; 16]).expect("owned memory grows");
+    say(&mut engine, &mut app, id, r#"{"type":"later"}"#);
+    engine.handle_bytes(NOW, id, &mut frame(Opcode::Close, b""), &mut app);
+    engine.close(NOW, id, Close::SHUTDOWN);
+    engine.resume(NOW, &mut app);
+    assert_eq!(write(&mut engine, 1_000).1, Some(Sent::Finished));
+}
+
+#[test]
+fn who_is_cut_off_with_messages_waiting_still_closes_in_order() {
+    let config = Config {
+        handshake_bytes: 256,
+        message_bytes: 256,
+        backlog_bytes: 300,
+        ..Config::default()
+    };
+    let (mut engine, mut app) = (Engine::new(config, 1), Application);
+    let id = engine.open(NOW, [1; 16]).expect("owned memory grows");
+    say(&mut engine, &mut app, id, r#"{"type":"listen"}"#);
+    for _ in 0..2 {
+        say(&mut engine, &mut app, id, ECHO);
+        write(&mut engine, 0);
+    }
+    let mut burst = frame(Opcode::Text, ECHO.as_bytes()).repeat(10);
+    let mut rest = &mut burst[..];
+    while let Some(room @ 1..) = engine.room(id) {
+        let (taken, left) = rest.split_at_mut(room.min(rest.len()));
+        engine.handle_bytes(NOW, id, taken, &mut app);
+        rest = left;
+    }
+    engine.publish("news", "update", ECHO.as_bytes()).expect("owned memory grows");
+    write(&mut engine, 0);
+    assert_eq!((engine.counts().slow, engine.connections()), (1, 0));
+    engine.resume(NOW, &mut app);
+    assert!(engine.room(id) > Some(100), "there is no room for the peer's close frame");
+    assert_eq!(engine.counts().received, 3, "messages that waited are not dispatched any more");
 }
