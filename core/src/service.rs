@@ -1,7 +1,7 @@
 //! What runs behind a topic while somebody listens. Knows its topic and the driver's clock, no listener.
 
 use crate::desk::{Feed, Sleep};
-use crate::time::Duration;
+use crate::time::{Duration, Instant};
 use alloc::rc::Rc;
 use core::marker::PhantomData;
 use serde::Serialize;
@@ -46,6 +46,11 @@ impl<Update: Serialize + 'static> Updates<Update> {
     /// Sleeps on the driver's clock.
     pub fn sleep(&self, time: Duration) -> Sleep {
         self.feed.desk.sleep(time)
+    }
+
+    /// The driver's clock, which never goes back, as of this turn.
+    pub fn now(&self) -> Instant {
+        self.feed.desk.now()
     }
 
     /// The time since 1970, as of this turn.
