@@ -40,3 +40,8 @@ pub use fastws_core::router::Router;
 pub use fastws_core::service::Updates;
 pub use fastws_core::topic_route::{Params, TopicRoute};
 pub use server::{Error, Handle, Running, Server};
+
+/// Keeps the README's example compiling.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -34,7 +34,8 @@ impl Note {
     pub(crate) fn new(poll: &Poll) -> io::Result<Arc<Self>> {
         Ok(Arc::new(Self {
             waker: mio::Waker::new(poll.registry(), WAKE)?,
-            rung: AtomicBool::new(false),
+            // An executor that was never polled wakes nobody.
+            rung: AtomicBool::new(true),
             asleep: AtomicBool::new(false),
             arrivals: Mutex::default(),
         }))
