@@ -86,15 +86,9 @@ fn metrics(app: App) -> ConnectionMetrics {
 }
 
 pub(crate) fn router() -> Router {
-    let candles = TopicRoute::new("candles")
-        .topic(bars_topic)
-        .service(async |request, updates| Ok(significant_bars(request, updates)));
-    let ticks = TopicRoute::new("ticks")
-        .topic(bars_topic)
-        .service(async |request, updates| Ok(rate_limited_bars(request, updates)));
     Router::new()
         .send("multi_subscribe", "multi_subscribe.response", multi_subscribe)
         .send("get_metrics", "metrics", metrics)
-        .include(candles)
-        .include(ticks)
+        .include(TopicRoute::new("candles").topic(bars_topic).service(significant_bars))
+        .include(TopicRoute::new("ticks").topic(bars_topic).service(rate_limited_bars))
 }

@@ -14,12 +14,12 @@ pub(crate) struct Alert {
 
 /// `alerts.alert`, to all who have sent `alerts.subscribe`.
 pub(crate) fn alerts() -> TopicRoute<(), Alert> {
-    TopicRoute::new("alerts").update("alert").service(async |(), updates| Ok(send_alerts(updates)))
+    TopicRoute::new("alerts").update("alert").service(send_alerts)
 }
 
 // section: alert-service
 /// Runs while somebody listens.
-async fn send_alerts(updates: Updates<Alert>) {
+async fn send_alerts((): (), updates: Updates<Alert>) {
     loop {
         updates.publish(&Alert {
             severity: "warning",

@@ -32,10 +32,7 @@ pub(crate) type Bars = TopicRoute<Subscription, Bar>;
 
 /// `bars.subscribe`, `bars.unsubscribe` and their responses, and `bars.update`.
 pub(crate) fn bars() -> Bars {
-    TopicRoute::new("bars")
-        .topic(bars_topic)
-        .respond_with(Subscription::echo)
-        .service(async |request, updates| Ok(market_data(request, updates)))
+    TopicRoute::new("bars").topic(bars_topic).respond_with(Subscription::echo).service(market_data)
 }
 
 // section: market-data-service
