@@ -12,11 +12,11 @@ pub(crate) fn api() -> Api {
         .include(errors::router())
         .include(advanced::router())
         .include(practices::router())
-        .state(datafeed::bars())
         // section: broadcasting-adapter
         // A route brings its service, which starts, broadcasts and stops by itself.
         .include(alerts::alerts())
-    // section: minimal-application
+        // section: minimal-application
+        .state(datafeed::bars())
 }
 
 pub(crate) fn serve() -> Result<(), Error> {
