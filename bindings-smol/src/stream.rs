@@ -49,23 +49,30 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// Tells the shard what the stream has said.
-    pub(crate) fn relay(&self, shard: &mut Shard, id: ConnectionId) {
+    /// Tells the shard what the stream has said. True if it has taken anything.
+    pub(crate) fn relay(&self, shard: &mut Shard, id: ConnectionId) -> bool {
+        let mut any = false;
         let mut said = self.said.borrow_mut();
-        while let Some((opcode, payload)) = said.front_mut() {
-            if !shard.handle_message(id, *opcode, payload) {
-                return;
-            }
+        while let Some((opcode, payload)) = said.front_mut()
+            && shard.handle_message(id, *opcode, payload)
+        {
             said.pop_front();
+            any = true;
+        }
+        if any {
             self.wake();
         }
+        // Also where messages wait: it may be for just this.
         if self.full.get() && self.outgoing.borrow().is_empty() {
             self.full.set(false);
             shard.handle_writable(id);
+            any = true;
         }
-        if self.ended.get() {
+        if self.ended.take() {
             shard.handle_end(id);
+            any = true;
         }
+        any
     }
 
     /// Takes all of it, or nothing while enough waits already.
