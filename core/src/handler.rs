@@ -22,7 +22,7 @@ pub enum Ran {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a handler",
     label = "this function",
-    note = "a handler takes `Payload<T>`, `Client`, `App`, `State<S>` or `Now`, up to six of them",
+    note = "a handler takes `Payload<T>`, `Client`, `App`, `State<S>`, `Now` or `Clock`, up to six of them",
     note = "and returns a type that derives `Serialize`, `()`, or `Result<_, Failure>` of one of them"
 )]
 pub trait Handler<Shape>: Send + Sync + 'static {
