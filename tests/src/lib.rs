@@ -1,1 +1,3 @@
-//! Laws, worlds and real servers.
+//! What tests against real servers share.
+
+pub mod client;
