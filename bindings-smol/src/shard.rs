@@ -168,10 +168,8 @@ impl Driver {
         let timeout = match self.shard.is_ready() || readable || self.note.rung.load(SeqCst) {
             true => Some(Duration::ZERO),
             false => {
-                [self.shard.poll_timeout(), self.unaccepted].into_iter().flatten().min().map(|at| {
-                    // A wait is in whole milliseconds; one that is too short would be repeated.
-                    (at - self.tell_time()) + Duration::from_micros(999)
-                })
+                let deadlines = [self.shard.poll_timeout(), self.unaccepted];
+                deadlines.into_iter().flatten().min().map(|at| at - self.tell_time())
             }
         };
         let waited = self.poll.poll(events, timeout);
@@ -249,7 +247,8 @@ impl Driver {
     fn accept(&mut self) {
         self.unaccepted = None;
         for number in 0..self.listeners.len() {
-            for _ in 0..ACCEPTS {
+            let mut left = ACCEPTS;
+            loop {
                 match self.listeners[number].accept() {
                     Ok((stream, _)) => self.welcome(stream),
                     Err(error) if error.kind() == ErrorKind::WouldBlock => break,
@@ -257,10 +256,14 @@ impl Driver {
                     Err(error) => {
                         log::warn!("cannot accept: {error}");
                         self.unaccepted = Some(self.now + Duration::from_millis(100));
-                        return;
+                        break;
                     }
                 }
-                // Overwritten by the next round; what remains is a listener that was not exhausted.
+                left -= 1;
+                if left == 0 {
+                    self.unaccepted = Some(self.now);
+                    break;
+                }
             }
         }
     }

@@ -179,10 +179,8 @@ fn incoming(message: Message) -> Option<(Opcode, Vec<u8>)> {
 
 fn outgoing(frame: Incoming<'_>) -> Option<Message> {
     Some(match frame {
-        Incoming::Message { opcode: Opcode::Text, payload } => {
-            Message::text(std::str::from_utf8(payload).ok()?)
-        }
-        Incoming::Message { payload, .. } => Message::binary(payload.to_vec()),
+        Incoming::Text(text) => Message::text(text),
+        Incoming::Binary(payload) => Message::binary(payload.to_vec()),
         Incoming::Ping(payload) => Message::Ping(payload.to_vec().into()),
         Incoming::Pong => return None,
         Incoming::Close(close) => Message::Close(

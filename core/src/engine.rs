@@ -199,7 +199,11 @@ impl Engine<'_> {
         }
         self.state.seats[slot].session.handle_frame(now);
         let incoming = match opcode {
-            Opcode::Text | Opcode::Binary => Incoming::Message { opcode, payload },
+            Opcode::Text => match core::str::from_utf8(payload) {
+                Ok(text) => Incoming::Text(text),
+                Err(_) => Incoming::Binary(payload),
+            },
+            Opcode::Binary => Incoming::Binary(payload),
             Opcode::Ping => Incoming::Ping(payload),
             Opcode::Pong => Incoming::Pong,
             Opcode::Close => Incoming::Close(frame::Close::read(payload).ok().flatten()),
@@ -240,7 +244,7 @@ impl Engine<'_> {
         &mut self,
         now: Instant,
         call: CallId,
-        echo: Option<&[u8]>,
+        echo: Option<&str>,
         outcome: impl FnOnce(Answer<'_, '_>) -> Verdict,
     ) -> bool {
         let Some(slot) = self.state.calling(call) else { return false };
@@ -450,9 +454,8 @@ impl State<'_> {
         dispatch: &mut D,
     ) {
         match incoming {
-            Incoming::Message { opcode, payload } => {
-                self.dispatch(now, slot, opcode, payload, dispatch)
-            }
+            Incoming::Text(text) => self.dispatch(now, slot, Some(text), dispatch),
+            Incoming::Binary(_) => self.dispatch(now, slot, None, dispatch),
             Incoming::Ping(payload) => self.pong(slot, payload),
             Incoming::Pong => {}
             Incoming::Close(close) => self.handle_close(now, slot, close),
@@ -463,8 +466,7 @@ impl State<'_> {
         &mut self,
         now: Instant,
         slot: usize,
-        opcode: Opcode,
-        payload: &[u8],
+        text: Option<&str>,
         dispatch: &mut D,
     ) {
         let session = &mut self.seats[slot].session;
@@ -474,11 +476,7 @@ impl State<'_> {
         session.handle_message(now);
         self.counts.received += 1;
         let nesting = self.config.nesting as usize;
-        let envelope = match opcode {
-            Opcode::Text => envelope::read(payload, nesting).ok(),
-            _ => None,
-        };
-        let Some(envelope) = envelope else {
+        let Some(envelope) = text.and_then(|text| envelope::read(text, nesting).ok()) else {
             return self.close(now, slot, Close::UNREADABLE);
         };
         let operation = match envelope.kind.plain() {

@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 /// One call, while its handler's arguments are made.
 pub struct Context<'a> {
     pub(crate) call: CallId,
-    pub(crate) payload: Option<&'a [u8]>,
+    pub(crate) payload: Option<&'a str>,
     pub(crate) caller: &'a dyn Caller,
     pub(crate) desk: &'a Rc<Desk>,
     /// Made for the first argument that wants it, and asked for its wishes afterwards.
@@ -56,7 +56,7 @@ pub struct Payload<T>(pub T);
 impl<T: DeserializeOwned> Extract for Payload<T> {
     #[inline]
     fn extract(context: &Context<'_>) -> Result<Self, Rejection> {
-        serde_json::from_slice(context.payload.unwrap_or(b"null")).map(Payload).map_err(Rejection)
+        serde_json::from_str(context.payload.unwrap_or("null")).map(Payload).map_err(Rejection)
     }
 
     fn require(needs: &mut Needs) {

@@ -1,6 +1,6 @@
 //! A family of topics with typed requests and updates: subscribe, unsubscribe, update. Knows no listener.
 
-use crate::client::{Client, Subscribing};
+use crate::client::Client;
 use crate::desk::{Feed, Local};
 use crate::extract::Payload;
 use crate::respond::Refused;
@@ -142,16 +142,20 @@ where
         )?)
     }
 
-    /// Subscribes a client, for handlers that do more than `subscribe` does.
-    pub fn subscribe(&self, client: &Client, request: Request) -> Subscribing {
-        let topic = match self.topic_of(&request) {
-            Ok(topic) => topic,
-            Err(refused) => return Subscribing::refused(refused),
-        };
-        let Some(start) = self.start.clone() else { return client.subscribe(topic) };
-        let kind = format!("{}.{}", self.name, self.update);
-        let start = move |feed: Feed| start(request, Updates::new(feed, &kind));
-        client.subscribe_with(&topic, Box::new(start))
+    /// Subscribes a client, for handlers that do more than `subscribe` does, and yields the topic. It
+    /// waits until the topic's service has started.
+    pub async fn subscribe(&self, client: &Client, request: &Request) -> Result<String, Refused> {
+        let topic = self.topic_of(request)?;
+        match &self.start {
+            None => client.subscribe(&topic)?,
+            Some(start) => {
+                let (start, request) = (start.clone(), request.clone());
+                let kind = format!("{}.{}", self.name, self.update);
+                let start = move |feed: Feed| start(request, Updates::new(feed, &kind));
+                client.subscribe_with(&topic, Box::new(start)).await?;
+            }
+        }
+        Ok(topic)
     }
 
     fn response(&self, request: &Request, result: Result<&str, Refused>) -> Response {
@@ -183,8 +187,8 @@ where
                     move |Payload(request): Payload<Request>, client: Client| {
                         let on = on.clone();
                         async move {
-                            let result = on.subscribe(&client, request.clone()).await;
-                            on.response(&request, result.map(|()| "Subscribed to"))
+                            let result = on.subscribe(&client, &request).await;
+                            on.response(&request, result.map(|_| "Subscribed to"))
                         }
                     },
                 )
@@ -193,7 +197,7 @@ where
                 "subscribe",
                 "subscribe.response",
                 move |Payload(request): Payload<Request>, client: Client| {
-                    let result = on.subscribe(&client, request.clone()).check();
+                    let result = on.topic_of(&request).and_then(|topic| client.subscribe(topic));
                     on.response(&request, result.map(|()| "Subscribed to"))
                 },
             ),
