@@ -73,31 +73,22 @@ struct MultiSubscribed {
 
 /// Subscribes to multiple symbols, to all of them or to none.
 async fn multi_subscribe(
-    Payload(request): Payload<MultiSubscribe>,
+    Payload(MultiSubscribe { symbols, params }): Payload<MultiSubscribe>,
     client: Client,
     bars: State<Bars>,
 ) -> MultiSubscribed {
-    let MultiSubscribe { symbols, params } = request;
     let before = client.topics();
     let mut topics = Vec::new();
     for symbol in symbols.clone() {
         let one = Subscription { symbol, params: params.clone() };
-        let subscribed =
-            async { bars.subscribe(&client, one.clone()).await.and(bars.topic_of(&one)) };
-        match subscribed.await {
+        match bars.subscribe(&client, &one).await {
             Ok(topic) => topics.push(topic),
             Err(refused) => {
                 // What it listened to before stays.
                 topics.retain(|topic| !before.contains(topic));
-                topics.iter().for_each(|topic| client.unsubscribe(topic));
+                topics.drain(..).for_each(|topic| client.unsubscribe(topic));
                 let message = Some(refused.to_string());
-                return MultiSubscribed {
-                    status: "error",
-                    symbols,
-                    topics: vec![],
-                    count: 0,
-                    message,
-                };
+                return MultiSubscribed { status: "error", symbols, topics, count: 0, message };
             }
         }
     }
@@ -111,19 +102,22 @@ async fn subscribe_with_fallback(
     bars: State<Bars>,
 ) -> SubscriptionResponse {
     let symbol = request.symbol.clone();
-    let topic_of = |request| bars.topic_of(request).unwrap_or_default();
-    let refused = match bars.subscribe(&client, request.clone()).await {
-        Ok(()) => {
+    let refused = match bars.subscribe(&client, &request).await {
+        Ok(topic) => {
             let message = format!("Subscribed to {symbol}");
-            let topic = topic_of(&request);
             return SubscriptionResponse { status: "ok", symbol, message, topic };
         }
         Err(refused) => refused,
     };
     let fallback = Subscription { params: Params::default(), ..request };
-    let (status, message) = match bars.subscribe(&client, fallback.clone()).await {
-        Ok(()) => ("ok", format!("Subscribed with fallback (error: {refused})")),
-        Err(refused) => ("error", refused.to_string()),
-    };
-    SubscriptionResponse { status, symbol, message, topic: topic_of(&fallback) }
+    match bars.subscribe(&client, &fallback).await {
+        Ok(topic) => {
+            let message = format!("Subscribed with fallback (error: {refused})");
+            SubscriptionResponse { status: "ok", symbol, message, topic }
+        }
+        Err(refused) => {
+            let topic = bars.topic_of(&fallback).unwrap_or_default();
+            SubscriptionResponse { status: "error", symbol, message: refused.to_string(), topic }
+        }
+    }
 }
