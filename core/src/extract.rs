@@ -31,7 +31,8 @@ pub struct Rejection(pub(crate) serde_json::Error);
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of a handler",
     label = "a handler takes this",
-    note = "arguments are `Payload<T>`, `Client`, `App`, `State<S>`, `Now`, `Clock`; wrap the message's payload in `Payload`"
+    note = "a message's payload is taken as `Payload<T>`, whose `T` derives `Deserialize`",
+    note = "other arguments are `Client`, `App`, `State<S>`, `Now` or `Clock`"
 )]
 pub trait Extract: Sized {
     /// Makes the argument. An error closes the connection before the handler has run.
