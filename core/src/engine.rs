@@ -218,7 +218,9 @@ impl Engine<'_> {
         while !self.state.turn_is_full()
             && let Some(slot) = self.state.poll_ready()
         {
-            while self.state.seats[slot].session.phase == Phase::Open && !self.state.must_wait(slot)
+            // A connection that closes takes the peer's close; its messages are discarded.
+            while matches!(self.state.seats[slot].session.phase, Phase::Open | Phase::Closing)
+                && !self.state.must_wait(slot)
             {
                 let row = self.inputs.row(slot);
                 match self.state.seats[slot].assembly.unpark(&row) {
