@@ -183,7 +183,7 @@ impl Engine<'_> {
     }
 
     /// A whole message of a stream that is framed elsewhere. False: it has to wait, and the driver
-    /// offers it again in a later turn.
+    /// offers it again in a later turn; pings and pongs never have to.
     pub fn handle_message<D: Dispatch>(
         &mut self,
         now: Instant,
@@ -193,7 +193,8 @@ impl Engine<'_> {
         dispatch: &mut D,
     ) -> bool {
         let Some(slot) = self.state.slot(id) else { return true };
-        if self.state.must_wait(slot) {
+        // A sign of life has no place in the order of messages.
+        if self.state.must_wait(slot) && !matches!(opcode, Opcode::Ping | Opcode::Pong) {
             return false;
         }
         self.state.seats[slot].session.handle_frame(now);
@@ -217,7 +218,9 @@ impl Engine<'_> {
         while !self.state.turn_is_full()
             && let Some(slot) = self.state.poll_ready()
         {
-            while self.state.seats[slot].session.phase == Phase::Open && !self.state.must_wait(slot)
+            // A connection that closes takes the peer's close; its messages are discarded.
+            while matches!(self.state.seats[slot].session.phase, Phase::Open | Phase::Closing)
+                && !self.state.must_wait(slot)
             {
                 let row = self.inputs.row(slot);
                 match self.state.seats[slot].assembly.unpark(&row) {

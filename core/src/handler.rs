@@ -23,7 +23,7 @@ pub enum Ran {
     message = "`{Self}` cannot be a handler",
     label = "an argument or the result of this function does not fit",
     note = "it takes a message's payload as `Payload<T>`, whose `T` derives `Deserialize` and borrows nothing",
-    note = "its other arguments are `Client`, `App`, `State<S>` or `Now`; there are six at most",
+    note = "its other arguments are `Client`, `App`, `State<S>`, `Now` or `Clock`; there are six at most",
     note = "it returns `()`, a `T` that derives `Serialize`, or a `Result<T, E>` whose `E` is `Failure`, `Close` or an error",
     note = "what a closure captures is owned, `Send` and `Sync`"
 )]

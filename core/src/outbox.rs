@@ -162,8 +162,26 @@ impl Outbox<'_> {
         self.growing = false;
     }
 
-    pub(crate) fn backlog_len(&self, slot: usize, out: &Outgoing) -> usize {
+    fn backlog_len(&self, slot: usize, out: &Outgoing) -> usize {
         self.backlogs.bytes(slot).len() - out.front as usize
+    }
+
+    /// Whether more than `bytes` wait, of this turn and of earlier ones. O(1) until the turn has so
+    /// many, then O(runs noted).
+    #[inline]
+    pub(crate) fn holds_more_than(&self, bytes: usize, slot: usize, out: &Outgoing) -> bool {
+        let backlog = self.backlog_len(slot, out);
+        backlog + self.turn.len() > bytes && backlog + self.noted(out) > bytes
+    }
+
+    fn noted(&self, out: &Outgoing) -> usize {
+        let (mut bytes, mut at) = (0, out.first);
+        while let Some(note) = self.notes.get(at as usize) {
+            let run = self.runs[note.run as usize];
+            bytes += (run.end - run.start) as usize;
+            at = note.next;
+        }
+        bytes
     }
 
     /// Nothing waits, neither of this turn nor of an earlier one.

@@ -160,6 +160,8 @@ impl State<'_> {
         if self.seats[slot].session.phase == Phase::Open {
             self.send_close(slot, Some(close));
             self.enter(now, slot, Phase::Closing);
+            // The peer's close may be among what is parked.
+            self.mark_ready(slot);
         }
     }
 
@@ -387,8 +389,8 @@ impl State<'_> {
     /// They wait for an event of this connection: the outcome of its call, or a socket that takes bytes.
     #[inline]
     pub(crate) fn is_held(&self, slot: usize) -> bool {
-        let seat = &self.seats[slot];
-        seat.session.calling || (seat.outgoing.is_blocked() && self.is_slow(slot))
+        let session = &self.seats[slot].session;
+        session.phase == Phase::Open && (session.calling || self.is_slow(slot))
     }
 
     /// The turn wants to be written before more is dispatched.
@@ -397,9 +399,11 @@ impl State<'_> {
         self.outbox.turn.len() >= self.config.turn_bytes as usize || !self.outbox.fits(0, 2)
     }
 
+    /// Another reply might not fit into its backlog, should the socket take nothing.
+    #[inline]
     fn is_slow(&self, slot: usize) -> bool {
-        self.outbox.backlog_len(slot, &self.seats[slot].outgoing)
-            > self.config.backlog_bytes as usize / 2
+        let half = self.config.backlog_bytes as usize / 2;
+        self.outbox.holds_more_than(half, slot, &self.seats[slot].outgoing)
     }
 
     /// The next connection whose socket can be written to; its parts are in the outbox.
