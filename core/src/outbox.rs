@@ -174,6 +174,12 @@ impl Outbox<'_> {
         backlog + self.turn.len() > bytes && backlog + self.noted(out) > bytes
     }
 
+    /// What this turn holds for a slot begins with bytes of HTTP.
+    pub(crate) fn begins_raw(&self, out: &Outgoing) -> bool {
+        let first = self.notes.get(out.first as usize);
+        first.is_some_and(|note| matches!(self.runs[note.run as usize].to, To::Raw(_)))
+    }
+
     fn noted(&self, out: &Outgoing) -> usize {
         let (mut bytes, mut at) = (0, out.first);
         while let Some(note) = self.notes.get(at as usize) {
@@ -271,14 +277,16 @@ impl Outbox<'_> {
                     continue;
                 }
                 let mut backlog = self.backlogs.row(slot);
-                keep(&mut backlog, out, self.backlog_limit, run.to, &frame[sent..], sent > 0)?;
+                // Nothing may come before the handshake's answer, and no frame follows half of it.
+                let begun = sent > 0 || matches!(run.to, To::Raw(_));
+                keep(&mut backlog, out, self.backlog_limit, run.to, &frame[sent..], begun)?;
                 sent = 0;
             }
         }
         Ok(())
     }
 
-    /// Puts a control frame straight into the backlog, where there is always room for it.
+    /// Puts a control frame straight into the backlog, where there is always room for a pong and a close.
     pub(crate) fn keep_now(
         &mut self,
         slot: usize,
@@ -286,14 +294,13 @@ impl Outbox<'_> {
         to: To,
         opcode: Opcode,
         payload: &[u8],
-    ) {
+    ) -> Result<(), Overflow> {
         let mut frame = [0; PONG];
         let head = Head::new(opcode, payload.len(), None);
         let len = head.as_slice().len() + payload.len();
         frame[..len - payload.len()].copy_from_slice(head.as_slice());
         frame[len - payload.len()..len].copy_from_slice(payload);
-        let _ =
-            keep(&mut self.backlogs.row(slot), out, self.backlog_limit, to, &frame[..len], false);
+        keep(&mut self.backlogs.row(slot), out, self.backlog_limit, to, &frame[..len], false)
     }
 
     /// Forgets what waits, but finishes the frame that was begun.
@@ -333,7 +340,7 @@ impl Outgoing {
 /// The first byte of a record: what it is.
 const DATA: u8 = 0;
 const PONG_KIND: u8 = 1;
-/// The socket has taken the frame's first bytes already; the record holds the rest.
+/// The socket has taken the frame's first bytes already, and the record holds the rest; or it is HTTP.
 const BEGUN: u8 = 0x80;
 
 struct Record<'b> {

@@ -195,26 +195,38 @@ impl State<'_> {
         let mut payload = [0; 125];
         let len =
             close.map_or(0, |close| frame::close_payload(close.code, close.reason, &mut payload));
-        self.control(slot, To::Close(slot as u32), Opcode::Close, &payload[..len]);
+        // There is always room for it, unless a longer frame has to be finished first.
+        let _ = self.control(slot, To::Close(slot as u32), Opcode::Close, &payload[..len]);
     }
 
     pub(crate) fn pong(&mut self, slot: usize, payload: &[u8]) {
         if self.seats[slot].session.phase == Phase::Open {
-            self.control(slot, To::Pong(slot as u32), Opcode::Pong, payload);
+            let _ = self.control(slot, To::Pong(slot as u32), Opcode::Pong, payload);
         }
     }
 
-    fn control(&mut self, slot: usize, to: To, opcode: Opcode, payload: &[u8]) {
-        if !self.outbox.fits(payload.len() + 2, 1) {
-            // The turn's memory is lent and full: this slot's part moves to its backlog, and the frame after it.
-            self.keep_or_cut(slot);
-            self.outbox.keep_now(slot, &mut self.seats[slot].outgoing, to, opcode, payload);
-            let seat = &mut self.seats[slot];
-            self.transmit.mark(slot, &mut seat.transmit);
-            return;
+    fn control(
+        &mut self,
+        slot: usize,
+        to: To,
+        opcode: Opcode,
+        payload: &[u8],
+    ) -> Result<(), Overflow> {
+        if self.outbox.fits(payload.len() + 2, 1) {
+            let run = self.outbox.frame(to, opcode, payload.len(), |turn| turn.extend(payload));
+            self.note(slot, run.expect("it fits"));
+            return Ok(());
         }
-        let run = self.outbox.frame(to, opcode, payload.len(), |turn| turn.extend(payload));
-        self.note(slot, run.expect("it fits"));
+        // The turn's memory is lent and full: the frame goes to the backlog, ahead of what the turn
+        // holds for this slot. Only a close comes last, and nothing before the handshake's answer.
+        if opcode == Opcode::Close {
+            self.keep_or_cut(slot);
+        } else if self.outbox.begins_raw(&self.seats[slot].outgoing) {
+            return Err(Overflow);
+        }
+        let seat = &mut self.seats[slot];
+        self.transmit.mark(slot, &mut seat.transmit);
+        self.outbox.keep_now(slot, &mut seat.outgoing, to, opcode, payload)
     }
 
     fn keep_or_cut(&mut self, slot: usize) {
@@ -455,7 +467,11 @@ impl State<'_> {
         let due = self.seats[slot].session.handle_timeout(now, &self.config, deaf);
         match due {
             Due::Nothing | Due::Handshake => {}
-            Due::Ping => self.control(slot, To::Reply(slot as u32), Opcode::Ping, &[]),
+            Due::Ping => {
+                if self.control(slot, To::Reply(slot as u32), Opcode::Ping, &[]).is_err() {
+                    self.overflow(now, slot);
+                }
+            }
             Due::TimedOut => {
                 let mut words = Words::default();
                 let reason = TimedOut(&self.config);

@@ -7,6 +7,7 @@ use fastws_core::dispatch::{Answer, Call, Dispatch, Verdict};
 use fastws_core::engine::{Engine, Sent};
 use fastws_core::frame::{Head, Opcode};
 use fastws_core::ids::{ConnectionId, OperationId};
+use fastws_core::memory::{ConnectionMemory, TopicMemory, TurnMemory};
 use fastws_core::time::Instant;
 
 const NOW: Instant = Instant::ZERO;
@@ -120,4 +121,81 @@ fn who_is_cut_off_with_messages_waiting_still_closes_in_order() {
     engine.resume(NOW, &mut app);
     assert!(engine.room(id) > Some(100), "there is no room for the peer's close frame");
     assert_eq!(engine.counts().received, 3, "messages that waited are not dispatched any more");
+}
+
+/// Queues updates for whoever listens until the turn's memory is full to the last byte.
+fn fill(engine: &mut Engine<'_>) -> usize {
+    let mut queued = 0;
+    while engine.publish("news", "update", ECHO.as_bytes()).is_ok() {
+        queued += 1;
+    }
+    while engine.publish_frame("news", b"\x81\x00").is_ok() {}
+    queued
+}
+
+fn updates(bytes: &[u8]) -> usize {
+    bytes.windows(8).filter(|window| window == b"\"update\"").count()
+}
+
+#[test]
+fn a_ping_takes_nothing_from_whoever_sends_it_while_lent_memory_is_full() {
+    let mut connections = ConnectionMemory::<2, 512, 400>::new();
+    let mut topics = TopicMemory::<2, 2, 16>::new();
+    let mut turn = TurnMemory::<1024, 16>::new();
+    let mut engine = Engine::lent(Config::default(), 1, &mut connections, &mut topics, &mut turn);
+    let mut app = Application;
+    let id = engine.open(NOW, [1; 16]).expect("there are two seats");
+    say(&mut engine, &mut app, id, r#"{"type":"listen"}"#);
+    let queued = fill(&mut engine);
+    for payload in [&b"first"[..], &[b'p'; 125]] {
+        engine.handle_bytes(NOW, id, &mut frame(Opcode::Ping, payload), &mut app);
+    }
+    let (bytes, sent) = write(&mut engine, usize::MAX);
+    assert_eq!((updates(&bytes), sent), (queued, Some(Sent::Idle)));
+    assert_eq!(bytes[..2], [0x8a, 125], "only the newest pong waits, and goes first");
+}
+
+#[test]
+fn a_ping_of_ours_takes_nothing_from_anybody_while_lent_memory_is_full() {
+    let mut connections = ConnectionMemory::<2, 512, 400>::new();
+    let mut topics = TopicMemory::<2, 2, 16>::new();
+    let mut turn = TurnMemory::<1024, 16>::new();
+    let config = Config::default();
+    let late = NOW + config.ping;
+    let mut engine = Engine::lent(config, 1, &mut connections, &mut topics, &mut turn);
+    let mut app = Application;
+    let id = engine.open(NOW, [1; 16]).expect("there are two seats");
+    say(&mut engine, &mut app, id, r#"{"type":"listen"}"#);
+    let queued = fill(&mut engine);
+    engine.handle_timeout(late);
+    let (bytes, sent) = write(&mut engine, usize::MAX);
+    assert_eq!((updates(&bytes), sent, &bytes[..2]), (queued, Some(Sent::Idle), &b"\x89\x00"[..]));
+}
+
+#[test]
+fn a_pong_never_overtakes_the_answer_to_the_handshake() {
+    let mut request =
+        b"GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+            .to_vec();
+    request.extend(frame(Opcode::Ping, b"early"));
+    let (mut engine, mut app) = (Engine::new(Config::default(), 1), Application);
+    let id = engine.accept(NOW, [1; 16]).expect("owned memory grows");
+    engine.handle_bytes(NOW, id, &mut request.clone(), &mut app);
+    write(&mut engine, 0);
+    engine.handle_bytes(NOW, id, &mut frame(Opcode::Ping, b"again"), &mut app);
+    write(&mut engine, 0);
+    engine.handle_writable(id);
+    let (bytes, _) = write(&mut engine, usize::MAX);
+    assert!(bytes.starts_with(b"HTTP/1.1 101 ") && bytes.ends_with(b"\r\n\r\n\x8a\x05again"));
+
+    // Where lent memory holds nothing beside the answer, the pong is not said.
+    let mut connections = ConnectionMemory::<2, 512, 600>::new();
+    let mut topics = TopicMemory::<2, 2, 16>::new();
+    let mut turn = TurnMemory::<130, 16>::new();
+    let mut engine = Engine::lent(Config::default(), 1, &mut connections, &mut topics, &mut turn);
+    let id = engine.accept(NOW, [1; 16]).expect("there are two seats");
+    engine.handle_bytes(NOW, id, &mut request, &mut app);
+    let (bytes, _) = write(&mut engine, usize::MAX);
+    assert!(bytes.starts_with(b"HTTP/1.1 101 ") && bytes.ends_with(b"\r\n\r\n"));
 }
