@@ -157,8 +157,9 @@ impl Engine<'_> {
         mut bytes: &mut [u8],
         dispatch: &mut D,
     ) {
-        self.state.seats[slot].session.handle_frame(now);
+        self.state.hear(now, slot);
         let limit = self.state.config.message_bytes as usize;
+        let parked = self.state.seats[slot].assembly.parked_len();
         loop {
             let seat = &self.state.seats[slot];
             let park = seat.assembly.has_parked() || self.state.must_wait(slot);
@@ -176,6 +177,10 @@ impl Engine<'_> {
             }
         }
         let seat = &mut self.state.seats[slot];
+        if seat.assembly.parked_len() > parked {
+            // It has come, though it is dispatched later.
+            seat.session.handle_message(now);
+        }
         seat.assembly.reclaim(&mut self.inputs.row(slot));
         if !self.state.is_held(slot) {
             self.state.mark_ready(slot);
@@ -197,7 +202,7 @@ impl Engine<'_> {
         if self.state.must_wait(slot) && !matches!(opcode, Opcode::Ping | Opcode::Pong) {
             return false;
         }
-        self.state.seats[slot].session.handle_frame(now);
+        self.state.hear(now, slot);
         let incoming = match opcode {
             Opcode::Text => match core::str::from_utf8(payload) {
                 Ok(text) => Incoming::Text(text),

@@ -129,6 +129,89 @@ fn a_missing_payload_is_null() {
 }
 
 #[test]
+fn a_message_over_the_limit_closes_with_1009_and_one_at_the_limit_does_not() {
+    let config = Config { message_bytes: 100, ..Config::default() };
+    let text = format!(r#"{{"type":"echo","payload":"{}"}}"#, "x".repeat(100 - 28));
+    assert_eq!(text.len(), 100);
+    assert_eq!(close(&config, Opcode::Text, &text), None);
+    let over = Some((1009, "a message is over the limit".into()));
+    assert_eq!(close(&config, Opcode::Text, format!("{text} ")), over);
+    let fragmented = |world: &mut World| {
+        let mut bytes = world.frame("ann", Opcode::Text, &text);
+        bytes[0] &= 0x7f;
+        let mut rest = world.frame("ann", Opcode::Text, " ");
+        rest[0] &= 0xf0;
+        bytes.extend(rest);
+        bytes
+    };
+    assert_eq!(close_of_bytes(&config, fragmented), over);
+    let told = |_: &mut World| b"\x81\xff\x00\x00\x00\x00\xff\xff\xff\xff".to_vec();
+    assert_eq!(close_of_bytes(&config, told), over);
+}
+
+#[test]
+fn text_that_is_not_utf_8_closes_with_1007() {
+    let bad = Some((1007, "text is not UTF-8".into()));
+    assert_eq!(close(&Config::default(), Opcode::Text, b"{\"type\":\"\xff\"}"), bad);
+    assert_eq!(close(&Config::default(), Opcode::Close, b"\x03\xe8\xff"), bad);
+}
+
+#[test]
+fn a_protocol_violation_closes_with_1002_and_what_was_violated() {
+    let config = Config::default();
+    let cases: [(&[u8], &str); 8] = [
+        (b"\x81\x02hi", "a client's frame is not masked"),
+        (b"\xc1\x80\0\0\0\0", "reserved bits are set"),
+        (b"\x83\x80\0\0\0\0", "the opcode is unknown"),
+        (b"\x80\x80\0\0\0\0", "a continuation has nothing to continue"),
+        (b"\x09\x80\0\0\0\0", "a control frame is fragmented"),
+        (b"\x89\xfe\x00\x7e\0\0\0\0", "a control frame is longer than 125 bytes"),
+        (b"\x81\xfe\x00\x7d\0\0\0\0", "a length is not in its shortest form"),
+        (b"\x88\x81\0\0\0\0\x03", "a close code is cut off"),
+    ];
+    for (bytes, reason) in cases {
+        let closed = close_of_bytes(&config, |_| bytes.to_vec());
+        assert_eq!(closed, Some((1002, reason.into())));
+    }
+    for code in [999_u16, 1004, 1005, 1006, 1015, 2999, 5000] {
+        let closed = close(&config, Opcode::Close, code.to_be_bytes());
+        assert_eq!(closed, Some((1002, "the close code is not allowed".into())));
+    }
+}
+
+#[test]
+fn what_was_said_before_a_violation_is_answered() {
+    let mut world = world(Config::default());
+    let mut bytes = world.frame("ann", Opcode::Text, ECHO);
+    bytes.extend(b"\x81\x02hi");
+    bytes.extend(world.frame("ann", Opcode::Text, ECHO));
+    world.send("ann", bytes);
+    assert_eq!(world.heard("ann"), ["echo.response"]);
+    assert_eq!(world.closed("ann"), Some((1002, "a client's frame is not masked")));
+    assert!(world.finished("ann") && world.gone("ann"));
+}
+
+#[test]
+fn more_topics_than_allowed_are_refused_and_places_come_back() {
+    let config = Config { topics_per_connection: 2, ..Config::default() };
+    let mut world = world(config);
+    let full = "this connection has as many topics as it may have";
+    let mut say = |script: serde_json::Value| {
+        world.say("ann", script);
+        world.messages("ann").remove(0)["payload"].clone()
+    };
+    let first = say(act(["subscribe a", "subscribe a", "subscribe b", "subscribe c", "topics"]));
+    assert_eq!(first, json!(["subscribed", "subscribed", "subscribed", full, "a b"]));
+    assert_eq!(
+        say(act(["subscribe c", "subscribe b", "topics"])),
+        json!([full, "subscribed", "a b"])
+    );
+    let swap = say(act(["unsubscribe a", "subscribe c", "subscribe d", "topics"]));
+    assert_eq!(swap, json!(["unsubscribed", "subscribed", full, "b c"]));
+    assert_eq!(say(act(["topics"])), json!(["b c"]));
+}
+
+#[test]
 fn a_topic_without_a_name_or_with_a_long_one_is_refused() {
     let mut world = world(Config::default());
     let long = format!("subscribe {}", "t".repeat(257));

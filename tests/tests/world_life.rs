@@ -115,6 +115,20 @@ fn any_frame_answers_a_ping_and_begins_the_silence_anew() {
 }
 
 #[test]
+fn a_ping_is_sent_in_time_also_where_its_deadline_is_the_longer_one() {
+    let config =
+        Config { ping: Duration::from_secs(5), pong: Duration::from_secs(20), ..Config::default() };
+    let mut world = world(config).client("ann");
+    wait(&mut world, 25.0);
+    assert_eq!(world.pings("ann"), 5);
+    world.rude("ann");
+    wait(&mut world, 24.9);
+    assert_eq!((world.pings("ann"), world.gone("ann")), (6, false));
+    wait(&mut world, 0.1);
+    assert!(world.gone("ann"));
+}
+
+#[test]
 fn a_silent_client_is_gone_also_while_a_call_of_it_runs() {
     let gate = Gate::default();
     let mut world = World::new(stage(&Witness::default(), &gate)).client("ann");
@@ -127,6 +141,21 @@ fn a_silent_client_is_gone_also_while_a_call_of_it_runs() {
     gate.order("topics");
     world.run();
     assert!(world.heard("ann").is_empty());
+}
+
+#[test]
+fn a_message_counts_for_the_heartbeat_when_it_comes_also_while_a_call_runs() {
+    let config = Config { heartbeat: seconds(10), ..Config::default() };
+    let gate = Gate::default();
+    let mut world = World::with(config, 1, stage(&Witness::default(), &gate)).client("ann");
+    world.say("ann", later(["wait"]));
+    wait(&mut world, 6.0);
+    world.say("ann", ECHO);
+    wait(&mut world, 9.9);
+    assert_eq!(world.closed("ann"), None);
+    gate.order("topics");
+    world.run();
+    assert_eq!(world.heard("ann"), ["act.later.response", "echo.response"]);
 }
 
 #[test]
@@ -298,6 +327,25 @@ fn messages_after_either_close_frame_are_ignored() {
     assert_eq!(world.closed("ann"), Some((4000, "as the script says")));
     assert_eq!(world.closed("bob"), Some((1000, "")));
     assert_eq!(world.closed("eve"), Some((1005, "")));
+}
+
+#[test]
+fn messages_that_waited_when_the_server_closed_are_ignored_but_a_close_among_them_is_not() {
+    let (witness, gate) = (Witness::default(), Gate::default());
+    let mut world = World::new(stage(&witness, &gate)).client("ann");
+    world.rude("ann");
+    world.say("ann", later(["wait"]));
+    world.say("ann", r#"{"type":"note","payload":"too late"}"#);
+    world.close("ann", 1000, "");
+    assert_eq!(world.closed("ann"), None);
+    world.shutdown();
+    assert_eq!(world.closed("ann"), Some((1001, "Server shutting down")));
+    assert!(world.finished("ann"));
+    world.hang_up("ann");
+    gate.order("topics");
+    world.run();
+    assert!(world.heard("ann").is_empty());
+    assert_eq!(witness.took(), ["waits", "goes on with topics"]);
 }
 
 #[test]

@@ -235,6 +235,24 @@ fn a_handler_that_fails_or_panics_closes_only_its_connection_and_has_no_effect()
 }
 
 #[test]
+fn a_call_that_fails_after_it_has_waited_closes_with_what_it_says_and_drops_what_waited() {
+    for (order, close) in [
+        ("fail", (1011, "Internal error")),
+        ("panic", (1011, "Internal error")),
+        ("close 4001", (4001, "as the script says")),
+        ("close 1005", (1011, "as the script says")),
+    ] {
+        let mut stage = on_stage(Config::default());
+        stage.world.say_together("ann", [later(["subscribe a", "wait"]), note("second")]);
+        stage.order(order);
+        assert_eq!(stage.world.closed("ann"), Some(close));
+        assert!(stage.world.gone("ann") && stage.world.heard("ann").is_empty());
+        assert_eq!(stage.witness.took().len(), 2, "the second message is not handled");
+        assert_eq!(stage.world.metrics().topics, 0);
+    }
+}
+
+#[test]
 fn a_reason_that_is_too_long_is_cut_at_a_character() {
     use fastws_core::respond::{Close, Failure};
     use fastws_core::{api::Api, router::Router};

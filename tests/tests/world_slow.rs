@@ -1,10 +1,11 @@
 //! What becomes of a client that reads too slowly, and of everybody else.
 
 use fastws_core::config::Config;
+use fastws_core::frame::Opcode;
 use fastws_core::time::Duration;
 use fastws_tests::stage::{News, act, later, stage};
 use fastws_tests::witness::{Gate, Witness};
-use fastws_tests::world::World;
+use fastws_tests::world::{HANDSHAKE, World};
 use serde_json::{Value, json};
 
 const SLOW: Option<(u16, &str)> = Some((1008, "Slow consumer"));
@@ -148,6 +149,33 @@ fn up_to_the_limit_nothing_is_lost() {
 }
 
 #[test]
+fn a_message_longer_than_the_backlog_is_finished_once_it_was_begun() {
+    let long = "x".repeat(5_000);
+    let mut world = world(1_000);
+    world.window("ann", 10);
+    world.say_together("ann", [echo(long.as_str()), echo(2)]);
+    world.window("ann", 2_000);
+    world.say("ann", echo(3));
+    world.ping("ann", "hello");
+    world.window("ann", usize::MAX);
+    let said: Vec<Value> =
+        world.messages("ann").iter().map(|reply| reply["payload"].clone()).collect();
+    assert!(said == [json!(long), json!(2), json!(3)] && world.closed("ann").is_none());
+    assert_eq!(world.pongs("ann"), 1);
+}
+
+#[test]
+fn a_client_that_reads_a_long_message_slowly_is_closed_by_what_comes_meanwhile() {
+    let mut world = listeners(1_000);
+    world.window("ann", 10);
+    world.say("ann", echo("x".repeat(5_000)));
+    publish(&mut world, [1]);
+    world.window("ann", usize::MAX);
+    assert_eq!(world.heard("ann"), ["echo.response"]);
+    assert_eq!(world.closed("ann"), SLOW);
+}
+
+#[test]
 fn a_long_message_to_a_client_that_takes_nothing_closes_it() {
     let mut world = world(1_000);
     world.window("ann", 0);
@@ -214,6 +242,69 @@ fn a_pong_that_was_begun_is_finished_and_a_newer_one_follows() {
 }
 
 #[test]
+fn a_pong_finds_its_place_in_a_backlog_that_was_read_in_part_and_filled_again() {
+    for read in (0..600).step_by(7) {
+        let mut world = listeners(1_000);
+        world.window("ann", 0);
+        publish(&mut world, 0..17);
+        world.window("ann", read);
+        let mut sent = 17;
+        for _ in 0..read / 60 {
+            publish(&mut world, [sent]);
+            sent += 1;
+        }
+        world.ping("ann", "hello");
+        assert_eq!(world.slow(), 0);
+        world.window("ann", usize::MAX);
+        assert_eq!(world.pongs("ann"), 1, "after {read} bytes");
+        assert!(values(&mut world, "ann").into_iter().eq(0..u64::from(sent)));
+    }
+}
+
+#[test]
+fn past_half_the_backlog_no_request_is_dispatched_until_it_has_drained() {
+    let mut world = world(1_000);
+    world.window("ann", 0);
+    let received = world.metrics().messages_received;
+    for value in 0..40 {
+        world.say("ann", echo(value));
+    }
+    let dispatched = world.metrics().messages_received - received;
+    // A reply is 38 or 39 bytes and its record 5 more: the one that passes 500 is the last.
+    assert_eq!(dispatched, 12);
+    world.say("bob", echo(1));
+    assert_eq!(world.heard("bob"), ["echo.response"]);
+    world.ping("ann", "hello");
+    world.window("ann", 5);
+    assert_eq!(world.metrics().messages_received - received - 1, dispatched);
+    world.window("ann", 40);
+    assert_eq!(world.metrics().messages_received - received - 1, dispatched + 1);
+    world.window("ann", 200);
+    assert!(world.metrics().messages_received - received - 1 < 20);
+    world.window("ann", usize::MAX);
+    let said: Vec<u64> =
+        world.messages("ann").iter().filter_map(|reply| reply["payload"].as_u64()).collect();
+    assert!(said.into_iter().eq(0..40));
+    assert_eq!((world.closed("ann"), world.pongs("ann")), (None, 1));
+}
+
+#[test]
+fn a_request_that_comes_with_the_first_room_still_waits() {
+    let mut world = world(1_000);
+    world.window("ann", 0);
+    for value in 0..12 {
+        world.say("ann", echo(value));
+    }
+    let received = world.metrics().messages_received;
+    let late = world.frame("ann", Opcode::Text, echo(12).to_string());
+    world.post("ann", late);
+    world.window("ann", 1);
+    assert_eq!(world.metrics().messages_received, received);
+    world.window("ann", usize::MAX);
+    assert_eq!(world.heard("ann").len(), 13);
+}
+
+#[test]
 fn a_slow_client_still_gets_the_updates_of_others() {
     let mut world = listeners(1_000);
     world.window("ann", 0);
@@ -240,6 +331,74 @@ fn a_call_of_a_slow_client_has_no_effect_once_it_was_closed() {
     world.run();
     assert_eq!(world.heard("bob"), ["act.response"]);
     assert_eq!(world.metrics().subscriptions, 1);
+}
+
+#[test]
+fn a_client_that_closed_or_was_closed_behind_too_many_updates_still_gets_a_close_frame() {
+    for ours in [true, false] {
+        let mut world = listeners(1_000);
+        world.window("bob", 0);
+        let steps: Vec<String> = (0..40).map(|value| format!("publish a {value}")).collect();
+        let updates = json!({"type": "act", "payload": steps}).to_string();
+        let updates = world.frame("ann", Opcode::Text, updates);
+        let close = match ours {
+            true => world.frame("bob", Opcode::Text, act(["close 4000"]).to_string()),
+            false => world.frame("bob", Opcode::Close, 1000_u16.to_be_bytes()),
+        };
+        // One turn reads both, ann first.
+        world.post("ann", updates);
+        world.post("bob", close);
+        world.run();
+        world.window("bob", usize::MAX);
+        assert_eq!(world.closed("bob"), SLOW, "ours: {ours}");
+        assert!(world.gone("bob"));
+    }
+}
+
+#[test]
+fn requests_that_come_together_wait_for_one_another_where_their_replies_fill_the_backlog() {
+    for window in [0, 100, usize::MAX] {
+        let mut world = world(1_000);
+        world.window("ann", window);
+        world.say_together("ann", (0..100).map(echo));
+        world.window("ann", usize::MAX);
+        let said: Vec<u64> =
+            world.messages("ann").iter().filter_map(|reply| reply["payload"].as_u64()).collect();
+        assert!(said.into_iter().eq(0..100));
+        assert_eq!((world.closed("ann"), world.slow()), (None, 0));
+    }
+}
+
+#[test]
+fn an_answer_over_http_is_longer_than_a_backlog_and_comes_all_the_same() {
+    let config = Config { backlog_bytes: 50, ..Config::default() };
+    let mut world = World::with(config, 1, stage(&Witness::default(), &Gate::default()));
+    for (request, end) in
+        [(HANDSHAKE, "\r\n\r\n"), ("GET /nowhere HTTP/1.1\r\n\r\n", "served at this path")]
+    {
+        for window in [0, 1, 100] {
+            world.connect(0, "ann");
+            world.window("ann", window);
+            world.send("ann", request);
+            world.window("ann", usize::MAX);
+            assert!(world.answer("ann").ends_with(end), "{}", world.answer("ann"));
+            assert_eq!(world.slow(), 0);
+            world.reset("ann");
+        }
+    }
+}
+
+#[test]
+fn a_close_of_the_peer_is_heard_also_while_its_backlog_is_more_than_half_full() {
+    let mut world = world(1_000);
+    world.rude("ann");
+    world.window("ann", 10);
+    world.say("ann", echo("x".repeat(800)));
+    world.shutdown();
+    world.close("ann", 1000, "");
+    world.window("ann", usize::MAX);
+    assert_eq!(world.closed("ann"), Some((1001, "Server shutting down")));
+    assert!(world.finished("ann"));
 }
 
 fn holds(bytes: &[u8], part: &[u8]) -> bool {
