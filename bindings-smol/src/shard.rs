@@ -139,7 +139,6 @@ impl Driver {
             }
             self.read_again();
             self.take_arrivals();
-            self.relay();
             while let Some(task) = self.shard.poll_task() {
                 self.executor.spawn(task).detach();
             }
@@ -148,6 +147,10 @@ impl Driver {
             }
             self.shard.turn();
             self.transmit();
+            if self.relay() {
+                // What comes of it is the next turn's.
+                self.note.ring();
+            }
             while let Some(id) = self.shard.poll_gone() {
                 self.sockets[id.slot()] = Socket::None;
             }
@@ -300,16 +303,18 @@ impl Driver {
         }
     }
 
-    /// Takes what foreign streams have said.
-    fn relay(&mut self) {
+    /// Takes what foreign streams have said. True if there was anything that could be taken.
+    fn relay(&mut self) -> bool {
         let Self { foreign, sockets, shard, .. } = self;
+        let mut any = false;
         foreign.retain(|&id| match &sockets[id.slot()] {
             Socket::Foreign(line, at) if *at == id => {
-                line.relay(shard, id);
+                any |= line.relay(shard, id);
                 true
             }
             _ => false,
         });
+        any
     }
 
     /// Writes what is there to be written, until it is done or the sockets take no more.

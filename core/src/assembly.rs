@@ -139,7 +139,12 @@ impl Assembly {
     }
 
     pub(crate) fn has_parked(&self) -> bool {
-        self.taken < self.parked
+        self.parked_len() > 0
+    }
+
+    /// Bytes that wait, as records.
+    pub(crate) fn parked_len(&self) -> u32 {
+        self.parked - self.taken
     }
 
     /// Gives back the memory of what was handed out. Moves what is left: once per batch is enough.

@@ -157,8 +157,9 @@ impl Engine<'_> {
         mut bytes: &mut [u8],
         dispatch: &mut D,
     ) {
-        self.state.seats[slot].session.handle_frame(now);
+        self.state.hear(now, slot);
         let limit = self.state.config.message_bytes as usize;
+        let parked = self.state.seats[slot].assembly.parked_len();
         loop {
             let seat = &self.state.seats[slot];
             let park = seat.assembly.has_parked() || self.state.must_wait(slot);
@@ -176,6 +177,10 @@ impl Engine<'_> {
             }
         }
         let seat = &mut self.state.seats[slot];
+        if seat.assembly.parked_len() > parked {
+            // It has come, though it is dispatched later.
+            seat.session.handle_message(now);
+        }
         seat.assembly.reclaim(&mut self.inputs.row(slot));
         if !self.state.is_held(slot) {
             self.state.mark_ready(slot);
@@ -183,7 +188,7 @@ impl Engine<'_> {
     }
 
     /// A whole message of a stream that is framed elsewhere. False: it has to wait, and the driver
-    /// offers it again in a later turn.
+    /// offers it again in a later turn; pings and pongs never have to.
     pub fn handle_message<D: Dispatch>(
         &mut self,
         now: Instant,
@@ -193,10 +198,11 @@ impl Engine<'_> {
         dispatch: &mut D,
     ) -> bool {
         let Some(slot) = self.state.slot(id) else { return true };
-        if self.state.must_wait(slot) {
+        // A sign of life has no place in the order of messages.
+        if self.state.must_wait(slot) && !matches!(opcode, Opcode::Ping | Opcode::Pong) {
             return false;
         }
-        self.state.seats[slot].session.handle_frame(now);
+        self.state.hear(now, slot);
         let incoming = match opcode {
             Opcode::Text => match core::str::from_utf8(payload) {
                 Ok(text) => Incoming::Text(text),

@@ -171,7 +171,8 @@ impl Engine<'static> {
                     turn: row(),
                     runs: row(),
                     notes: row(),
-                    backlogs: buffers(backlog_limit + SLACK),
+                    // The outbox keeps the limit itself: what was begun is finished beyond it.
+                    backlogs: buffers(usize::MAX),
                     backlog_limit,
                     growing: false,
                     offered: 0,

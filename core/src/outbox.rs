@@ -58,8 +58,13 @@ impl Outgoing {
     }
 }
 
-/// The backlog's limit was reached; what is left of the turn was not kept.
-pub(crate) struct Overflow;
+/// What is left of the turn was not kept.
+pub(crate) enum Overflow {
+    /// The backlog's limit was reached.
+    Slow,
+    /// Lent memory has no room for the rest of something that was begun.
+    Cut,
+}
 
 pub(crate) struct Outbox<'m> {
     pub(crate) turn: Shelf<'m, u8>,
@@ -77,8 +82,8 @@ pub(crate) struct Outbox<'m> {
 const RECORD: usize = 5;
 /// A pong's record keeps room for the longest.
 const PONG: usize = 2 + 125;
-/// Beyond the backlog's limit there is always room for one pong and one close frame.
-pub(crate) const SLACK: usize = 2 * (RECORD + PONG);
+/// Beyond the backlog's limit there is always room for a pong that was begun, a pong and a close frame.
+pub(crate) const SLACK: usize = 3 * (RECORD + PONG);
 /// The longest head of a frame that we send (RFC 6455 section 5.2: unmasked).
 pub(crate) const MAX_HEAD: usize = 10;
 /// How many slices one write gathers at most.
@@ -373,23 +378,37 @@ fn keep(
     begun: bool,
 ) -> Result<(), Overflow> {
     if matches!(to, To::Pong(_)) && !begun {
-        keep_pong(backlog, out, frame);
+        keep_pong(backlog, out, limit, frame);
         return Ok(());
     }
+    let space = RECORD + frame.len();
     let waiting = backlog.len() - out.front as usize;
-    if !begun && !matches!(to, To::Close(_)) && waiting + RECORD + frame.len() > limit {
-        return Err(Overflow);
+    let is_limited = !begun && matches!(to, To::Reply(_) | To::Pong(_) | To::Update(_));
+    if is_limited && waiting + space > limit {
+        return Err(Overflow::Slow);
     }
-    if backlog.room() < RECORD + frame.len() {
-        backlog.discard_front(core::mem::take(&mut out.front) as usize);
+    make_room(backlog, out, limit, space);
+    // A close frame comes last; whatever else comes leaves room for it.
+    let kept_back = if matches!(to, To::Close(_)) { 0 } else { SLACK };
+    if !is_limited && backlog.room() < space + kept_back {
+        return Err(Overflow::Cut);
     }
     let kind = if begun { DATA | BEGUN } else { DATA };
-    backlog.extend(&head(kind, frame.len())).map_err(|_| Overflow)?;
-    backlog.extend(frame).map_err(|_| Overflow)
+    backlog.extend(&head(kind, frame.len())).expect("there is room up to the limit");
+    backlog.extend(frame).expect("there is room up to the limit");
+    Ok(())
+}
+
+/// Gives the memory of what was sent back before more is taken.
+fn make_room(backlog: &mut Buffer<'_>, out: &mut Outgoing, limit: usize, space: usize) {
+    if backlog.len() + space > limit + SLACK {
+        backlog.discard_front(core::mem::take(&mut out.front) as usize);
+    }
 }
 
 /// One pong waits at most, right after the frame that was begun; a newer one takes its place.
-fn keep_pong(backlog: &mut Buffer<'_>, out: &Outgoing, frame: &[u8]) {
+fn keep_pong(backlog: &mut Buffer<'_>, out: &mut Outgoing, limit: usize, frame: &[u8]) {
+    make_room(backlog, out, limit, RECORD + PONG);
     let mut at = out.front as usize;
     if let Some(record) = Record::first(&backlog[at..])
         && (out.begun > 0 || record.kind & BEGUN != 0)

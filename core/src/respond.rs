@@ -118,7 +118,7 @@ impl From<crate::topic::TopicError> for Refused {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no reply",
     label = "a handler returns this",
-    note = "return a type that derives `Serialize`, `()`, or a `Result` of one of them with `Failure`, `Close` or any error"
+    note = "return `()`, a `T` that derives `Serialize`, or a `Result<T, E>` whose `E` is `Failure`, `Close` or an error"
 )]
 pub trait Respond<Kind> {
     /// Whether there is anything to reply with.

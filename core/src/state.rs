@@ -132,6 +132,14 @@ impl State<'_> {
         self.set_deadline(slot);
     }
 
+    /// The peer has sent something.
+    #[inline]
+    pub(crate) fn hear(&mut self, now: Instant, slot: usize) {
+        if self.seats[slot].session.handle_frame(now) {
+            self.set_deadline(slot);
+        }
+    }
+
     /// The deadline of a phase that has just begun, or whose time has come.
     pub(crate) fn set_deadline(&mut self, slot: usize) {
         let at = self.seats[slot].session.poll_timeout(&self.config);
@@ -151,6 +159,8 @@ impl State<'_> {
             self.gone.mark(slot, &mut seat.gone);
         } else {
             self.transmit.mark(slot, &mut seat.transmit);
+            // Among what waited may be the peer's close.
+            self.mark_ready(slot);
         }
         self.set_deadline(slot);
     }
@@ -165,13 +175,15 @@ impl State<'_> {
         }
     }
 
-    /// The peer broke the protocol: there is no point in listening to it any further.
+    /// The peer broke the protocol: nothing that it says any more would be understood.
     pub(crate) fn violate(&mut self, now: Instant, slot: usize, violation: Violation) {
-        let mut words = Words::default();
-        match self.seats[slot].session.phase {
-            Phase::Open => self.close(now, slot, Close::violation(violation, &mut words)),
-            Phase::Closing => self.enter(now, slot, Phase::Lingering),
-            _ => {}
+        let phase = self.seats[slot].session.phase;
+        if phase == Phase::Open {
+            let mut words = Words::default();
+            self.send_close(slot, Some(Close::violation(violation, &mut words)));
+        }
+        if phase <= Phase::Closing {
+            self.enter(now, slot, Phase::Lingering);
         }
     }
 
@@ -222,7 +234,7 @@ impl State<'_> {
         if opcode == Opcode::Close {
             self.keep_or_cut(slot);
         } else if self.outbox.begins_raw(&self.seats[slot].outgoing) {
-            return Err(Overflow);
+            return Err(Overflow::Slow);
         }
         let seat = &mut self.seats[slot];
         self.transmit.mark(slot, &mut seat.transmit);
@@ -398,7 +410,7 @@ impl State<'_> {
         self.is_held(slot) || self.turn_is_full()
     }
 
-    /// They wait for an event of this connection: the outcome of its call, or a socket that takes bytes.
+    /// They wait for an event of this connection: the outcome of its call, or a write.
     #[inline]
     pub(crate) fn is_held(&self, slot: usize) -> bool {
         let session = &self.seats[slot].session;
@@ -432,8 +444,8 @@ impl State<'_> {
                     self.outbox.parts(slot, &seat.outgoing).map(<[u8]>::len).sum();
                 return Some(slot);
             }
-            if self.outbox.stash(slot, &mut seat.outgoing, 0).is_err() {
-                self.overflow(now, slot);
+            if let Err(overflow) = self.outbox.stash(slot, &mut seat.outgoing, 0) {
+                self.overflow(now, slot, overflow);
             }
         }
         self.outbox.end_turn();
@@ -449,7 +461,7 @@ impl State<'_> {
                 self.transmit.mark(slot, &mut seat.transmit)
             }
             Ok(false) => {}
-            Err(Overflow) => self.overflow(now, slot),
+            Err(overflow) => self.overflow(now, slot, overflow),
         }
         if !self.is_slow(slot) {
             self.mark_ready(slot);
@@ -457,10 +469,19 @@ impl State<'_> {
         self.outbox.is_idle(slot, &self.seats[slot].outgoing)
     }
 
-    fn overflow(&mut self, now: Instant, slot: usize) {
-        self.outbox.drop_waiting(slot, &mut self.seats[slot].outgoing);
+    fn overflow(&mut self, now: Instant, slot: usize, overflow: Overflow) {
         self.counts.slow += 1;
-        self.close(now, slot, Close::SLOW);
+        match overflow {
+            Overflow::Slow => {
+                self.outbox.drop_waiting(slot, &mut self.seats[slot].outgoing);
+                match self.seats[slot].session.phase {
+                    Phase::Open => self.close(now, slot, Close::SLOW),
+                    // The close frame that was sent already is among what was dropped.
+                    _ => self.send_close(slot, Some(Close::SLOW)),
+                }
+            }
+            Overflow::Cut => self.enter(now, slot, Phase::Gone),
+        }
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant, slot: usize, deaf: bool) -> Due {
@@ -468,8 +489,9 @@ impl State<'_> {
         match due {
             Due::Nothing | Due::Handshake => {}
             Due::Ping => {
-                if self.control(slot, To::Reply(slot as u32), Opcode::Ping, &[]).is_err() {
-                    self.overflow(now, slot);
+                let pinged = self.control(slot, To::Reply(slot as u32), Opcode::Ping, &[]);
+                if let Err(overflow) = pinged {
+                    self.overflow(now, slot, overflow);
                 }
             }
             Due::TimedOut => {

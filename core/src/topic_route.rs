@@ -5,7 +5,7 @@ use crate::desk::{Feed, Local};
 use crate::extract::Payload;
 use crate::respond::Refused;
 use crate::router::Router;
-use crate::service::Updates;
+use crate::service::{Begun, Updates};
 use crate::topic;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -13,7 +13,6 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::future::Future;
 use serde::de::DeserializeOwned;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -117,19 +116,24 @@ where
         self
     }
 
-    /// What runs while somebody listens. `start` yields the future that runs, or refuses; it is
-    /// awaited before the first subscriber is answered, for 10 seconds at most.
-    pub fn service<S, R>(mut self, start: S) -> Self
+    /// What runs while somebody listens: an `async fn` of a request and its [`Updates`]. One that has
+    /// to start before the first subscriber is answered, or may refuse, yields a `Result` with the
+    /// future that then runs, within 10 seconds.
+    pub fn service<S, R>(mut self, service: S) -> Self
     where
-        S: AsyncFn(Request, Updates<Update>) -> Result<R, Refused> + Send + Sync + 'static,
-        R: Future<Output = ()> + 'static,
+        S: AsyncFn(Request, Updates<Update>) -> R + Send + Sync + 'static,
+        R: Begun,
     {
-        let start = Arc::new(start);
+        let service = Arc::new(service);
         self.start = Some(Arc::new(move |request, updates| {
-            let start = start.clone();
-            Box::pin(
-                async move { start(request, updates).await.map(|run| Box::pin(run) as Local<()>) },
-            )
+            let service = service.clone();
+            let begun = async move { service(request, updates).await.run() };
+            Box::pin(async move {
+                if R::STARTS {
+                    return begun.await;
+                }
+                Ok(Box::pin(async { drop(begun.await) }) as Local<()>)
+            })
         }));
         self
     }

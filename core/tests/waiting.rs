@@ -139,7 +139,7 @@ fn updates(bytes: &[u8]) -> usize {
 
 #[test]
 fn a_ping_takes_nothing_from_whoever_sends_it_while_lent_memory_is_full() {
-    let mut connections = ConnectionMemory::<2, 512, 400>::new();
+    let mut connections = ConnectionMemory::<2, 512, 600>::new();
     let mut topics = TopicMemory::<2, 2, 16>::new();
     let mut turn = TurnMemory::<1024, 16>::new();
     let mut engine = Engine::lent(Config::default(), 1, &mut connections, &mut topics, &mut turn);
@@ -157,7 +157,7 @@ fn a_ping_takes_nothing_from_whoever_sends_it_while_lent_memory_is_full() {
 
 #[test]
 fn a_ping_of_ours_takes_nothing_from_anybody_while_lent_memory_is_full() {
-    let mut connections = ConnectionMemory::<2, 512, 400>::new();
+    let mut connections = ConnectionMemory::<2, 512, 600>::new();
     let mut topics = TopicMemory::<2, 2, 16>::new();
     let mut turn = TurnMemory::<1024, 16>::new();
     let config = Config::default();

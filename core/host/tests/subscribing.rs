@@ -5,8 +5,9 @@ use fastws_core::client::Client;
 use fastws_core::config::Config;
 use fastws_core::extract::State;
 use fastws_core::frame::Opcode;
-use fastws_core::respond::Failure;
+use fastws_core::respond::{Failure, Refused};
 use fastws_core::router::Router;
+use fastws_core::service::Updates;
 use fastws_core::time::{Duration, Instant};
 use fastws_core::topic_route::TopicRoute;
 use fastws_host::shard::Shard;
@@ -97,6 +98,22 @@ fn a_route_yields_the_topic_when_its_service_has_started_or_says_why_not() {
         said(Config::default(), api, "both"),
         r#"{"type":"response","payload":["bars:AAPL","no such symbol"]}"#
     );
+}
+
+#[test]
+fn a_service_that_only_runs_keeps_no_subscriber_waiting() {
+    async fn run(_symbol: String, _updates: Updates<f64>) {
+        pending().await
+    }
+    async fn one(client: Client, bars: State<Bars>) -> Result<String, Refused> {
+        bars.subscribe(&client, &"AAPL".into()).await
+    }
+    let bars: Bars = TopicRoute::new("bars").service(run);
+    let api = Api::new("", "")
+        .state(bars.clone())
+        .include(bars)
+        .include(Router::new().send("one", "response", one));
+    assert_eq!(said(Config::default(), api, "one"), r#"{"type":"response","payload":"bars"}"#);
 }
 
 type Bars = TopicRoute<String, f64>;

@@ -5,6 +5,7 @@ use std::{
 };
 
 use clap::Parser;
+use fastws_core::config::Config;
 
 /// What the command line says, every value in its range.
 ///
@@ -41,19 +42,19 @@ pub struct Options {
 
     /// Most connections at a time; more are refused with 503
     #[arg(long, value_name = "N", default_value = "100000", value_parser = count)]
-    pub max_connections: usize,
+    pub max_connections: u32,
 
     /// Longest message of a client, in bytes
     #[arg(long, value_name = "BYTES", default_value = "65536", value_parser = count)]
-    pub max_message_bytes: usize,
+    pub max_message_bytes: u32,
 
     /// Most topics that one connection subscribes to
     #[arg(long, value_name = "N", default_value = "1000", value_parser = count)]
-    pub max_topics: usize,
+    pub max_topics: u32,
 
     /// Most bytes that wait for one connection to read them
     #[arg(long, value_name = "BYTES", default_value = "1048576", value_parser = count)]
-    pub max_backlog_bytes: usize,
+    pub max_backlog_bytes: u32,
 
     /// Seconds over which a stopping server closes its connections
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
@@ -63,7 +64,7 @@ pub struct Options {
     #[arg(long, value_name = "PART", default_value = "0.01", value_parser = part)]
     pub threshold: f64,
 
-    /// Play the rows of this file (symbol,time,open,high,low,close,volume) instead of a random walk
+    /// Play this file (symbol,time,open,high,low,close,volume) from the first subscriber on, not a random walk
     #[arg(long, value_name = "FILE.csv")]
     pub replay: Option<PathBuf>,
 
@@ -95,6 +96,20 @@ impl Options {
     ) -> Result<Self, clap::Error> {
         Self::try_parse_from(args)
     }
+
+    /// The limits and deadlines of a server; what no option names keeps its default.
+    pub fn config(&self) -> Config {
+        Config {
+            connections: self.max_connections,
+            message_bytes: self.max_message_bytes,
+            backlog_bytes: self.max_backlog_bytes,
+            topics_per_connection: self.max_topics,
+            heartbeat: self.heartbeat,
+            lifespan: self.lifespan,
+            closing: self.drain,
+            ..Config::default()
+        }
+    }
 }
 
 fn shards(text: &str) -> Result<NonZeroUsize, &'static str> {
@@ -105,7 +120,7 @@ fn shards(text: &str) -> Result<NonZeroUsize, &'static str> {
         .unwrap_or(NonZeroUsize::MIN))
 }
 
-fn count(text: &str) -> Result<usize, &'static str> {
+fn count(text: &str) -> Result<u32, &'static str> {
     text.parse().ok().filter(|count| *count > 0).ok_or("it must be a whole number, at least 1")
 }
 
