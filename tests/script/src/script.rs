@@ -46,7 +46,7 @@ pub const SEED: u64 = 7;
 
 /// What is lent to an engine that plays the script.
 pub struct Memory {
-    connections: ConnectionMemory<8, 768, 864>,
+    connections: ConnectionMemory<8, 768, 1536>,
     topics: TopicMemory<16, 32, 256>,
     turn: TurnMemory<8192, 256>,
 }
