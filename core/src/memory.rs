@@ -146,7 +146,7 @@ impl Engine<'static> {
                     turn: row(),
                     runs: row(),
                     notes: row(),
-                    backlogs: buffers(backlog_limit + SLACK),
+                    backlogs: buffers(usize::MAX),
                     backlog_limit,
                     growing: false,
                     offered: 0,

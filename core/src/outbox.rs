@@ -58,8 +58,14 @@ impl Outgoing {
     }
 }
 
-/// The backlog's limit was reached; what is left of the turn was not kept.
-pub(crate) struct Overflow;
+/// What is left of the turn was not kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Overflow {
+    /// The backlog's limit was reached.
+    Slow,
+    /// The rest of a frame that was begun does not fit into lent memory, and nothing else may follow.
+    Cut,
+}
 
 pub(crate) struct Outbox<'m> {
     pub(crate) turn: Shelf<'m, u8>,
@@ -352,15 +358,21 @@ fn keep(
         return Ok(());
     }
     let waiting = backlog.len() - out.front as usize;
-    if !begun && !matches!(to, To::Close(_)) && waiting + RECORD + frame.len() > limit {
-        return Err(Overflow);
+    let space = RECORD + frame.len();
+    if !begun && !matches!(to, To::Close(_)) && waiting + space > limit {
+        return Err(Overflow::Slow);
     }
-    if backlog.room() < RECORD + frame.len() {
+    if backlog.len() + space > limit + SLACK {
         backlog.discard_front(core::mem::take(&mut out.front) as usize);
     }
+    // The limit does not count for it, but what may follow has to fit.
+    if begun && backlog.room() < space + SLACK {
+        return Err(Overflow::Cut);
+    }
     let kind = if begun { DATA | BEGUN } else { DATA };
-    backlog.extend(&head(kind, frame.len())).map_err(|_| Overflow)?;
-    backlog.extend(frame).map_err(|_| Overflow)
+    backlog.extend(&head(kind, frame.len())).expect("the limit leaves room");
+    backlog.extend(frame).expect("the limit leaves room");
+    Ok(())
 }
 
 /// One pong waits at most, right after the frame that was begun; a newer one takes its place.

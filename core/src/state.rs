@@ -416,8 +416,8 @@ impl State<'_> {
                     self.outbox.parts(slot, &seat.outgoing).map(<[u8]>::len).sum();
                 return Some(slot);
             }
-            if self.outbox.stash(slot, &mut seat.outgoing, 0).is_err() {
-                self.overflow(now, slot);
+            if let Err(overflow) = self.outbox.stash(slot, &mut seat.outgoing, 0) {
+                self.overflow(now, slot, overflow);
             }
         }
         self.outbox.end_turn();
@@ -433,7 +433,7 @@ impl State<'_> {
                 self.transmit.mark(slot, &mut seat.transmit)
             }
             Ok(false) => {}
-            Err(Overflow) => self.overflow(now, slot),
+            Err(overflow) => self.overflow(now, slot, overflow),
         }
         if !self.is_slow(slot) {
             self.mark_ready(slot);
@@ -441,7 +441,10 @@ impl State<'_> {
         self.outbox.is_idle(slot, &self.seats[slot].outgoing)
     }
 
-    fn overflow(&mut self, now: Instant, slot: usize) {
+    fn overflow(&mut self, now: Instant, slot: usize, overflow: Overflow) {
+        if overflow == Overflow::Cut {
+            return self.enter(now, slot, Phase::Gone);
+        }
         self.outbox.drop_waiting(slot, &mut self.seats[slot].outgoing);
         self.counts.slow += 1;
         self.close(now, slot, Close::SLOW);
