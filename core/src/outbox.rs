@@ -83,8 +83,9 @@ pub(crate) struct Outbox<'m> {
 const RECORD: usize = 5;
 /// A pong's record keeps room for the longest.
 const PONG: usize = 2 + 125;
-/// Beyond the backlog's limit there is always room for one pong and one close frame.
-pub(crate) const SLACK: usize = 2 * (RECORD + PONG);
+/// Beyond the backlog's limit there is always room for a pong that was begun, another that waits, and
+/// a close frame.
+pub(crate) const SLACK: usize = 3 * (RECORD + PONG);
 /// The longest head of a frame that we send (RFC 6455 section 5.2: unmasked).
 pub(crate) const MAX_HEAD: usize = 10;
 /// How many slices one write gathers at most.
@@ -354,7 +355,7 @@ fn keep(
     begun: bool,
 ) -> Result<(), Overflow> {
     if matches!(to, To::Pong(_)) && !begun {
-        keep_pong(backlog, out, frame);
+        keep_pong(backlog, out, limit, frame);
         return Ok(());
     }
     let waiting = backlog.len() - out.front as usize;
@@ -376,7 +377,10 @@ fn keep(
 }
 
 /// One pong waits at most, right after the frame that was begun; a newer one takes its place.
-fn keep_pong(backlog: &mut Buffer<'_>, out: &Outgoing, frame: &[u8]) {
+fn keep_pong(backlog: &mut Buffer<'_>, out: &mut Outgoing, limit: usize, frame: &[u8]) {
+    if backlog.len() + RECORD + PONG > limit + SLACK {
+        backlog.discard_front(core::mem::take(&mut out.front) as usize);
+    }
     let mut at = out.front as usize;
     if let Some(record) = Record::first(&backlog[at..])
         && (out.begun > 0 || record.kind & BEGUN != 0)
@@ -386,9 +390,7 @@ fn keep_pong(backlog: &mut Buffer<'_>, out: &Outgoing, frame: &[u8]) {
     let waits = backlog.get(at) == Some(&PONG_KIND);
     if !waits {
         let end = backlog.len();
-        if backlog.extend(&[0; RECORD + PONG]).is_err() {
-            return;
-        }
+        backlog.extend(&[0; RECORD + PONG]).expect("the limit leaves room");
         backlog.copy_within(at..end, at + RECORD + PONG);
     }
     backlog[at..at + RECORD].copy_from_slice(&head(PONG_KIND, frame.len()));

@@ -70,6 +70,45 @@ fn on_lent_memory_a_close_frame_fits_behind_a_frame_that_was_begun() {
     }
 }
 
+#[test]
+fn on_lent_memory_a_pong_and_a_close_frame_fit_wherever_the_backlog_stands() {
+    let mut most = 0;
+    for (cut, count) in (1..700).flat_map(|cut| (1..20).map(move |count| (cut, count))) {
+        let mut connections = ConnectionMemory::<1, 1_024, 1_024>::new();
+        let mut topics = TopicMemory::<1, 1, 8>::new();
+        let mut turn = TurnMemory::<8_000, 64>::new();
+        let config = Config::default();
+        let mut engine = Engine::lent(config, 1, &mut connections, &mut topics, &mut turn);
+        let mut app = App::default();
+        let id = listener(&mut engine, &mut app, "t");
+        for _ in 0..count {
+            engine.publish("t", "u", b"1").unwrap();
+        }
+        write(&mut engine, id, 0);
+        if !engine.listens(id, "t") {
+            continue;
+        }
+        most = most.max(count);
+        let mut heard = Vec::new();
+        for first in [b'p', b'q', b'r'] {
+            engine.handle_writable(id);
+            heard.extend(write(&mut engine, id, cut).0);
+            say(&mut engine, &mut app, id, &framed(0x89, &[first; 125]));
+            write(&mut engine, id, 0);
+        }
+        engine.close(NOW, id, Close { code: 4000, reason: REASON });
+        engine.handle_writable(id);
+        heard.extend(write(&mut engine, id, usize::MAX).0);
+        let heard = frames(&heard);
+        let case = format!("{count} updates, cut at {cut}");
+        assert_eq!(heard.last().unwrap().0, 0x88, "{case}");
+        let pong = heard.iter().rfind(|(first, _)| *first == 0x8a);
+        assert_eq!(pong.unwrap().1, [b'r'; 125], "{case}");
+        assert_eq!(heard.iter().filter(|(first, _)| *first == 0x81).count(), count, "{case}");
+    }
+    assert!(most > 10, "some updates are kept");
+}
+
 /// An application that answers as it is asked to.
 #[derive(Default)]
 struct App {
