@@ -4,13 +4,12 @@
 use fastws_core::action::Close;
 use fastws_core::config::Config;
 use fastws_core::dispatch::{Admission, Answer, Call, Dispatch, Verdict};
-use fastws_core::engine::{Engine, Life, Sent};
+use fastws_core::engine::{Engine, Sent};
 use fastws_core::frame::{Head, Opcode, mask};
 use fastws_core::handshake::Request;
 use fastws_core::ids::{CallId, ConnectionId, OperationId};
 use fastws_core::memory::{ConnectionMemory, TopicMemory, TurnMemory};
-use fastws_core::shelf::Full;
-use fastws_core::time::{Duration, Instant};
+use fastws_core::time::Instant;
 
 const NOW: Instant = Instant::from_millis(1);
 
@@ -125,13 +124,13 @@ impl Dispatch for App {
 
     fn call(&mut self, call: Call<'_>, answer: Answer<'_, '_>) -> Verdict {
         match call.operation.0 {
-            0 => answer.reply("echo", call.payload).done(),
+            0 => answer.reply("echo", call.payload.map(str::as_bytes)).done(),
             1 => {
                 self.calls.push(call.id);
                 answer.later()
             }
             _ => {
-                let payload = std::str::from_utf8(call.payload.unwrap()).unwrap();
+                let payload = call.payload.unwrap();
                 let mut effects = answer.silent();
                 effects.subscribe(payload.trim_matches('"')).unwrap();
                 effects.done()
