@@ -219,6 +219,3 @@ fn quoted(len: usize) -> String {
 const PAGE: usize = 5_000;
 const REASON: &str = "a reason of a hundred and twenty-three bytes, which is all that a close frame can \
     carry besides its code, and no byte more of it!";
-const UPGRADE: &[u8] =
-    b"GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
