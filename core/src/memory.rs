@@ -222,7 +222,7 @@ impl<'m> Engine<'m> {
     ) -> Self {
         const {
             assert!(INPUT > INPUT_SLACK, "INPUT is too small for any message");
-            assert!(BACKLOG > SLACK, "BACKLOG is too small for a pong and a close frame");
+            assert!(BACKLOG > SLACK, "BACKLOG is too small for pongs and a close frame");
         }
         let config = Config {
             connections: config.connections.min(CONNECTIONS as u32),

@@ -470,9 +470,9 @@ impl State<'_> {
     }
 
     fn overflow(&mut self, now: Instant, slot: usize, overflow: Overflow) {
-        self.counts.slow += 1;
         match overflow {
             Overflow::Slow => {
+                self.counts.slow += 1;
                 self.outbox.drop_waiting(slot, &mut self.seats[slot].outgoing);
                 match self.seats[slot].session.phase {
                     Phase::Open => self.close(now, slot, Close::SLOW),
