@@ -170,8 +170,6 @@ impl State<'_> {
         if self.seats[slot].session.phase == Phase::Open {
             self.send_close(slot, Some(close));
             self.enter(now, slot, Phase::Closing);
-            // The peer's close may be among what is parked.
-            self.mark_ready(slot);
         }
     }
 
