@@ -31,11 +31,17 @@ mod stream;
 pub use fastws_core::api::{Api, BuildError};
 pub use fastws_core::client::Client;
 pub use fastws_core::config::Config;
+pub use fastws_core::declared::PublishError;
 pub use fastws_core::desk::Metrics;
-pub use fastws_core::extract::{Now, Payload, State};
-pub use fastws_core::publisher::{App, PublishError, Publisher};
-pub use fastws_core::respond::{Close, Failure};
+pub use fastws_core::extract::{Clock, Now, Payload, State};
+pub use fastws_core::publisher::{App, Publisher};
+pub use fastws_core::respond::{Close, Failure, Refused};
 pub use fastws_core::router::Router;
-pub use fastws_core::service::{Refused, Updates};
+pub use fastws_core::service::Updates;
 pub use fastws_core::topic_route::{Params, TopicRoute};
 pub use server::{Error, Handle, Running, Server};
+
+/// Keeps the README's example compiling.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -1,8 +1,9 @@
 //! The application as its author puts it together. Mistakes are found here, before anybody connects.
 
-use crate::catalog::{Catalog, Operation, Update};
+use crate::catalog::{Catalog, Operation};
+use crate::declared::Declared;
 use crate::envelope;
-use crate::router::{Recv, Router};
+use crate::router::Router;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -68,7 +69,7 @@ impl Api {
         let Router { sends, recvs, services, .. } = self.router;
         let mut names: BTreeMap<&str, &'static str> = BTreeMap::new();
         let sent = sends.iter().map(|send| (send.name.as_str(), "a `send` operation"));
-        let received = recvs.iter().map(|recv| (recv.name.as_str(), "a `recv` operation"));
+        let received = recvs.iter().map(|(name, _)| (name.as_str(), "a `recv` operation"));
         for (name, role) in sent.chain(received) {
             check_name(name)?;
             if let Some(first) = names.insert(name, role) {
@@ -105,17 +106,13 @@ impl Api {
             .collect();
         // By length first: most comparisons end at a number.
         operations.sort_by(|a, b| (a.name.len(), &a.name).cmp(&(b.name.len(), &b.name)));
-        let updates = recvs
-            .into_iter()
-            .map(|Recv { name, payload, revise }| (name, Update { payload, revise }))
-            .collect();
+        let declared =
+            Declared { updates: recvs.into_iter().collect(), services, states: self.states };
         Ok(Catalog {
             title: self.title,
             version: self.version,
             operations,
-            updates,
-            services,
-            states: self.states,
+            declared: Arc::new(declared),
         })
     }
 }

@@ -2,26 +2,20 @@
 
 use crate::action;
 use crate::client::Client;
-use crate::desk::{Desk, Pending};
+use crate::declared::Declared;
+use crate::desk::{Desk, Local};
 use crate::dispatch::{Answer, Call, Verdict};
-use crate::envelope::Outgoing as Message;
 use crate::extract::{Context, Rejection};
-use crate::frame::{Head, Opcode};
 use crate::handler::Ran;
-use crate::ids::OperationId;
-use crate::publisher::PublishError;
-use crate::respond::{Failure, encode};
-use crate::router::{Revise, Run, Service};
-use crate::topic::{self, MAX_TOPIC};
+use crate::ids::{CallId, OperationId};
+use crate::respond::Failure;
+use crate::router::Run;
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::rc::Rc;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::any::{Any, TypeId};
 use core::cell::OnceCell;
-use serde::Serialize;
 
 /// What an [`Api`](crate::api::Api) is built into.
 pub struct Catalog {
@@ -29,9 +23,7 @@ pub struct Catalog {
     pub(crate) version: String,
     /// Sorted by length, then by name.
     pub(crate) operations: Vec<Operation>,
-    pub(crate) updates: BTreeMap<String, Update>,
-    pub(crate) services: Vec<Service>,
-    pub(crate) states: BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>,
+    pub(crate) declared: Arc<Declared>,
 }
 
 pub(crate) struct Operation {
@@ -40,18 +32,37 @@ pub(crate) struct Operation {
     pub(crate) run: Run,
 }
 
-pub(crate) struct Update {
-    pub(crate) payload: TypeId,
-    pub(crate) revise: Option<Revise>,
-}
-
 /// What running a handler came to, before any of it has taken effect.
 pub struct Outcome {
     ran: Result<Ran, Rejection>,
     client: Option<Client>,
 }
 
-/// What went wrong in a call, for the log. The client only learns that it did.
+/// What is left to do about a call.
+pub enum Rest {
+    /// Nothing.
+    Nothing,
+    /// Its handler is a future, and is to be run until it ends.
+    Pending(Pending),
+    /// Something went wrong, for the log; the client only learns that it did.
+    Trouble(Trouble),
+}
+
+/// A call whose handler is a future.
+pub struct Pending {
+    /// The call to settle.
+    pub call: CallId,
+    /// Its operation.
+    pub operation: OperationId,
+    /// The request's id, as it was written.
+    pub echo: Option<Box<str>>,
+    /// Holds the handler's wishes, if it has a client.
+    pub client: Option<Client>,
+    /// The handler; it yields the reply's payload.
+    pub outcome: Local<Result<Option<Vec<u8>>, Failure>>,
+}
+
+/// What went wrong in a call.
 #[derive(Debug)]
 pub enum Trouble {
     /// The client sent a payload that does not fit.
@@ -69,6 +80,11 @@ impl Catalog {
     /// The API's version.
     pub fn version(&self) -> &str {
         &self.version
+    }
+
+    /// What is published and shared.
+    pub fn declared(&self) -> &Arc<Declared> {
+        &self.declared
     }
 
     /// The operation of this full name. O(log operations).
@@ -113,27 +129,26 @@ impl Catalog {
         &self,
         call: &Call<'_>,
         answer: Answer<'_, '_>,
-        desk: &Rc<Desk>,
         payload: &[u8],
         outcome: Outcome,
-    ) -> (Verdict, Option<Trouble>) {
+    ) -> (Verdict, Rest) {
         match outcome.ran {
             Err(Rejection(cause)) => {
-                (answer.close(action::Close::INVALID), Some(Trouble::Payload(cause)))
+                (answer.close(action::Close::INVALID), Rest::Trouble(Trouble::Payload(cause)))
             }
             Ok(Ran::Now(result)) => {
                 let result = result.map(|has_payload| has_payload.then_some(payload));
                 self.settle(call.operation, answer, outcome.client.as_ref(), result)
             }
             Ok(Ran::Later(future)) => {
-                desk.call(Pending {
+                let pending = Pending {
                     call: call.id,
                     operation: call.operation,
                     echo: call.echo.map(Box::from),
                     client: outcome.client,
                     outcome: future,
-                });
-                (answer.later(), None)
+                };
+                (answer.later(), Rest::Pending(pending))
             }
         }
     }
@@ -146,17 +161,20 @@ impl Catalog {
         answer: Answer<'_, '_>,
         client: Option<&Client>,
         result: Result<Option<&[u8]>, Failure>,
-    ) -> (Verdict, Option<Trouble>) {
+    ) -> (Verdict, Rest) {
         let payload = match result {
             Ok(payload) => payload,
             Err(Failure::Close(close)) => {
                 return (
                     answer.close(action::Close { code: close.code, reason: &close.reason }),
-                    None,
+                    Rest::Nothing,
                 );
             }
             Err(failure) => {
-                return (answer.close(action::Close::INTERNAL), Some(Trouble::Handler(failure)));
+                return (
+                    answer.close(action::Close::INTERNAL),
+                    Rest::Trouble(Trouble::Handler(failure)),
+                );
             }
         };
         let mut effects = match &self.operations[operation.0 as usize].reply {
@@ -166,43 +184,6 @@ impl Catalog {
         if let Some(client) = client {
             client.apply(&mut effects);
         }
-        (effects.done(), None)
-    }
-
-    /// Encodes an update of a `recv` operation as a whole frame.
-    pub fn update<T: Serialize + 'static>(
-        &self,
-        topic: &str,
-        kind: &str,
-        payload: &T,
-    ) -> Result<Vec<u8>, PublishError> {
-        topic::check(topic, MAX_TOPIC).map_err(PublishError::Topic)?;
-        let update = self.updates.get(kind).ok_or(PublishError::Unknown)?;
-        if update.payload != TypeId::of::<T>() {
-            return Err(PublishError::Type);
-        }
-        let mut json = Vec::with_capacity(128);
-        match &update.revise {
-            Some(revise) => revise(payload, &mut json)
-                .map_err(|failure| PublishError::Refused(failure.to_string()))?,
-            None => encode(payload, &mut json).map_err(PublishError::Payload)?,
-        }
-        let message = Message { kind, topic: Some(topic), payload: Some(&json), id: None };
-        let len = message.len();
-        let head = Head::new(Opcode::Text, len, None);
-        let mut frame = Vec::with_capacity(head.as_slice().len() + len);
-        frame.extend_from_slice(head.as_slice());
-        message.write(&mut frame).expect("a Vec grows");
-        Ok(frame)
-    }
-
-    /// The service of a topic route that serves this topic.
-    pub(crate) fn service(&self, topic: &str) -> Option<&Service> {
-        let first = topic.split(':').next().expect("a split has a first part");
-        self.services.iter().find(|service| service.name == first)
-    }
-
-    pub(crate) fn state<S: Send + Sync + 'static>(&self) -> Option<Arc<S>> {
-        self.states.get(&TypeId::of::<S>())?.clone().downcast().ok()
+        (effects.done(), Rest::Nothing)
     }
 }

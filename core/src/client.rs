@@ -1,21 +1,18 @@
 //! The connection as its handler sees it: facts, and wishes that take effect when the handler ends.
 
 use crate::action::Denied;
-use crate::desk::{Ask, Desk, Reservation};
-use crate::dispatch::Effects;
-use crate::extract::Caller;
+use crate::declared::PublishError;
+use crate::desk::{Ask, Desk, Reservation, Starter};
+use crate::dispatch::{Answer, Effects};
 use crate::ids::CallId;
-use crate::publisher::PublishError;
-use crate::service::{Refused, Starter};
+use crate::respond::Refused;
 use crate::topic::{self, MAX_TOPIC};
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 use core::fmt::Write;
-use core::future::Future;
-use core::pin::Pin;
-use core::task::{Context, Poll};
+use core::future::poll_fn;
 use serde::Serialize;
 
 /// The client that sent the message.
@@ -30,10 +27,9 @@ pub struct Client {
 struct Visit {
     call: CallId,
     uid: [u8; 16],
-    /// As the wishes made so far leave them.
-    topics: RefCell<Vec<String>>,
-    /// How many there may be.
-    limit: usize,
+    topics: Vec<String>,
+    /// Places that are left under the limit of topics per connection.
+    places: Cell<u32>,
     wishes: RefCell<Vec<Wish>>,
     desk: Rc<Desk>,
 }
@@ -51,13 +47,12 @@ enum Wish {
 
 impl Client {
     pub(crate) fn new(call: CallId, caller: &dyn Caller, desk: &Rc<Desk>) -> Self {
-        let topics = caller.topics();
         Self {
             call: Rc::new(Visit {
                 call,
                 uid: caller.uid(),
-                limit: topics.len() + caller.places_left() as usize,
-                topics: RefCell::new(topics),
+                topics: caller.topics(),
+                places: Cell::new(caller.places_left()),
                 wishes: RefCell::default(),
                 desk: desk.clone(),
             }),
@@ -75,51 +70,79 @@ impl Client {
     /// The topics that the client is subscribed to, as the wishes made so far leave them, oldest
     /// first. O(topics).
     pub fn topics(&self) -> Vec<String> {
-        self.call.topics.borrow().clone()
-    }
-
-    /// Subscribes to a topic without a service; await it, or look at [`Subscribing::check`], to learn
-    /// whether it was refused. A topic of a [`TopicRoute`](crate::topic_route::TopicRoute) with a
-    /// service is subscribed to through its route.
-    pub fn subscribe(&self, topic: impl AsRef<str>) -> Subscribing {
-        let topic = topic.as_ref();
-        let desk = &self.call.desk;
-        let checked = match topic::check(topic, MAX_TOPIC) {
-            Err(error) => Err(Refused::new(error.to_string())),
-            Ok(()) if desk.catalog.service(topic).is_some() => {
-                Err(Refused::new("the topic has a service: subscribe through its route"))
+        let mut topics = self.call.topics.clone();
+        for wish in self.call.wishes.borrow().iter() {
+            match wish {
+                Wish::Subscribe(topic) | Wish::TakePlace(topic)
+                    if !topics.iter().any(|known| **known == **topic) =>
+                {
+                    topics.push(topic.to_string());
+                }
+                Wish::Unsubscribe(topic) => topics.retain(|known| **known != **topic),
+                _ => {}
             }
-            Ok(()) => self.take(topic, Wish::Subscribe(Rc::from(topic))),
-        };
-        Subscribing(State::Ready(Some(checked)))
+        }
+        topics
     }
 
-    pub(crate) fn subscribe_with(&self, topic: &str, start: Starter) -> Subscribing {
+    /// Subscribes to a topic without a service. A topic of a
+    /// [`TopicRoute`](crate::topic_route::TopicRoute) with a service is subscribed to through its route.
+    pub fn subscribe(&self, topic: impl AsRef<str>) -> Result<(), Refused> {
+        let topic = topic.as_ref();
+        topic::check(topic, MAX_TOPIC)?;
+        if self.call.desk.declared.service(topic).is_some() {
+            return Err("the topic has a service: subscribe through its route".into());
+        }
+        self.take_place(topic)?;
+        self.wish(Wish::Subscribe(Rc::from(topic)));
+        Ok(())
+    }
+
+    /// Has a place reserved, and the service started if this is the first.
+    pub(crate) async fn subscribe_with(&self, topic: &str, start: Starter) -> Result<(), Refused> {
+        let before = self.call.places.get();
+        self.take_place(topic)?;
+        let taken = before - self.call.places.get();
         let topic: Rc<str> = Rc::from(topic);
         let answer = Rc::new(Reservation::default());
         let ask = Ask { call: self.call.call, topic: topic.clone(), start, answer: answer.clone() };
         self.call.desk.ask(ask);
-        Subscribing(State::Waiting { client: self.clone(), topic, answer })
+        let answer = poll_fn(|context| answer.poll(context)).await;
+        match &answer {
+            Ok(()) => self.wish(Wish::TakePlace(topic)),
+            Err(_) => self.call.places.update(|left| left + taken),
+        }
+        answer
     }
 
-    /// Wishes a subscription, unless there are as many already as there may be.
-    fn take(&self, topic: &str, wish: Wish) -> Result<(), Refused> {
-        let mut topics = self.call.topics.borrow_mut();
-        if !topics.iter().any(|known| known == topic) {
-            if topics.len() >= self.call.limit {
-                return Err(Refused::new(Denied::TooManyTopics.to_string()));
-            }
-            topics.push(topic.into());
+    /// A place under the limit, unless the topic has one already.
+    fn take_place(&self, topic: &str) -> Result<(), Refused> {
+        if !self.listens(topic) {
+            let left = self.call.places.get().checked_sub(1);
+            let left = left.ok_or_else(|| Refused::new(Denied::TooManyTopics.to_string()))?;
+            self.call.places.set(left);
         }
-        self.wish(wish);
         Ok(())
     }
 
     /// Ends a subscription. No error where there is none.
     pub fn unsubscribe(&self, topic: impl AsRef<str>) {
         let topic = topic.as_ref();
-        self.call.topics.borrow_mut().retain(|known| known != topic);
+        if self.listens(topic) {
+            self.call.places.update(|left| left + 1);
+        }
         self.wish(Wish::Unsubscribe(Rc::from(topic)));
+    }
+
+    /// Whether the wishes made so far leave a subscription. O(wishes + topics).
+    fn listens(&self, topic: &str) -> bool {
+        let wishes = self.call.wishes.borrow();
+        let wished = wishes.iter().rev().find_map(|wish| match wish {
+            Wish::Subscribe(known) | Wish::TakePlace(known) if **known == *topic => Some(true),
+            Wish::Unsubscribe(known) if **known == *topic => Some(false),
+            _ => None,
+        });
+        wished.unwrap_or_else(|| self.call.topics.iter().any(|known| known == topic))
     }
 
     /// Sends an update to all subscribers of `topic`, on all shards. `kind` is the full type of a `recv`
@@ -131,7 +154,7 @@ impl Client {
         payload: &T,
     ) -> Result<(), PublishError> {
         let topic = topic.as_ref();
-        let frame = self.call.desk.catalog.update(topic, kind, payload)?;
+        let frame = self.call.desk.declared.update(topic, kind, payload)?;
         self.wish(Wish::Publish { topic: Rc::from(topic), frame });
         Ok(())
     }
@@ -164,45 +187,25 @@ impl Client {
     }
 }
 
-/// A subscription on its way. It takes effect when the handler ends, if it was not refused.
-#[must_use = "await it, or call `check`, to learn whether it was refused"]
-pub struct Subscribing(State);
-
-enum State {
-    Ready(Option<Result<(), Refused>>),
-    Waiting { client: Client, topic: Rc<str>, answer: Rc<Reservation> },
+/// Facts about the connection that calls.
+pub(crate) trait Caller {
+    fn uid(&self) -> [u8; 16];
+    fn topics(&self) -> Vec<String>;
+    fn places_left(&self) -> u32;
 }
 
-impl Subscribing {
-    pub(crate) fn refused(refused: Refused) -> Self {
-        Self(State::Ready(Some(Err(refused))))
+impl Caller for Answer<'_, '_> {
+    fn uid(&self) -> [u8; 16] {
+        Answer::uid(self)
     }
 
-    /// The result for a topic without a service, in a handler that is a plain `fn`.
-    pub fn check(self) -> Result<(), Refused> {
-        match self.0 {
-            State::Ready(result) => result.expect("it was not awaited, since it is still here"),
-            State::Waiting { .. } => {
-                Err(Refused::new("the topic has a service: make the handler async and await it"))
-            }
-        }
+    fn topics(&self) -> Vec<String> {
+        let mut topics: Vec<String> = Answer::topics(self).map(String::from).collect();
+        topics.reverse();
+        topics
     }
-}
 
-impl Future for Subscribing {
-    type Output = Result<(), Refused>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut self.0 {
-            State::Ready(result) => {
-                Poll::Ready(result.take().expect("a future is not polled again"))
-            }
-            State::Waiting { client, topic, answer } => {
-                let answer = core::task::ready!(answer.poll(context));
-                Poll::Ready(
-                    answer.and_then(|()| client.take(topic, Wish::TakePlace(topic.clone()))),
-                )
-            }
-        }
+    fn places_left(&self) -> u32 {
+        Answer::places_left(self)
     }
 }

@@ -2,18 +2,14 @@
 //!
 //! Everything here belongs to one thread; nothing is locked and nothing is sent.
 
-use crate::catalog::Catalog;
-use crate::client::Client;
+use crate::declared::Declared;
 use crate::ids::CallId;
-use crate::ids::OperationId;
-use crate::respond::Failure;
-use crate::service::{Refused, Starter};
+use crate::respond::Refused;
 use crate::time::{Duration, Instant};
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::rc::Rc;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use core::future::Future;
 use core::pin::Pin;
@@ -54,7 +50,7 @@ pub struct Metrics {
 
 /// One shard's desk.
 pub struct Desk {
-    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) declared: Arc<Declared>,
     pub(crate) shards: Arc<dyn Shards>,
     pub(crate) shard: usize,
     now: Cell<Instant>,
@@ -62,7 +58,6 @@ pub struct Desk {
     timers: RefCell<BTreeMap<(Instant, u64), Waker>>,
     timer: Cell<u64>,
     asks: RefCell<VecDeque<Ask>>,
-    calls: RefCell<VecDeque<Pending>>,
 }
 
 /// A subscription that a running handler waits for.
@@ -77,25 +72,23 @@ pub struct Ask {
     pub answer: Rc<Reservation>,
 }
 
-/// A call whose handler is a future.
-pub struct Pending {
-    /// The call to settle.
-    pub call: CallId,
-    /// Its operation.
-    pub operation: OperationId,
-    /// The request's id, as it was written.
-    pub echo: Option<Box<[u8]>>,
-    /// Holds the handler's wishes, if it has a client.
-    pub client: Option<Client>,
-    /// The handler; it yields the reply's payload.
-    pub outcome: Local<Result<Option<Vec<u8>>, Failure>>,
+/// Starts a service: a future that, when it has started, yields the future that runs.
+pub type Starter = Box<dyn FnOnce(Feed) -> Local<Result<Local<()>, Refused>>>;
+
+/// Where a service's updates go, before their type is known.
+#[derive(Clone)]
+pub struct Feed {
+    /// The shard that the service runs on.
+    pub desk: Rc<Desk>,
+    /// The topic that it serves.
+    pub topic: Rc<str>,
 }
 
 impl Desk {
     /// The desk of shard number `shard`.
-    pub fn new(catalog: Arc<Catalog>, shards: Arc<dyn Shards>, shard: usize) -> Rc<Self> {
+    pub fn new(declared: Arc<Declared>, shards: Arc<dyn Shards>, shard: usize) -> Rc<Self> {
         Rc::new(Self {
-            catalog,
+            declared,
             shards,
             shard,
             now: Cell::default(),
@@ -103,7 +96,6 @@ impl Desk {
             timers: RefCell::default(),
             timer: Cell::default(),
             asks: RefCell::default(),
-            calls: RefCell::default(),
         })
     }
 
@@ -129,11 +121,6 @@ impl Desk {
         self.asks.borrow_mut().pop_front()
     }
 
-    /// The next handler that is to be run as a task.
-    pub fn poll_call(&self) -> Option<Pending> {
-        self.calls.borrow_mut().pop_front()
-    }
-
     /// The driver's time, as of this turn.
     pub fn now(&self) -> Instant {
         self.now.get()
@@ -154,13 +141,9 @@ impl Desk {
         self.asks.borrow_mut().push_back(ask);
     }
 
-    pub(crate) fn call(&self, pending: Pending) {
-        self.calls.borrow_mut().push_back(pending);
-    }
-
-    /// Something was said since the driver asked last.
+    /// Some handler waits for a subscription.
     pub fn is_ready(&self) -> bool {
-        !self.asks.borrow().is_empty() || !self.calls.borrow().is_empty()
+        !self.asks.borrow().is_empty()
     }
 }
 

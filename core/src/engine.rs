@@ -188,7 +188,7 @@ impl Engine<'_> {
     }
 
     /// A whole message of a stream that is framed elsewhere. False: it has to wait, and the driver
-    /// offers it again in a later turn.
+    /// offers it again in a later turn; pings and pongs never have to.
     pub fn handle_message<D: Dispatch>(
         &mut self,
         now: Instant,
@@ -198,12 +198,17 @@ impl Engine<'_> {
         dispatch: &mut D,
     ) -> bool {
         let Some(slot) = self.state.slot(id) else { return true };
-        if self.state.must_wait(slot) {
+        // A sign of life has no place in the order of messages.
+        if self.state.must_wait(slot) && !matches!(opcode, Opcode::Ping | Opcode::Pong) {
             return false;
         }
         self.state.hear(now, slot);
         let incoming = match opcode {
-            Opcode::Text | Opcode::Binary => Incoming::Message { opcode, payload },
+            Opcode::Text => match core::str::from_utf8(payload) {
+                Ok(text) => Incoming::Text(text),
+                Err(_) => Incoming::Binary(payload),
+            },
+            Opcode::Binary => Incoming::Binary(payload),
             Opcode::Ping => Incoming::Ping(payload),
             Opcode::Pong => Incoming::Pong,
             Opcode::Close => Incoming::Close(frame::Close::read(payload).ok().flatten()),
@@ -218,8 +223,8 @@ impl Engine<'_> {
         while !self.state.turn_is_full()
             && let Some(slot) = self.state.poll_ready()
         {
-            // A connection that closes discards messages, and finds the peer's close behind them.
-            while self.state.seats[slot].session.phase <= Phase::Closing
+            // A connection that closes takes the peer's close; its messages are discarded.
+            while matches!(self.state.seats[slot].session.phase, Phase::Open | Phase::Closing)
                 && !self.state.must_wait(slot)
             {
                 let row = self.inputs.row(slot);
@@ -251,7 +256,7 @@ impl Engine<'_> {
         &mut self,
         now: Instant,
         call: CallId,
-        echo: Option<&[u8]>,
+        echo: Option<&str>,
         outcome: impl FnOnce(Answer<'_, '_>) -> Verdict,
     ) -> bool {
         let Some(slot) = self.state.calling(call) else { return false };
@@ -267,6 +272,13 @@ impl Engine<'_> {
     pub fn reserve(&mut self, call: CallId, topic: &str) -> Result<(), Denied> {
         let slot = self.state.calling(call).ok_or(Denied::Gone)?;
         self.state.reserve(slot, topic).map(drop)
+    }
+
+    /// Gives back the place that a running call had set aside in `topic`, if it had.
+    pub fn give_back(&mut self, call: CallId, topic: &str) {
+        if let Some(slot) = self.state.calling(call) {
+            self.state.unsubscribe(slot, topic, true);
+        }
     }
 
     /// Whether the connection listens to `topic`.
@@ -455,9 +467,8 @@ impl State<'_> {
         dispatch: &mut D,
     ) {
         match incoming {
-            Incoming::Message { opcode, payload } => {
-                self.dispatch(now, slot, opcode, payload, dispatch)
-            }
+            Incoming::Text(text) => self.dispatch(now, slot, Some(text), dispatch),
+            Incoming::Binary(_) => self.dispatch(now, slot, None, dispatch),
             Incoming::Ping(payload) => self.pong(slot, payload),
             Incoming::Pong => {}
             Incoming::Close(close) => self.handle_close(now, slot, close),
@@ -468,8 +479,7 @@ impl State<'_> {
         &mut self,
         now: Instant,
         slot: usize,
-        opcode: Opcode,
-        payload: &[u8],
+        text: Option<&str>,
         dispatch: &mut D,
     ) {
         let session = &mut self.seats[slot].session;
@@ -479,16 +489,14 @@ impl State<'_> {
         session.handle_message(now);
         self.counts.received += 1;
         let nesting = self.config.nesting as usize;
-        let envelope = match opcode {
-            Opcode::Text => envelope::read(payload, nesting).ok(),
-            _ => None,
-        };
-        let Some(envelope) = envelope else {
+        let Some(envelope) = text.and_then(|text| envelope::read(text, nesting).ok()) else {
             return self.close(now, slot, Close::UNREADABLE);
         };
-        let mut name = [0; MAX_NAME];
-        let Some(operation) = envelope.kind.decode(&mut name).and_then(|name| dispatch.find(name))
-        else {
+        let operation = match envelope.kind.plain() {
+            Some(name) => dispatch.find(name),
+            None => envelope.kind.decode(&mut [0; MAX_NAME]).and_then(|name| dispatch.find(name)),
+        };
+        let Some(operation) = operation else {
             return self.close(now, slot, Close::UNKNOWN);
         };
         let connection = self.id(slot);

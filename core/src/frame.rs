@@ -1,6 +1,6 @@
 //! RFC 6455 frames: heads, masks and rules. Knows bytes; keeps none, and sees no connection.
 
-use core::fmt;
+use core::{fmt, mem};
 
 /// Which end of the connection reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -202,6 +202,35 @@ impl Decoder {
         self.frame = (!ends_frame).then_some(Frame { starts_message: false, ..frame });
         let Frame { opcode, starts_message, .. } = frame;
         Ok(Some((Piece { opcode, payload, starts_message, ends_frame, ends_message }, rest)))
+    }
+
+    /// Takes and unmasks a masked text of one frame that lies whole in the input, and is no longer
+    /// than `limit`; whether it is UTF-8 is left to the caller. Nearly every message is one, and
+    /// needs none of the state for those that are not.
+    #[inline]
+    pub(crate) fn whole_text<'i>(
+        &self,
+        input: &mut &'i mut [u8],
+        limit: usize,
+    ) -> Option<&'i mut [u8]> {
+        let &[FINAL_TEXT, second, a, b, ..] = &**input else { return None };
+        let fresh = self.frame.is_none() && self.head_len == 0 && self.message.is_none();
+        let (len, head_len) = match second {
+            MASKED..=0xfd => (usize::from(second & !MASKED), 6),
+            0xfe => (usize::from(u16::from_be_bytes([a, b])), 8),
+            _ => return None,
+        };
+        let minimal = head_len == 6 || len > 125;
+        let fits = len <= limit && input.len() >= head_len + len;
+        if !(fresh && minimal && fits && self.role == Role::Server) {
+            return None;
+        }
+        let (frame, rest) = mem::take(input).split_at_mut(head_len + len);
+        *input = rest;
+        let (head, payload) = frame.split_at_mut(head_len);
+        let (_, key) = head.split_last_chunk().expect("a head ends with its key");
+        mask(payload, *key, 0);
+        Some(payload)
     }
 
     /// Whether the payload of a frame is still to come.
@@ -510,6 +539,7 @@ impl Utf8 {
 
 const FINAL: u8 = 0x80;
 const MASKED: u8 = 0x80;
+const FINAL_TEXT: u8 = FINAL | 1;
 /// Keeps lengths and offsets in 32 bits, with room for what is stored beside a message.
 const LONGEST: u64 = 1 << 31;
 

@@ -14,7 +14,7 @@
 //! A driver holds an [`Engine`](engine::Engine), one for each shard, and an application behind it, a
 //! [`Dispatch`](dispatch::Dispatch). With the `alloc` feature the application is an [`Api`](api::Api)
 //! of typed handlers; a device without a heap writes a `match` and lends the engine its
-//! [memory](memory).
+//! [memory].
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -50,6 +50,10 @@ pub mod lives;
 
 // The typed layer, for whoever has a heap.
 #[cfg(feature = "alloc")]
+pub mod respond;
+#[cfg(feature = "alloc")]
+pub mod declared;
+#[cfg(feature = "alloc")]
 pub mod desk;
 #[cfg(feature = "alloc")]
 pub mod service;
@@ -58,16 +62,14 @@ pub mod publisher;
 #[cfg(feature = "alloc")]
 pub mod client;
 #[cfg(feature = "alloc")]
-pub mod respond;
-#[cfg(feature = "alloc")]
 pub mod extract;
 #[cfg(feature = "alloc")]
 pub mod handler;
 #[cfg(feature = "alloc")]
 pub mod router;
 #[cfg(feature = "alloc")]
+pub mod topic_route;
+#[cfg(feature = "alloc")]
 pub mod catalog;
 #[cfg(feature = "alloc")]
 pub mod api;
-#[cfg(feature = "alloc")]
-pub mod topic_route;

@@ -63,6 +63,17 @@ impl<const CONNECTIONS: usize, const INPUT: usize, const BACKLOG: usize>
             backlog_lens: [0; CONNECTIONS],
         }
     }
+
+    fn clear(&mut self) {
+        self.seats.clear();
+        self.heap.clear();
+        self.places.clear();
+        self.transmit.clear();
+        self.ready.clear();
+        self.gone.clear();
+        self.input_lens.fill(0);
+        self.backlog_lens.fill(0);
+    }
 }
 
 impl<const TOPICS: usize, const LINKS: usize, const NAME: usize> TopicMemory<TOPICS, LINKS, NAME> {
@@ -77,12 +88,26 @@ impl<const TOPICS: usize, const LINKS: usize, const NAME: usize> TopicMemory<TOP
             name_lens: [0; TOPICS],
         }
     }
+
+    fn clear(&mut self) {
+        self.topics.clear();
+        self.links.clear();
+        self.buckets.clear();
+        self.changed.clear();
+        self.name_lens.fill(0);
+    }
 }
 
 impl<const BYTES: usize, const NOTES: usize> TurnMemory<BYTES, NOTES> {
     /// Fit for a `static`.
     pub const fn new() -> Self {
         Self { bytes: Row::new(), runs: Row::new(), notes: Row::new() }
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.runs.clear();
+        self.notes.clear();
     }
 }
 
@@ -165,7 +190,8 @@ impl Engine<'static> {
 }
 
 impl<'m> Engine<'m> {
-    /// An engine on lent memory: it never allocates, and what does not fit is refused.
+    /// An engine on lent memory: it never allocates, and what does not fit is refused. Memory that
+    /// was lent before is as good as new.
     ///
     /// ```
     /// use fastws_core::config::Config;
@@ -196,7 +222,7 @@ impl<'m> Engine<'m> {
     ) -> Self {
         const {
             assert!(INPUT > INPUT_SLACK, "INPUT is too small for any message");
-            assert!(BACKLOG > SLACK, "BACKLOG is too small for a pong and a close frame");
+            assert!(BACKLOG > SLACK, "BACKLOG is too small for pongs and a close frame");
         }
         let config = Config {
             connections: config.connections.min(CONNECTIONS as u32),
@@ -207,7 +233,10 @@ impl<'m> Engine<'m> {
             turn_bytes: config.turn_bytes.min(BYTES as u32 / 2),
             ..config
         };
-        topics.buckets.clear();
+        // Whatever an earlier engine has left there.
+        connections.clear();
+        topics.clear();
+        turn.clear();
         topics.buckets.resize(TOPICS, NONE).expect("there is a bucket for each topic");
         Self {
             inputs: Buffers::Lent {

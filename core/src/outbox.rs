@@ -45,15 +45,13 @@ pub(crate) struct Outgoing {
     front: u32,
     /// Bytes of the first record that the socket has taken.
     begun: u32,
-    /// Bytes of this turn's replies.
-    pub(crate) replied: u32,
     /// The socket takes nothing until it says so.
     blocked: bool,
 }
 
 impl Outgoing {
     pub(crate) const NOTHING: Self =
-        Self { first: NONE, last: NONE, front: 0, begun: 0, replied: 0, blocked: false };
+        Self { first: NONE, last: NONE, front: 0, begun: 0, blocked: false };
 
     fn has_notes(&self) -> bool {
         self.first != NONE
@@ -169,8 +167,32 @@ impl Outbox<'_> {
         self.growing = false;
     }
 
-    pub(crate) fn backlog_len(&self, slot: usize, out: &Outgoing) -> usize {
+    fn backlog_len(&self, slot: usize, out: &Outgoing) -> usize {
         self.backlogs.bytes(slot).len() - out.front as usize
+    }
+
+    /// Whether more than `bytes` wait, of this turn and of earlier ones. O(1) until the turn has so
+    /// many, then O(runs noted).
+    #[inline]
+    pub(crate) fn holds_more_than(&self, bytes: usize, slot: usize, out: &Outgoing) -> bool {
+        let backlog = self.backlog_len(slot, out);
+        backlog + self.turn.len() > bytes && backlog + self.noted(out) > bytes
+    }
+
+    /// What this turn holds for a slot begins with bytes of HTTP.
+    pub(crate) fn begins_raw(&self, out: &Outgoing) -> bool {
+        let first = self.notes.get(out.first as usize);
+        first.is_some_and(|note| matches!(self.runs[note.run as usize].to, To::Raw(_)))
+    }
+
+    fn noted(&self, out: &Outgoing) -> usize {
+        let (mut bytes, mut at) = (0, out.first);
+        while let Some(note) = self.notes.get(at as usize) {
+            let run = self.runs[note.run as usize];
+            bytes += (run.end - run.start) as usize;
+            at = note.next;
+        }
+        bytes
     }
 
     /// Nothing waits, neither of this turn nor of an earlier one.
@@ -196,7 +218,6 @@ impl Outbox<'_> {
         out: &mut Outgoing,
         sent: usize,
     ) -> Result<bool, Overflow> {
-        out.replied = 0;
         let short = sent < self.offered;
         let mut sent = sent;
         let mut backlog = self.backlogs.row(slot);
@@ -245,7 +266,6 @@ impl Outbox<'_> {
     ) -> Result<(), Overflow> {
         let mut at = core::mem::replace(&mut out.first, NONE);
         out.last = NONE;
-        out.replied = 0;
         while let Some(note) = self.notes.get(at as usize).copied() {
             at = note.next;
             let run = self.runs[note.run as usize];
@@ -262,14 +282,16 @@ impl Outbox<'_> {
                     continue;
                 }
                 let mut backlog = self.backlogs.row(slot);
-                keep(&mut backlog, out, self.backlog_limit, run.to, &frame[sent..], sent > 0)?;
+                // Nothing may come before the handshake's answer, and no frame follows half of it.
+                let begun = sent > 0 || matches!(run.to, To::Raw(_));
+                keep(&mut backlog, out, self.backlog_limit, run.to, &frame[sent..], begun)?;
                 sent = 0;
             }
         }
         Ok(())
     }
 
-    /// Puts a control frame straight into the backlog, where there is always room for it.
+    /// Puts a control frame straight into the backlog, where there is always room for a pong and a close.
     pub(crate) fn keep_now(
         &mut self,
         slot: usize,
@@ -277,14 +299,13 @@ impl Outbox<'_> {
         to: To,
         opcode: Opcode,
         payload: &[u8],
-    ) {
+    ) -> Result<(), Overflow> {
         let mut frame = [0; PONG];
         let head = Head::new(opcode, payload.len(), None);
         let len = head.as_slice().len() + payload.len();
         frame[..len - payload.len()].copy_from_slice(head.as_slice());
         frame[len - payload.len()..len].copy_from_slice(payload);
-        let _ =
-            keep(&mut self.backlogs.row(slot), out, self.backlog_limit, to, &frame[..len], false);
+        keep(&mut self.backlogs.row(slot), out, self.backlog_limit, to, &frame[..len], false)
     }
 
     /// Forgets what waits, but finishes the frame that was begun.
@@ -324,7 +345,7 @@ impl Outgoing {
 /// The first byte of a record: what it is.
 const DATA: u8 = 0;
 const PONG_KIND: u8 = 1;
-/// The socket has taken the frame's first bytes already; the record holds the rest.
+/// The socket has taken the frame's first bytes already, and the record holds the rest; or it is HTTP.
 const BEGUN: u8 = 0x80;
 
 struct Record<'b> {
@@ -397,9 +418,7 @@ fn keep_pong(backlog: &mut Buffer<'_>, out: &mut Outgoing, limit: usize, frame: 
     let waits = backlog.get(at) == Some(&PONG_KIND);
     if !waits {
         let end = backlog.len();
-        if backlog.extend(&[0; RECORD + PONG]).is_err() {
-            return;
-        }
+        backlog.extend(&[0; RECORD + PONG]).expect("the limit leaves room");
         backlog.copy_within(at..end, at + RECORD + PONG);
     }
     backlog[at..at + RECORD].copy_from_slice(&head(PONG_KIND, frame.len()));

@@ -1,61 +1,21 @@
 //! The way to publish from anywhere. Knows all shards as one.
 
-use crate::catalog::Catalog;
+use crate::declared::{Declared, PublishError};
 use crate::desk::{Metrics, Shards};
-use crate::topic::TopicError;
-use alloc::string::String;
 use alloc::sync::Arc;
-use core::fmt;
 use serde::Serialize;
 
 /// Publishes at once, from any thread. Cheap to clone.
 #[derive(Clone)]
 pub struct Publisher {
-    catalog: Arc<Catalog>,
+    declared: Arc<Declared>,
     shards: Arc<dyn Shards>,
 }
 
-/// Why an update was not published. Nobody has got it, but for [`Full`](Self::Full).
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum PublishError {
-    /// No `recv` operation has this full type.
-    Unknown,
-    /// The `recv` operation is declared with another payload type.
-    Type,
-    /// The topic's name cannot be one.
-    Topic(TopicError),
-    /// The payload does not serialize, or its handler does not take it.
-    Payload(serde_json::Error),
-    /// The `recv` operation's handler refused it, with these words.
-    Refused(String),
-    /// A shard's inbox is full; its listeners have not got it.
-    Full,
-}
-
-impl fmt::Display for PublishError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unknown => {
-                f.write_str("no `recv` operation has this type: declare it with `Router::recv`")
-            }
-            Self::Type => f.write_str("the `recv` operation is declared with another payload type"),
-            Self::Topic(error) => error.fmt(f),
-            Self::Payload(error) => write!(f, "the payload cannot be encoded: {error}"),
-            Self::Refused(words) => {
-                write!(f, "the `recv` handler refused the payload: {words}")
-            }
-            Self::Full => f.write_str("a shard takes no more updates at the moment"),
-        }
-    }
-}
-
-impl core::error::Error for PublishError {}
-
 impl Publisher {
-    /// A publisher for the shards that serve `catalog`.
-    pub fn new(catalog: Arc<Catalog>, shards: Arc<dyn Shards>) -> Self {
-        Self { catalog, shards }
+    /// A publisher for the shards of an application.
+    pub fn new(declared: Arc<Declared>, shards: Arc<dyn Shards>) -> Self {
+        Self { declared, shards }
     }
 
     /// Sends an update to all subscribers of `topic`. `kind` is the full type of a `recv` operation.
@@ -67,7 +27,7 @@ impl Publisher {
         payload: &T,
     ) -> Result<(), PublishError> {
         let topic = topic.as_ref();
-        let frame = self.catalog.update(topic, kind, payload)?;
+        let frame = self.declared.update(topic, kind, payload)?;
         self.shards.publish(None, topic, &frame).map_err(|_| PublishError::Full)
     }
 }
@@ -76,7 +36,7 @@ impl Publisher {
 #[derive(Clone)]
 pub struct App {
     pub(crate) shards: Arc<dyn Shards>,
-    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) declared: Arc<Declared>,
 }
 
 impl App {
@@ -92,6 +52,6 @@ impl App {
 
     /// For threads and tasks that outlive the handler.
     pub fn publisher(&self) -> Publisher {
-        Publisher::new(self.catalog.clone(), self.shards.clone())
+        Publisher::new(self.declared.clone(), self.shards.clone())
     }
 }

@@ -1,19 +1,18 @@
 //! Operations and their names, as the application declares them. Knows handlers, no connection.
 
+use crate::declared::{Service, Update};
 use crate::extract::{Context, Needs, Rejection};
 use crate::handler::{Handler, Ran};
-use crate::respond::{Failure, Respond};
+use crate::respond::Respond;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::any::{Any, TypeId};
+use core::any::TypeId;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 pub(crate) type Run =
     Box<dyn Fn(&Context<'_>, &mut Vec<u8>) -> Result<Ran, Rejection> + Send + Sync>;
-pub(crate) type Revise = Box<dyn Fn(&dyn Any, &mut Vec<u8>) -> Result<(), Failure> + Send + Sync>;
 
 /// A client's operation, under its full name.
 pub(crate) struct Sent {
@@ -23,21 +22,6 @@ pub(crate) struct Sent {
     pub(crate) needs: Needs,
     /// Its handler returns something.
     pub(crate) replies: bool,
-}
-
-/// A server's operation, under its full name.
-pub(crate) struct Recv {
-    pub(crate) name: String,
-    pub(crate) payload: TypeId,
-    /// Checks and changes what is published, if it has a handler.
-    pub(crate) revise: Option<Revise>,
-}
-
-/// A service, by the first part of its topics.
-pub(crate) struct Service {
-    pub(crate) name: String,
-    /// The full name of the `recv` operation that it publishes.
-    pub(crate) update: String,
 }
 
 /// A group of operations under one prefix.
@@ -64,7 +48,8 @@ pub struct Router {
     pub(crate) prefix: String,
     pub(crate) tags: Vec<String>,
     pub(crate) sends: Vec<Sent>,
-    pub(crate) recvs: Vec<Recv>,
+    /// The server's operations, under their full names.
+    pub(crate) recvs: Vec<(String, Update)>,
     pub(crate) services: Vec<Service>,
 }
 
@@ -108,20 +93,20 @@ impl Router {
 
     /// An operation that clients receive: updates with a payload of this type.
     pub fn recv<T: Serialize + 'static>(mut self, name: &str) -> Self {
-        self.recvs.push(Recv { name: name.into(), payload: TypeId::of::<T>(), revise: None });
+        self.recvs.push((name.into(), Update { payload: TypeId::of::<T>(), revise: None }));
         self
     }
 
     /// The same with a handler that may check and change each payload before it is published.
     pub fn recv_with<T, R, K, F>(mut self, name: &str, handler: F) -> Self
     where
-        T: Serialize + DeserializeOwned + Clone + 'static,
+        T: Serialize + Clone + 'static,
         R: Respond<K>,
         F: Fn(T) -> R + Send + Sync + 'static,
     {
         self = self.recv::<T>(name);
-        let recv = self.recvs.last_mut().expect("it was pushed just now");
-        recv.revise = Some(Box::new(move |payload, json| {
+        let (_, update) = self.recvs.last_mut().expect("it was pushed just now");
+        update.revise = Some(Box::new(move |payload, json| {
             let payload = payload.downcast_ref::<T>().expect("the type was compared before");
             handler(payload.clone()).respond(json).map(drop)
         }));
@@ -137,14 +122,10 @@ impl Router {
             reply: send.reply.map(&full),
             ..send
         }));
-        self.recvs
-            .extend(router.recvs.into_iter().map(|recv| Recv { name: full(recv.name), ..recv }));
-        self.services.extend(
-            router
-                .services
-                .into_iter()
-                .map(|service| Service { update: full(service.update), ..service }),
-        );
+        self.recvs.extend(router.recvs.into_iter().map(|(name, update)| (full(name), update)));
+        let services = router.services.into_iter();
+        self.services
+            .extend(services.map(|service| Service { update: full(service.update), ..service }));
         self
     }
 }

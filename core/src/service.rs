@@ -1,59 +1,13 @@
 //! What runs behind a topic while somebody listens. Knows its topic and the driver's clock, no listener.
 
-use crate::desk::{Desk, Local, Sleep};
-use crate::time::Duration;
-use alloc::borrow::Cow;
+use crate::desk::{Feed, Local, Sleep};
+use crate::respond::Refused;
+use crate::time::{Duration, Instant};
 use alloc::boxed::Box;
 use alloc::rc::Rc;
-use core::fmt;
+use core::future::{Future, ready};
 use core::marker::PhantomData;
 use serde::Serialize;
-
-/// Why a subscription was refused; the client reads it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
-    message: Cow<'static, str>,
-}
-
-impl Refused {
-    /// A message for the client, such as `no such symbol`.
-    pub fn new(message: impl Into<Cow<'static, str>>) -> Self {
-        Self { message: message.into() }
-    }
-}
-
-impl fmt::Display for Refused {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl core::error::Error for Refused {}
-
-impl From<&'static str> for Refused {
-    fn from(message: &'static str) -> Self {
-        Self::new(message)
-    }
-}
-
-impl From<crate::topic::TopicError> for Refused {
-    fn from(error: crate::topic::TopicError) -> Self {
-        use alloc::string::ToString;
-        Self::new(error.to_string())
-    }
-}
-
-/// Starts a service: a future that, when it has started, yields the future that runs.
-pub type Starter = Box<dyn FnOnce(Feed) -> Local<Result<Local<()>, Refused>>>;
-
-/// Where a service's updates go, before their type is known.
-#[derive(Clone)]
-pub struct Feed {
-    /// The shard that the service runs on.
-    pub desk: Rc<Desk>,
-    /// The topic that it serves.
-    pub topic: Rc<str>,
-}
 
 /// A service's way to the listeners of its topic, and its clock.
 ///
@@ -73,7 +27,7 @@ impl<Update> Clone for Updates<Update> {
 impl<Update: Serialize + 'static> Updates<Update> {
     /// For a topic of a route that the API includes; from another one nothing can be published.
     pub(crate) fn new(feed: Feed) -> Self {
-        let service = feed.desk.catalog.service(&feed.topic);
+        let service = feed.desk.declared.service(&feed.topic);
         let kind = Rc::from(service.map_or("", |service| &service.update));
         Self { feed, kind, update: PhantomData }
     }
@@ -83,7 +37,7 @@ impl<Update: Serialize + 'static> Updates<Update> {
     /// dropped and counts as a bug of `Update`'s `Serialize`.
     pub fn publish(&self, update: &Update) {
         let Feed { desk, topic } = &self.feed;
-        match desk.catalog.update(topic, &self.kind, update) {
+        match desk.declared.update(topic, &self.kind, update) {
             // A full inbox of some shard is that shard's loss, and counted there.
             Ok(frame) => drop(desk.shards.publish(None, topic, &frame)),
             Err(error) => debug_assert!(false, "{error}"),
@@ -100,6 +54,11 @@ impl<Update: Serialize + 'static> Updates<Update> {
         self.feed.desk.sleep(time)
     }
 
+    /// The driver's clock, which never goes back, as of this turn.
+    pub fn now(&self) -> Instant {
+        self.feed.desk.now()
+    }
+
     /// The time since 1970, as of this turn.
     pub fn unix(&self) -> Duration {
         self.feed.desk.unix()
@@ -108,5 +67,38 @@ impl<Update: Serialize + 'static> Updates<Update> {
     /// The same in milliseconds.
     pub fn unix_millis(&self) -> i64 {
         self.unix().as_millis() as i64
+    }
+}
+
+/// What a service's function yields: `()` where it runs itself, or a `Result` with the future that runs
+/// once it has started.
+#[diagnostic::on_unimplemented(
+    message = "a service cannot yield `{Self}`",
+    label = "this function, of a request and its `Updates`",
+    note = "a service is an `async fn` without a result that runs while somebody listens",
+    note = "one that has to start first returns `Result<impl Future<Output = ()>, Refused>`",
+    note = "a closure that loops for ever is written `async |request, updates| Ok(async move {{ .. }})`"
+)]
+pub trait Begun {
+    /// Its first subscriber waits for the function, and then for nothing more.
+    const STARTS: bool;
+
+    /// The rest, if there is any.
+    fn run(self) -> Result<Local<()>, Refused>;
+}
+
+impl Begun for () {
+    const STARTS: bool = false;
+
+    fn run(self) -> Result<Local<()>, Refused> {
+        Ok(Box::pin(ready(())))
+    }
+}
+
+impl<R: Future<Output = ()> + 'static> Begun for Result<R, Refused> {
+    const STARTS: bool = true;
+
+    fn run(self) -> Result<Local<()>, Refused> {
+        self.map(|run| Box::pin(run) as Local<()>)
     }
 }

@@ -205,26 +205,38 @@ impl State<'_> {
         let mut payload = [0; 125];
         let len =
             close.map_or(0, |close| frame::close_payload(close.code, close.reason, &mut payload));
-        self.control(slot, To::Close(slot as u32), Opcode::Close, &payload[..len]);
+        // There is always room for it, unless a longer frame has to be finished first.
+        let _ = self.control(slot, To::Close(slot as u32), Opcode::Close, &payload[..len]);
     }
 
     pub(crate) fn pong(&mut self, slot: usize, payload: &[u8]) {
         if self.seats[slot].session.phase == Phase::Open {
-            self.control(slot, To::Pong(slot as u32), Opcode::Pong, payload);
+            let _ = self.control(slot, To::Pong(slot as u32), Opcode::Pong, payload);
         }
     }
 
-    fn control(&mut self, slot: usize, to: To, opcode: Opcode, payload: &[u8]) {
-        if !self.outbox.fits(payload.len() + 2, 1) {
-            // The turn's memory is lent and full: this slot's part moves to its backlog, and the frame after it.
-            self.keep_or_cut(slot);
-            self.outbox.keep_now(slot, &mut self.seats[slot].outgoing, to, opcode, payload);
-            let seat = &mut self.seats[slot];
-            self.transmit.mark(slot, &mut seat.transmit);
-            return;
+    fn control(
+        &mut self,
+        slot: usize,
+        to: To,
+        opcode: Opcode,
+        payload: &[u8],
+    ) -> Result<(), Overflow> {
+        if self.outbox.fits(payload.len() + 2, 1) {
+            let run = self.outbox.frame(to, opcode, payload.len(), |turn| turn.extend(payload));
+            self.note(slot, run.expect("it fits"));
+            return Ok(());
         }
-        let run = self.outbox.frame(to, opcode, payload.len(), |turn| turn.extend(payload));
-        self.note(slot, run.expect("it fits"));
+        // The turn's memory is lent and full: the frame goes to the backlog, ahead of what the turn
+        // holds for this slot. Only a close comes last, and nothing before the handshake's answer.
+        if opcode == Opcode::Close {
+            self.keep_or_cut(slot);
+        } else if self.outbox.begins_raw(&self.seats[slot].outgoing) {
+            return Err(Overflow::Slow);
+        }
+        let seat = &mut self.seats[slot];
+        self.transmit.mark(slot, &mut seat.transmit);
+        self.outbox.keep_now(slot, &mut seat.outgoing, to, opcode, payload)
     }
 
     fn keep_or_cut(&mut self, slot: usize) {
@@ -268,7 +280,6 @@ impl State<'_> {
             .outbox
             .frame(To::Reply(slot as u32), Opcode::Text, len, |turn| message.write(turn))?;
         self.note(slot, run);
-        self.seats[slot].outgoing.replied += (len + MAX_HEAD) as u32;
         self.counts.sent += 1;
         Ok(())
     }
@@ -338,10 +349,12 @@ impl State<'_> {
         Ok(())
     }
 
-    pub(crate) fn unsubscribe(&mut self, slot: usize, topic: &str) {
+    /// `reserved`: only a place that was set aside, not a subscription.
+    pub(crate) fn unsubscribe(&mut self, slot: usize, topic: &str, reserved: bool) {
         let interest = &mut self.seats[slot].interest;
         if let Some(topic) = self.hub.find(topic)
             && let Some(link) = self.hub.link(slot, *interest, topic)
+            && !(reserved && self.hub.listens(link))
         {
             self.hub.remove(interest, link);
             self.outbox.seal();
@@ -396,7 +409,7 @@ impl State<'_> {
     #[inline]
     pub(crate) fn is_held(&self, slot: usize) -> bool {
         let session = &self.seats[slot].session;
-        session.calling || (session.phase == Phase::Open && self.is_slow(slot))
+        session.phase == Phase::Open && (session.calling || self.is_slow(slot))
     }
 
     /// The turn wants to be written before more is dispatched.
@@ -405,11 +418,11 @@ impl State<'_> {
         self.outbox.turn.len() >= self.config.turn_bytes as usize || !self.outbox.fits(0, 2)
     }
 
-    /// What waits, and what this turn adds to it, is past half the backlog. A write comes in any case.
+    /// Another reply might not fit into its backlog, should the socket take nothing.
+    #[inline]
     fn is_slow(&self, slot: usize) -> bool {
-        let out = &self.seats[slot].outgoing;
-        self.outbox.backlog_len(slot, out) + out.replied as usize
-            > self.config.backlog_bytes as usize / 2
+        let half = self.config.backlog_bytes as usize / 2;
+        self.outbox.holds_more_than(half, slot, &self.seats[slot].outgoing)
     }
 
     /// The next connection whose socket can be written to; its parts are in the outbox.
@@ -452,9 +465,9 @@ impl State<'_> {
     }
 
     fn overflow(&mut self, now: Instant, slot: usize, overflow: Overflow) {
-        self.counts.slow += 1;
         match overflow {
             Overflow::Slow => {
+                self.counts.slow += 1;
                 self.outbox.drop_waiting(slot, &mut self.seats[slot].outgoing);
                 match self.seats[slot].session.phase {
                     Phase::Open => self.close(now, slot, Close::SLOW),
@@ -470,7 +483,12 @@ impl State<'_> {
         let due = self.seats[slot].session.handle_timeout(now, &self.config, deaf);
         match due {
             Due::Nothing | Due::Handshake => {}
-            Due::Ping => self.control(slot, To::Reply(slot as u32), Opcode::Ping, &[]),
+            Due::Ping => {
+                let pinged = self.control(slot, To::Reply(slot as u32), Opcode::Ping, &[]);
+                if let Err(overflow) = pinged {
+                    self.overflow(now, slot, overflow);
+                }
+            }
             Due::TimedOut => {
                 let mut words = Words::default();
                 let reason = TimedOut(&self.config);

@@ -115,10 +115,8 @@ impl Peer {
         let read = reader.read(&mut bytes.to_vec(), |incoming| {
             transcript.push(format!("{:?} {incoming:?}", now - Instant::ZERO));
             match incoming {
-                Incoming::Message { opcode, payload } => {
-                    assert_eq!(opcode, Opcode::Text, "a server sends text");
-                    heard.push(String::from_utf8(payload.to_vec()).expect("text is UTF-8"));
-                }
+                Incoming::Text(text) => heard.push(text.into()),
+                Incoming::Binary(_) => panic!("a server sends text"),
                 Incoming::Ping(payload) => {
                     *pings += 1;
                     replies.push((Opcode::Pong, payload.to_vec()));

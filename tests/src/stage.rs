@@ -69,7 +69,7 @@ async fn acts_later(
 fn step(client: &Client, words: &str) -> Result<String, Failure> {
     let words: Vec<&str> = words.split(' ').collect();
     Ok(match words[..] {
-        ["subscribe", topic] => match client.subscribe(topic).check() {
+        ["subscribe", topic] => match client.subscribe(topic) {
             Ok(()) => "subscribed".into(),
             Err(refused) => refused.to_string(),
         },

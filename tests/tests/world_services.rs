@@ -6,8 +6,9 @@ use fastws_core::config::Config;
 use fastws_core::extract::Payload;
 use fastws_core::frame::Opcode;
 use fastws_core::respond::Failure;
+use fastws_core::respond::Refused;
 use fastws_core::router::Router;
-use fastws_core::service::{Refused, Updates};
+use fastws_core::service::Updates;
 use fastws_core::time::Duration;
 use fastws_core::topic_route::TopicRoute;
 use fastws_tests::witness::{Gate, Witness};
@@ -100,7 +101,7 @@ fn api(witness: &Witness, gate: &Gate) -> Api {
     let hold = move |Payload(request): Payload<Request>, client: Client| {
         let (route, gate) = (route.clone(), orders.clone());
         async move {
-            route.subscribe(&client, request).await?;
+            route.subscribe(&client, &request).await?;
             match gate.wait().await {
                 "fail" => Err(Failure::from(std::io::Error::other("as ordered"))),
                 order => Ok(order),
@@ -111,12 +112,12 @@ fn api(witness: &Witness, gate: &Gate) -> Api {
     let glance = move |Payload(request): Payload<Request>, client: Client| {
         let (route, gate) = (route.clone(), orders.clone());
         async move {
-            let started = async { route.subscribe(&client, request).await.is_ok() };
+            let started = async { route.subscribe(&client, &request).await.is_ok() };
             let lost_patience = async { gate.wait().await != "go away" };
             smol::future::or(started, lost_patience).await
         }
     };
-    let plain = |client: Client| match client.subscribe("bars:A").check() {
+    let plain = |client: Client| match client.subscribe("bars:A") {
         Ok(()) => "subscribed".into(),
         Err(refused) => refused.to_string(),
     };

@@ -2,7 +2,7 @@
 
 use fastws_core::api::Api;
 use fastws_core::config::Config;
-use fastws_core::publisher::PublishError;
+use fastws_core::declared::PublishError;
 use fastws_core::respond::Failure;
 use fastws_core::router::Router;
 use fastws_tests::stage::{News, act, later, stage};
@@ -211,9 +211,7 @@ fn what_cannot_be_published_is_told_and_reaches_nobody() {
     let router = Router::new().prefix("prices.").recv_with::<Price, _, _, _>("update", check).send(
         "join",
         None,
-        |client: fastws_core::client::Client| {
-            client.subscribe("gold").check().expect("there is room")
-        },
+        |client: fastws_core::client::Client| client.subscribe("gold").expect("there is room"),
     );
     let mut world = World::new(Api::new("Prices", "1").include(router)).client("ann");
     world.say("ann", r#"{"type":"prices.join"}"#);

@@ -2,7 +2,7 @@
 
 use crate::shared::Shared;
 use fastws_core::action::Close;
-use fastws_core::catalog::Trouble;
+use fastws_core::catalog::{Pending, Rest, Trouble};
 use fastws_core::desk::{Desk, Shards};
 use fastws_core::dispatch::{Admission, Answer, Call, Dispatch, Verdict};
 use fastws_core::handshake::{Refusal, Request};
@@ -19,6 +19,8 @@ pub struct Front {
     pub(crate) desk: Rc<Desk>,
     /// The payload of the reply that is being made.
     pub(crate) payload: Vec<u8>,
+    /// Calls whose handler is a future that nobody runs yet.
+    pub(crate) pending: Vec<Pending>,
 }
 
 impl Dispatch for Front {
@@ -29,17 +31,21 @@ impl Dispatch for Front {
 
     #[inline]
     fn call(&mut self, call: Call<'_>, answer: Answer<'_, '_>) -> Verdict {
-        let Self { shared, desk, payload } = self;
+        let Self { shared, desk, payload, pending } = self;
         let catalog = &shared.catalog;
         // A handler that panics has had no effect: its wishes are applied after it has ended.
         let ran = catch_unwind(AssertUnwindSafe(|| catalog.run(&call, &answer, desk, payload)));
-        let (verdict, trouble) = match ran {
-            Ok(outcome) => catalog.finish(&call, answer, desk, payload, outcome),
+        let (verdict, rest) = match ran {
+            Ok(outcome) => catalog.finish(&call, answer, payload, outcome),
             Err(panic) => {
-                (answer.close(Close::INTERNAL), Some(Trouble::Handler(panicked(&*panic))))
+                (answer.close(Close::INTERNAL), Rest::Trouble(Trouble::Handler(panicked(&*panic))))
             }
         };
-        report(catalog.name(call.operation), trouble);
+        match rest {
+            Rest::Nothing => {}
+            Rest::Pending(call) => pending.push(call),
+            Rest::Trouble(trouble) => report(catalog.name(call.operation), trouble),
+        }
         verdict
     }
 
@@ -65,13 +71,12 @@ fn text(status: u16, body: &'static [u8]) -> Admission<'static> {
 }
 
 /// Logs what went wrong; a client's mistakes only for who looks for them.
-pub(crate) fn report(operation: &str, trouble: Option<Trouble>) {
+pub(crate) fn report(operation: &str, trouble: Trouble) {
     match trouble {
-        None => {}
-        Some(Trouble::Payload(cause)) => {
+        Trouble::Payload(cause) => {
             log::debug!("payload of `{operation}` does not fit: {cause}")
         }
-        Some(Trouble::Handler(cause)) => log::error!("operation `{operation}` failed: {cause}"),
+        Trouble::Handler(cause) => log::error!("operation `{operation}` failed: {cause}"),
     }
 }
 

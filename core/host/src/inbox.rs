@@ -1,6 +1,6 @@
 //! Mail from other threads to one shard. Knows no topic and no connection.
 
-use fastws_core::service::Refused;
+use fastws_core::respond::Refused;
 use fastws_core::shelf::Full;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};

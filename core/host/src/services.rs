@@ -2,10 +2,10 @@
 
 use crate::front::panicked;
 use crate::shared::Shared;
-use fastws_core::desk::{Ask, Desk, Local, Reservation};
+use fastws_core::desk::{Ask, Desk, Feed, Local, Reservation, Starter};
 use fastws_core::engine::Engine;
 use fastws_core::lives::Joined;
-use fastws_core::service::{Feed, Refused, Starter};
+use fastws_core::respond::Refused;
 use fastws_core::time::Duration;
 use futures_lite::FutureExt;
 use std::cell::{Cell, RefCell};

@@ -5,8 +5,9 @@ use crate::inbox::Mail;
 use crate::services::Services;
 use crate::shared::Shared;
 use fastws_core::action::Close;
+use fastws_core::catalog::{Pending, Rest};
 use fastws_core::client::Client;
-use fastws_core::desk::{Desk, Local, Metrics, Pending};
+use fastws_core::desk::{Desk, Local, Metrics};
 use fastws_core::engine::{Engine, Life, Sent, Transmit};
 use fastws_core::frame::Opcode;
 use fastws_core::ids::{CallId, ConnectionId, OperationId};
@@ -44,7 +45,7 @@ pub struct Shard {
 struct Finished {
     call: CallId,
     operation: OperationId,
-    echo: Option<Box<[u8]>>,
+    echo: Option<Box<str>>,
     client: Option<Client>,
     outcome: Result<Option<Vec<u8>>, Failure>,
 }
@@ -52,13 +53,13 @@ struct Finished {
 impl Shard {
     /// Shard number `index` of a server.
     pub fn new(shared: Arc<Shared>, index: usize) -> Self {
-        let desk = Desk::new(shared.catalog.clone(), shared.clone(), index);
+        let desk = Desk::new(shared.catalog.declared().clone(), shared.clone(), index);
         let mut seed = [0; 8];
         random(&mut seed);
         Self {
             engine: Engine::new(shared.config.clone(), u64::from_le_bytes(seed)),
             services: Services::new(shared.clone(), index, desk.clone()),
-            front: Front { shared: shared.clone(), desk, payload: Vec::new() },
+            front: Front { shared: shared.clone(), desk, payload: Vec::new(), pending: Vec::new() },
             shared,
             index,
             now: Instant::ZERO,
@@ -194,8 +195,10 @@ impl Shard {
                 Err(failure) => (None, Some(failure)),
             };
             let result = failure.map_or(Ok(payload.as_deref()), Err);
-            let (verdict, trouble) = catalog.settle(operation, answer, client.as_ref(), result);
-            report(catalog.name(operation), trouble);
+            let (verdict, rest) = catalog.settle(operation, answer, client.as_ref(), result);
+            if let Rest::Trouble(trouble) = rest {
+                report(catalog.name(operation), trouble);
+            }
             verdict
         });
     }
@@ -203,7 +206,7 @@ impl Shard {
     /// The next future to be run on this thread until it ends: a handler or a service. They begin in
     /// the order in which they were asked for.
     pub fn poll_task(&mut self) -> Option<Local<()>> {
-        while let Some(pending) = self.front.desk.poll_call() {
+        for pending in std::mem::take(&mut self.front.pending) {
             self.tasks.push_back(self.call(pending));
         }
         self.tasks.extend(self.services.tasks.drain(..));
@@ -247,6 +250,7 @@ impl Shard {
     pub fn is_ready(&self) -> bool {
         self.engine.is_ready()
             || self.front.desk.is_ready()
+            || !self.front.pending.is_empty()
             || !self.finished.borrow().is_empty()
             || !self.tasks.is_empty()
             || !self.services.is_idle()

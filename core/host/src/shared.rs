@@ -6,7 +6,7 @@ use fastws_core::config::Config;
 use fastws_core::desk::{Metrics, Shards};
 use fastws_core::lives::{Ended, Joined, Life};
 use fastws_core::publisher::Publisher;
-use fastws_core::service::Refused;
+use fastws_core::respond::Refused;
 use fastws_core::shelf::Full;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -63,7 +63,7 @@ impl Shared {
 
     /// Publishes from any thread.
     pub fn publisher(self: &Arc<Self>) -> Publisher {
-        Publisher::new(self.catalog.clone(), self.clone())
+        Publisher::new(self.catalog.declared().clone(), self.clone())
     }
 
     /// Closes everybody and ends every shard when its last connection has ended. Once is enough.

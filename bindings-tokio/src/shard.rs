@@ -1,0 +1,275 @@
+//! One shard on a tokio thread: a task for each socket, and one that takes the turns. Knows no rule of
+//! the protocol.
+
+use fastws_core::api::{Api, BuildError};
+use fastws_core::config::Config;
+use fastws_core::engine::Sent;
+use fastws_core::ids::ConnectionId;
+use fastws_core::time::Instant;
+use fastws_host::shard::Shard;
+use fastws_host::shared::Shared;
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
+use std::io::{ErrorKind, IoSlice};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::SystemTime;
+use std::{fmt, io};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio::task::LocalSet;
+
+/// Serves `api` on `/ws` until `end` is ready and every connection has been closed.
+///
+/// Not cancel safe in the sense that dropping it resets all connections; end it with `end`.
+pub async fn serve(
+    listener: TcpListener,
+    api: Api,
+    config: Config,
+    end: impl Future<Output = ()>,
+) -> Result<(), Error> {
+    let catalog = api.build().map_err(Error::Build)?;
+    let bell = Arc::new(Bell(Notify::new()));
+    let shared = Shared::new(catalog, config, vec!["/ws".into()], vec![Waker::from(bell.clone())]);
+    let house = Rc::new(House {
+        shard: RefCell::new(Shard::new(shared.clone(), 0)),
+        sockets: RefCell::default(),
+        buffer: RefCell::new(vec![0; READ]),
+        start: tokio::time::Instant::now(),
+        bell,
+    });
+    let tasks = LocalSet::new();
+    let accepting = tasks.spawn_local(accept(house.clone(), listener));
+    let turns = async {
+        let ended = async {
+            end.await;
+            accepting.abort();
+            shared.shutdown();
+            std::future::pending().await
+        };
+        tokio::select! {
+            () = turn(house.clone()) => {}
+            () = ended => {}
+        }
+    };
+    tasks.run_until(turns).await;
+    Ok(())
+}
+
+/// Why nothing is served.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The API has a mistake.
+    Build(BuildError),
+    /// A socket could not be had.
+    Io(io::Error),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Build(error) => error.fmt(f),
+            Self::Io(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// Rung by sockets, by other threads, and by whoever has something for the next turn.
+struct Bell(Notify);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.0.notify_one();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.notify_one();
+    }
+}
+
+struct House {
+    shard: RefCell<Shard>,
+    sockets: RefCell<Vec<Option<Rc<Socket>>>>,
+    buffer: RefCell<Vec<u8>>,
+    start: tokio::time::Instant,
+    bell: Arc<Bell>,
+}
+
+struct Socket {
+    stream: RefCell<TcpStream>,
+    id: ConnectionId,
+    blocked: Cell<bool>,
+    /// Its task, which sleeps until the socket is ready or a turn has something for it.
+    task: Cell<Option<Waker>>,
+}
+
+impl Socket {
+    fn wake(&self) {
+        if let Some(task) = self.task.take() {
+            task.wake();
+        }
+    }
+}
+
+async fn accept(house: Rc<House>, listener: TcpListener) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => house.welcome(stream),
+            Err(error) => {
+                log::warn!("cannot accept: {error}");
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+/// Takes turns until the server has ended.
+async fn turn(house: Rc<House>) {
+    loop {
+        let deadline = house.turn();
+        if house.shard.borrow().is_drained() {
+            return;
+        }
+        if house.shard.borrow().is_ready() {
+            tokio::task::yield_now().await;
+            continue;
+        }
+        let rung = house.bell.0.notified();
+        match deadline {
+            Some(at) => drop(tokio::time::timeout_at(at, rung).await),
+            None => rung.await,
+        }
+    }
+}
+
+impl House {
+    fn welcome(self: &Rc<Self>, stream: TcpStream) {
+        // It only fails where the peer has gone already.
+        let _ = stream.set_nodelay(true);
+        let Ok(id) = self.shard.borrow_mut().accept() else { return };
+        let socket = Rc::new(Socket {
+            stream: RefCell::new(stream),
+            id,
+            blocked: Cell::new(false),
+            task: Cell::default(),
+        });
+        let mut sockets = self.sockets.borrow_mut();
+        if sockets.len() <= id.slot() {
+            sockets.resize_with(id.slot() + 1, || None);
+        }
+        sockets[id.slot()] = Some(socket.clone());
+        let house = self.clone();
+        tokio::task::spawn_local(poll_fn(move |context| house.poll_socket(&socket, context)));
+    }
+
+    /// Reads while there is something, and tells when the socket takes bytes again.
+    fn poll_socket(&self, socket: &Socket, context: &mut Context<'_>) -> Poll<()> {
+        let mut shard = self.shard.borrow_mut();
+        let mut stream = socket.stream.borrow_mut();
+        loop {
+            let Some(room) = shard.room(socket.id) else { return Poll::Ready(()) };
+            if room == 0 {
+                break;
+            }
+            let mut buffer = self.buffer.borrow_mut();
+            let room = room.min(buffer.len());
+            let mut read = ReadBuf::new(&mut buffer[..room]);
+            match Pin::new(&mut *stream).poll_read(context, &mut read) {
+                Poll::Pending => break,
+                Poll::Ready(Ok(())) if !read.filled().is_empty() => {
+                    shard.handle_bytes(socket.id, read.filled_mut());
+                    self.bell.0.notify_one();
+                }
+                Poll::Ready(_) => {
+                    shard.handle_end(socket.id);
+                    self.bell.0.notify_one();
+                    return Poll::Ready(());
+                }
+            }
+        }
+        if socket.blocked.get() && stream.poll_write_ready(context).is_ready() {
+            socket.blocked.set(false);
+            shard.handle_writable(socket.id);
+            self.bell.0.notify_one();
+        }
+        socket.task.set(Some(context.waker().clone()));
+        Poll::Pending
+    }
+
+    /// One turn; when the next one is wanted at the latest.
+    fn turn(&self) -> Option<tokio::time::Instant> {
+        let now = Instant::from_micros(self.start.elapsed().as_micros() as u64);
+        let unix = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+        let mut shard = self.shard.borrow_mut();
+        shard.handle_time(now, unix);
+        while let Some(mut task) = shard.poll_task() {
+            let bell = self.bell.clone();
+            // Whatever a task has done, the next turn carries out.
+            tokio::task::spawn_local(poll_fn(move |context| {
+                bell.0.notify_one();
+                task.as_mut().poll(context)
+            }));
+        }
+        shard.turn();
+        let mut sockets = self.sockets.borrow_mut();
+        while let Some(transmit) = shard.poll_transmit() {
+            let id = transmit.id();
+            let Some(socket) = &sockets[id.slot()] else { continue };
+            let Ok(written) = write(&socket.stream.borrow(), transmit.parts()) else {
+                shard.handle_end(id);
+                continue;
+            };
+            match shard.handle_sent(id, written) {
+                Sent::Idle => {}
+                Sent::Blocked => socket.blocked.set(true),
+                // tokio's streams shut down without waiting.
+                Sent::Finished => {
+                    let mut stream = socket.stream.borrow_mut();
+                    let _ = Pin::new(&mut *stream)
+                        .poll_shutdown(&mut Context::from_waker(Waker::noop()));
+                }
+            }
+            socket.wake();
+        }
+        while let Some(id) = shard.poll_gone() {
+            if let Some(socket) = sockets[id.slot()].take() {
+                socket.wake();
+            }
+        }
+        shard.poll_timeout().map(|at| self.start + std::time::Duration::from_micros(at.micros()))
+    }
+}
+
+/// As much as the socket takes now.
+fn write<'e>(stream: &TcpStream, parts: impl Iterator<Item = &'e [u8]>) -> io::Result<usize> {
+    let mut slices = [IoSlice::new(&[]); 64];
+    let mut count = 0;
+    for part in parts {
+        slices[count] = IoSlice::new(part);
+        count += 1;
+    }
+    let written = match count {
+        0 => Ok(0),
+        1 => stream.try_write(&slices[0]),
+        _ => stream.try_write_vectored(&slices[..count]),
+    };
+    match written {
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(0),
+        written => written,
+    }
+}
+
+/// Bytes of one read; one buffer serves all connections.
+const READ: usize = 64 << 10;

@@ -1,0 +1,151 @@
+//! What the application has declared besides its operations: what it publishes, and what it shares.
+
+use crate::envelope::Outgoing as Message;
+use crate::frame::{Head, Opcode};
+use crate::respond::{Failure, encode};
+use crate::topic::{self, MAX_TOPIC, TopicError};
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::any::{Any, TypeId};
+use core::fmt;
+use serde::Serialize;
+
+pub(crate) type Revise = Box<dyn Fn(&dyn Any, &mut Vec<u8>) -> Result<(), Failure> + Send + Sync>;
+
+/// Shared by all shards, never changed.
+#[derive(Default)]
+pub struct Declared {
+    pub(crate) updates: BTreeMap<String, Update>,
+    pub(crate) services: Vec<Service>,
+    pub(crate) states: BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>,
+}
+
+/// A service, by the first part of its topics.
+pub(crate) struct Service {
+    pub(crate) name: String,
+    /// The full name of the `recv` operation that it publishes.
+    pub(crate) update: String,
+}
+
+/// A `recv` operation.
+pub(crate) struct Update {
+    pub(crate) payload: TypeId,
+    /// Checks and changes what is published, if it has a handler.
+    pub(crate) revise: Option<Revise>,
+}
+
+impl Declared {
+    /// Encodes an update of a `recv` operation as a whole frame.
+    pub fn update<T: Serialize + 'static>(
+        &self,
+        topic: &str,
+        kind: &str,
+        payload: &T,
+    ) -> Result<Vec<u8>, PublishError> {
+        topic::check(topic, MAX_TOPIC).map_err(PublishError::Topic)?;
+        let update = self.updates.get(kind).ok_or(PublishError::Unknown)?;
+        if update.payload != TypeId::of::<T>() {
+            return Err(PublishError::Type);
+        }
+        let mut json = Vec::with_capacity(128);
+        match &update.revise {
+            Some(revise) => revise(payload, &mut json)
+                .map_err(|failure| PublishError::Refused(failure.to_string()))?,
+            None => encode(payload, &mut json).map_err(PublishError::Payload)?,
+        }
+        // No JSON is empty: that is a handler without a result.
+        let payload = Some(&*json).filter(|json| !json.is_empty());
+        let message = Message { kind, topic: Some(topic), payload, id: None };
+        let len = message.len();
+        let head = Head::new(Opcode::Text, len, None);
+        let mut frame = Vec::with_capacity(head.as_slice().len() + len);
+        frame.extend_from_slice(head.as_slice());
+        message.write(&mut frame).expect("a Vec grows");
+        Ok(frame)
+    }
+
+    /// The service of a topic route that serves this topic.
+    pub(crate) fn service(&self, topic: &str) -> Option<&Service> {
+        let first = topic.split(':').next().expect("a split has a first part");
+        self.services.iter().find(|service| service.name == first)
+    }
+
+    pub(crate) fn state<S: Send + Sync + 'static>(&self) -> Option<Arc<S>> {
+        self.states.get(&TypeId::of::<S>())?.clone().downcast().ok()
+    }
+}
+
+/// Why an update was not published. Nobody has got it, but for [`Full`](Self::Full).
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// No `recv` operation has this full type.
+    Unknown,
+    /// The `recv` operation is declared with another payload type.
+    Type,
+    /// The topic's name cannot be one.
+    Topic(TopicError),
+    /// The payload does not serialize, or its handler does not take it.
+    Payload(serde_json::Error),
+    /// The `recv` operation's handler refused it, with these words.
+    Refused(String),
+    /// A shard's inbox is full; its listeners have not got it.
+    Full,
+}
+
+impl fmt::Display for PublishError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown => {
+                f.write_str("no `recv` operation has this type: declare it with `Router::recv`")
+            }
+            Self::Type => f.write_str("the `recv` operation is declared with another payload type"),
+            Self::Topic(error) => error.fmt(f),
+            Self::Payload(error) => write!(f, "the payload cannot be encoded: {error}"),
+            Self::Refused(words) => {
+                write!(f, "the `recv` handler refused the payload: {words}")
+            }
+            Self::Full => f.write_str("a shard takes no more updates at the moment"),
+        }
+    }
+}
+
+impl core::error::Error for PublishError {}
+
+#[cfg(test)]
+mod tests {
+    use crate::api::Api;
+    use crate::respond::Refused;
+    use crate::router::Router;
+    use alloc::string::{String, ToString};
+
+    fn said<T: serde::Serialize + 'static>(router: Router, payload: &T) -> Result<String, String> {
+        let catalog = Api::new("", "").include(router).build().expect("the API has no mistake");
+        let frame = catalog.declared().update("prices", "price", payload);
+        // A short text frame has a head of two bytes.
+        frame
+            .map(|frame| String::from_utf8(frame[2..].to_vec()).expect("it is text"))
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_recv_handler_changes_what_is_published_or_refuses_it() {
+        fn sane(price: f64) -> Result<String, Refused> {
+            if price.is_finite() { Ok(price.to_string()) } else { Err("no price".into()) }
+        }
+        let router = || Router::new().recv_with("price", sane);
+        let update = r#"{"type":"price","topic":"prices","payload":"1.5"}"#;
+        assert_eq!(said(router(), &1.5), Ok(update.into()));
+        let refused = "the `recv` handler refused the payload: no price";
+        assert_eq!(said(router(), &f64::NAN), Err(refused.into()));
+    }
+
+    #[test]
+    fn a_recv_handler_without_a_result_leaves_no_payload() {
+        let router = Router::new().recv_with("price", |_: f64| ());
+        assert_eq!(said(router, &1.5), Ok(r#"{"type":"price","topic":"prices"}"#.into()));
+    }
+}

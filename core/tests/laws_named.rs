@@ -1,0 +1,221 @@
+//! Laws of one shard that a chain of few steps shows. Knows the engine from outside only.
+#![cfg(feature = "alloc")]
+
+use fastws_core::action::Close;
+use fastws_core::config::Config;
+use fastws_core::dispatch::{Admission, Answer, Call, Dispatch, Verdict};
+use fastws_core::engine::{Engine, Sent};
+use fastws_core::frame::{Head, Opcode, mask};
+use fastws_core::handshake::Request;
+use fastws_core::ids::{CallId, ConnectionId, OperationId};
+use fastws_core::memory::{ConnectionMemory, TopicMemory, TurnMemory};
+use fastws_core::time::Instant;
+
+const NOW: Instant = Instant::from_millis(1);
+
+#[test]
+fn a_frame_that_was_begun_is_finished_however_long_it_is() {
+    let config = Config { backlog_bytes: 1_000, ..Config::default() };
+    let mut engine = Engine::new(config, 1);
+    let mut app = App::default();
+    let id = listener(&mut engine, &mut app, "t");
+    let payload = quoted(5_000);
+    engine.publish("t", "u", payload.as_bytes()).unwrap();
+    engine.publish("t", "u", payload.as_bytes()).unwrap();
+    let (mut heard, sent) = write(&mut engine, id, 100);
+    assert_eq!(sent, Sent::Blocked);
+    engine.handle_writable(id);
+    heard.extend(write(&mut engine, id, usize::MAX).0);
+    let update = format!(r#"{{"type":"u","topic":"t","payload":{payload}}}"#);
+    assert_eq!(frames(&heard), [(0x81, update.into_bytes()), (0x88, close(1008, "Slow consumer"))]);
+}
+
+#[test]
+fn on_lent_memory_a_frame_that_cannot_be_finished_ends_the_connection() {
+    let mut connections = ConnectionMemory::<1, 1_024, 1_024>::new();
+    let mut topics = TopicMemory::<1, 1, 8>::new();
+    let mut turn = TurnMemory::<8_000, 8>::new();
+    let config = Config::default();
+    let mut engine = Engine::lent(config, 1, &mut connections, &mut topics, &mut turn);
+    let id = listener(&mut engine, &mut App::default(), "t");
+    engine.publish("t", "u", quoted(5_000).as_bytes()).unwrap();
+    write(&mut engine, id, 100);
+    assert_eq!(engine.poll_gone(), Some(id));
+}
+
+#[test]
+fn on_lent_memory_a_close_frame_fits_behind_a_frame_that_was_begun() {
+    for len in 0..2_000 {
+        let mut connections = ConnectionMemory::<1, 1_024, 1_024>::new();
+        let mut topics = TopicMemory::<1, 1, 8>::new();
+        let mut turn = TurnMemory::<8_000, 8>::new();
+        let config = Config::default();
+        let mut engine = Engine::lent(config, 1, &mut connections, &mut topics, &mut turn);
+        let mut app = App::default();
+        let id = listener(&mut engine, &mut app, "t");
+        engine.publish("t", "u", quoted(len).as_bytes()).unwrap();
+        let (mut heard, _) = write(&mut engine, id, 1);
+        say(&mut engine, &mut app, id, &framed(0x89, &[b'p'; 125]));
+        engine.close(NOW, id, Close { code: 4000, reason: REASON });
+        assert!(engine.poll_transmit(NOW).is_none());
+        if engine.poll_gone().is_some() {
+            assert!(len > 500, "{len} bytes can be kept");
+            continue;
+        }
+        engine.handle_writable(id);
+        heard.extend(write(&mut engine, id, usize::MAX).0);
+        let opcodes: Vec<u8> = frames(&heard).iter().map(|(first, _)| *first).collect();
+        assert_eq!(opcodes, [0x81, 0x8a, 0x88], "{len}");
+    }
+}
+
+#[test]
+fn on_lent_memory_a_pong_and_a_close_frame_fit_wherever_the_backlog_stands() {
+    let mut most = 0;
+    for (cut, count) in (1..700).flat_map(|cut| (1..20).map(move |count| (cut, count))) {
+        let mut connections = ConnectionMemory::<1, 1_024, 1_024>::new();
+        let mut topics = TopicMemory::<1, 1, 8>::new();
+        let mut turn = TurnMemory::<8_000, 64>::new();
+        let config = Config::default();
+        let mut engine = Engine::lent(config, 1, &mut connections, &mut topics, &mut turn);
+        let mut app = App::default();
+        let id = listener(&mut engine, &mut app, "t");
+        for _ in 0..count {
+            engine.publish("t", "u", b"1").unwrap();
+        }
+        write(&mut engine, id, 0);
+        if !engine.listens(id, "t") {
+            continue;
+        }
+        most = most.max(count);
+        let mut heard = Vec::new();
+        for first in [b'p', b'q', b'r'] {
+            engine.handle_writable(id);
+            heard.extend(write(&mut engine, id, cut).0);
+            say(&mut engine, &mut app, id, &framed(0x89, &[first; 125]));
+            write(&mut engine, id, 0);
+        }
+        engine.close(NOW, id, Close { code: 4000, reason: REASON });
+        engine.handle_writable(id);
+        heard.extend(write(&mut engine, id, usize::MAX).0);
+        let heard = frames(&heard);
+        let case = format!("{count} updates, cut at {cut}");
+        assert_eq!(heard.last().unwrap().0, 0x88, "{case}");
+        let pong = heard.iter().rfind(|(first, _)| *first == 0x8a);
+        assert_eq!(pong.unwrap().1, [b'r'; 125], "{case}");
+        assert_eq!(heard.iter().filter(|(first, _)| *first == 0x81).count(), count, "{case}");
+    }
+    assert!(most > 10, "some updates are kept");
+}
+
+/// An application that answers as it is asked to.
+#[derive(Default)]
+struct App {
+    calls: Vec<CallId>,
+}
+
+impl Dispatch for App {
+    fn find(&self, name: &str) -> Option<OperationId> {
+        ["echo", "later", "subscribe"]
+            .iter()
+            .position(|n| *n == name)
+            .map(|n| OperationId(n as u16))
+    }
+
+    fn call(&mut self, call: Call<'_>, answer: Answer<'_, '_>) -> Verdict {
+        match call.operation.0 {
+            0 => answer.reply("echo", call.payload.map(str::as_bytes)).done(),
+            1 => {
+                self.calls.push(call.id);
+                answer.later()
+            }
+            _ => {
+                let payload = call.payload.unwrap();
+                let mut effects = answer.silent();
+                effects.subscribe(payload.trim_matches('"')).unwrap();
+                effects.done()
+            }
+        }
+    }
+
+    fn request(&mut self, request: &Request<'_>) -> Admission<'_> {
+        match request.path {
+            "/ws" => Admission::Upgrade { protocol: None },
+            _ => {
+                Admission::Respond { status: 200, content_type: "text/plain", body: &[b'.'; PAGE] }
+            }
+        }
+    }
+}
+
+fn listener(engine: &mut Engine<'_>, app: &mut App, topic: &str) -> ConnectionId {
+    let id = engine.open(NOW, [0; 16]).unwrap();
+    say(engine, app, id, &text("subscribe", topic));
+    id
+}
+
+fn say(engine: &mut Engine<'_>, app: &mut App, id: ConnectionId, bytes: &[u8]) {
+    engine.handle_bytes(NOW, id, &mut bytes.to_vec(), app);
+}
+
+/// Writes until nobody has more to write; this socket takes at most `most` bytes.
+fn write(engine: &mut Engine<'_>, id: ConnectionId, mut most: usize) -> (Vec<u8>, Sent) {
+    let (mut heard, mut last) = (Vec::new(), Sent::Idle);
+    while let Some(transmit) = engine.poll_transmit(NOW) {
+        let to = transmit.id();
+        let mut bytes = transmit.parts().collect::<Vec<_>>().concat();
+        if to == id {
+            bytes.truncate(most);
+            most -= bytes.len();
+            heard.extend_from_slice(&bytes);
+        }
+        let sent = engine.handle_sent(NOW, to, bytes.len());
+        last = if to == id { sent } else { last };
+    }
+    (heard, last)
+}
+
+fn text(kind: &str, payload: &str) -> Vec<u8> {
+    framed(0x81, &words(kind, payload))
+}
+
+fn words(kind: &str, payload: &str) -> Vec<u8> {
+    format!(r#"{{"type":"{kind}","payload":"{payload}"}}"#).into_bytes()
+}
+
+fn framed(first: u8, payload: &[u8]) -> Vec<u8> {
+    let key = [1, 2, 3, 4];
+    let mut frame = Head::new(Opcode::Binary, payload.len(), Some(key)).as_slice().to_vec();
+    frame[0] = first;
+    let at = frame.len();
+    frame.extend_from_slice(payload);
+    mask(&mut frame[at..], key, 0);
+    frame
+}
+
+/// Whole frames of a server, and nothing behind them.
+fn frames(mut bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
+    let mut frames = Vec::new();
+    while let [first, len, rest @ ..] = bytes {
+        let (len, rest) = match len {
+            126 => (usize::from(rest[0]) << 8 | usize::from(rest[1]), &rest[2..]),
+            len => (usize::from(*len), rest),
+        };
+        frames.push((*first, rest[..len].to_vec()));
+        bytes = &rest[len..];
+    }
+    assert!(bytes.is_empty());
+    frames
+}
+
+fn close(code: u16, reason: &str) -> Vec<u8> {
+    [&code.to_be_bytes(), reason.as_bytes()].concat()
+}
+
+fn quoted(len: usize) -> String {
+    format!("\"{}\"", "x".repeat(len))
+}
+
+const PAGE: usize = 5_000;
+const REASON: &str = "a reason of a hundred and twenty-three bytes, which is all that a close frame can \
+    carry besides its code, and no byte more of it!";
