@@ -643,6 +643,64 @@ fn a_service_that_panics_as_it_is_dropped_harms_nobody_and_can_start_afresh() {
     }
 }
 
+/// Shard 1 leaves mail for its next turn behind an update of `B`, to which eve listens there; bob waits
+/// for `A` there.
+fn stage_with_late_mail() -> Stage {
+    let mut stage = Stage::with(Config { turn_bytes: 1, ..Config::default() }, 2).clients(&["ann"]);
+    stage.world.join(1, "bob");
+    stage.world.join(1, "eve");
+    stage.world.say("eve", on("B"));
+    stage
+}
+
+fn bob_leaves_and_eve_joins_before_the_mail_is_read(stage: &mut Stage) {
+    stage.world.vanish("bob");
+    let request = stage.world.frame("eve", Opcode::Text, starting("A", ["wait"]).to_string());
+    stage.world.post("eve", request);
+    stage.world.step(1);
+    stage.world.run();
+    assert_eq!(stage.heard("eve"), ["ok", "1"], "nobody has started the life that she waits for");
+    stage.order("go");
+    assert_eq!(stage.heard("eve"), ["ok"]);
+    assert_eq!(stage.listeners(), 2);
+}
+
+fn publish_to_eve(stage: &mut Stage) {
+    let publisher = stage.world.publisher();
+    publisher.publish("bars:B", "bars.update", &Bar { close: 1 }).expect("there is room");
+}
+
+#[test]
+fn news_of_an_earlier_start_does_not_answer_who_waits_for_the_next() {
+    let mut stage = stage_with_late_mail();
+    stage.world.say("ann", starting("A", ["wait"]));
+    stage.world.say("bob", on("A"));
+    publish_to_eve(&mut stage);
+    stage.gate.order("go");
+    stage.world.step(0);
+    stage.world.vanish("ann");
+    stage.world.step(0);
+    bob_leaves_and_eve_joins_before_the_mail_is_read(&mut stage);
+    assert_eq!(stage.witness.took(), ["start B", "start A", "drop A", "start A"]);
+}
+
+#[test]
+fn a_turn_to_start_an_earlier_life_does_not_start_the_next_twice() {
+    let mut stage = stage_with_late_mail();
+    stage.world.say("ann", on("A"));
+    for (name, request) in [("ann", off("A")), ("bob", on("A"))] {
+        let frame = stage.world.frame(name, Opcode::Text, request.to_string());
+        stage.world.post(name, frame);
+    }
+    for shard in [0, 1, 0] {
+        stage.world.step(shard);
+    }
+    publish_to_eve(&mut stage);
+    stage.world.step(0);
+    bob_leaves_and_eve_joins_before_the_mail_is_read(&mut stage);
+    assert_eq!(stage.witness.took(), ["start B", "start A", "drop A", "start A"]);
+}
+
 #[test]
 fn a_shutdown_drops_every_service() {
     let mut stage = Stage::new(2).clients(&["ann"]);
