@@ -322,7 +322,8 @@ impl Outgoing {
 /// The first byte of a record: what it is.
 const DATA: u8 = 0;
 const PONG_KIND: u8 = 1;
-/// The socket has taken the frame's first bytes already; the record holds the rest.
+/// The socket has taken the frame's first bytes already and the record holds the rest, or it is no
+/// frame: nothing may come before it.
 const BEGUN: u8 = 0x80;
 
 struct Record<'b> {
@@ -358,6 +359,8 @@ fn keep(
         keep_pong(backlog, out, limit, frame);
         return Ok(());
     }
+    // An answer to a request is the first there is, and a part of it is none.
+    let begun = begun || matches!(to, To::Raw(_));
     let waiting = backlog.len() - out.front as usize;
     let space = RECORD + frame.len();
     if !begun && !matches!(to, To::Close(_)) && waiting + space > limit {

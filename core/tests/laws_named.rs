@@ -109,6 +109,37 @@ fn on_lent_memory_a_pong_and_a_close_frame_fit_wherever_the_backlog_stands() {
     assert!(most > 10, "some updates are kept");
 }
 
+#[test]
+fn nothing_overtakes_the_answer_to_the_handshake() {
+    let mut engine = Engine::new(Config::default(), 1);
+    let mut app = App::default();
+    let id = engine.accept(NOW, [0; 16]).unwrap();
+    say(&mut engine, &mut app, id, UPGRADE);
+    write(&mut engine, id, 0);
+    say(&mut engine, &mut app, id, &framed(0x89, b"!"));
+    write(&mut engine, id, 0);
+    engine.handle_writable(id);
+    let (heard, _) = write(&mut engine, id, usize::MAX);
+    assert!(heard.starts_with(b"HTTP/1.1 101 "));
+    assert!(heard.ends_with(b"\r\n\r\n\x8a\x01!"));
+}
+
+#[test]
+fn a_page_longer_than_a_backlog_is_written_to_its_end() {
+    for first in [0, 1, 100] {
+        let config = Config { backlog_bytes: 1_000, ..Config::default() };
+        let mut engine = Engine::new(config, 1);
+        let id = engine.accept(NOW, [0; 16]).unwrap();
+        say(&mut engine, &mut App::default(), id, b"GET /page HTTP/1.1\r\n\r\n");
+        let (mut heard, _) = write(&mut engine, id, first);
+        engine.handle_writable(id);
+        let (rest, sent) = write(&mut engine, id, usize::MAX);
+        heard.extend(rest);
+        assert!(heard.ends_with(&[b'.'; PAGE]));
+        assert_eq!(sent, Sent::Finished);
+    }
+}
+
 /// An application that answers as it is asked to.
 #[derive(Default)]
 struct App {
