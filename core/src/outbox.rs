@@ -235,7 +235,8 @@ impl Outbox<'_> {
         Ok(!out.blocked && self.is_idle(slot, out))
     }
 
-    /// Moves what this connection has noted into its backlog, but for the first `sent` bytes.
+    /// Moves what this connection has noted into its backlog, but for the first `sent` bytes. What was
+    /// too much is dropped, with all that waits but a frame that was begun and the close frame.
     pub(crate) fn stash(
         &mut self,
         slot: usize,
@@ -244,9 +245,13 @@ impl Outbox<'_> {
     ) -> Result<(), Overflow> {
         let mut at = core::mem::replace(&mut out.first, NONE);
         out.last = NONE;
+        let mut kept = Ok(());
         while let Some(note) = self.notes.get(at as usize).copied() {
             at = note.next;
             let run = self.runs[note.run as usize];
+            if kept.is_err() && !matches!(run.to, To::Close(_)) {
+                continue;
+            }
             let mut bytes = &self.turn[run.start as usize..run.end as usize];
             while !bytes.is_empty() {
                 let len = match run.to {
@@ -260,11 +265,17 @@ impl Outbox<'_> {
                     continue;
                 }
                 let mut backlog = self.backlogs.row(slot);
-                keep(&mut backlog, out, self.backlog_limit, run.to, &frame[sent..], sent > 0)?;
+                let (limit, begun) = (self.backlog_limit, sent > 0);
+                if let Err(overflow) = keep(&mut backlog, out, limit, run.to, &frame[sent..], begun)
+                {
+                    self.drop_waiting(slot, out);
+                    kept = Err(overflow);
+                    break;
+                }
                 sent = 0;
             }
         }
-        Ok(())
+        kept
     }
 
     /// Puts a control frame straight into the backlog, where there is always room for it.
@@ -286,7 +297,7 @@ impl Outbox<'_> {
     }
 
     /// Forgets what waits, but finishes the frame that was begun.
-    pub(crate) fn drop_waiting(&mut self, slot: usize, out: &mut Outgoing) {
+    fn drop_waiting(&mut self, slot: usize, out: &mut Outgoing) {
         (out.first, out.last) = (NONE, NONE);
         let mut backlog = self.backlogs.row(slot);
         let front = out.front as usize;

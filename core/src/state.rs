@@ -216,10 +216,7 @@ impl State<'_> {
     }
 
     fn keep_or_cut(&mut self, slot: usize) {
-        let out = &mut self.seats[slot].outgoing;
-        if self.outbox.stash(slot, out, 0).is_err() {
-            self.outbox.drop_waiting(slot, out);
-        }
+        let _ = self.outbox.stash(slot, &mut self.seats[slot].outgoing, 0);
     }
 
     #[inline]
@@ -445,7 +442,6 @@ impl State<'_> {
         if overflow == Overflow::Cut {
             return self.enter(now, slot, Phase::Gone);
         }
-        self.outbox.drop_waiting(slot, &mut self.seats[slot].outgoing);
         self.counts.slow += 1;
         self.close(now, slot, Close::SLOW);
     }

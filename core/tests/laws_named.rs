@@ -140,6 +140,24 @@ fn a_page_longer_than_a_backlog_is_written_to_its_end() {
     }
 }
 
+#[test]
+fn a_close_frame_is_not_dropped_with_what_is_too_much() {
+    let config = Config { backlog_bytes: 1_000, ..Config::default() };
+    let mut engine = Engine::new(config, 1);
+    let mut app = App::default();
+    let id = listener(&mut engine, &mut app, "t");
+    engine.publish("t", "u", b"1").unwrap();
+    write(&mut engine, id, 0);
+    for _ in 0..10 {
+        engine.publish("t", "u", quoted(400).as_bytes()).unwrap();
+    }
+    engine.close(NOW, id, Close::SHUTDOWN);
+    assert!(engine.poll_transmit(NOW).is_none());
+    engine.handle_writable(id);
+    let (heard, _) = write(&mut engine, id, usize::MAX);
+    assert_eq!(frames(&heard), [(0x88, close(1001, "Server shutting down"))]);
+}
+
 /// An application that answers as it is asked to.
 #[derive(Default)]
 struct App {
