@@ -213,7 +213,8 @@ impl Engine<'_> {
         while !self.state.turn_is_full()
             && let Some(slot) = self.state.poll_ready()
         {
-            while self.state.seats[slot].session.phase == Phase::Open && !self.state.must_wait(slot)
+            while self.state.seats[slot].session.phase <= Phase::Closing
+                && !self.state.must_wait(slot)
             {
                 let row = self.inputs.row(slot);
                 match self.state.seats[slot].assembly.unpark(&row) {

@@ -151,6 +151,8 @@ impl State<'_> {
             self.gone.mark(slot, &mut seat.gone);
         } else {
             self.transmit.mark(slot, &mut seat.transmit);
+            // Messages that waited are of no use now, but the peer's close may be behind them.
+            self.mark_ready(slot);
         }
         self.set_deadline(slot);
     }
@@ -378,14 +380,19 @@ impl State<'_> {
     /// Messages of this connection have to wait.
     #[inline]
     pub(crate) fn must_wait(&self, slot: usize) -> bool {
-        self.is_held(slot) || self.turn_is_full()
+        self.is_held(slot) || (self.is_open(slot) && self.turn_is_full())
     }
 
     /// They wait for an event of this connection: the outcome of its call, or a socket that takes bytes.
     #[inline]
     pub(crate) fn is_held(&self, slot: usize) -> bool {
         let seat = &self.seats[slot];
-        seat.session.calling || (seat.outgoing.is_blocked() && self.is_slow(slot))
+        seat.session.calling
+            || (self.is_open(slot) && seat.outgoing.is_blocked() && self.is_slow(slot))
+    }
+
+    fn is_open(&self, slot: usize) -> bool {
+        self.seats[slot].session.phase == Phase::Open
     }
 
     /// The turn wants to be written before more is dispatched.

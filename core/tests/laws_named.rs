@@ -158,6 +158,55 @@ fn a_close_frame_is_not_dropped_with_what_is_too_much() {
     assert_eq!(frames(&heard), [(0x88, close(1001, "Server shutting down"))]);
 }
 
+#[test]
+fn the_peers_close_is_heard_behind_messages_that_waited() {
+    let mut engine = Engine::new(Config::default(), 1);
+    let mut app = App::default();
+    let id = engine.open(NOW, [0; 16]).unwrap();
+    say(
+        &mut engine,
+        &mut app,
+        id,
+        &[text("later", ""), text("echo", ""), text("echo", "")].concat(),
+    );
+    engine.close(NOW, id, Close::SHUTDOWN);
+    write(&mut engine, id, usize::MAX);
+    say(&mut engine, &mut app, id, &framed(0x88, &[0x03, 0xe8]));
+    engine.resume(NOW, &mut app);
+    assert_eq!(write(&mut engine, id, usize::MAX).1, Sent::Finished);
+}
+
+#[test]
+fn the_peers_close_that_waited_is_heard_once_we_close() {
+    let mut engine = Engine::new(Config::default(), 1);
+    let mut app = App::default();
+    let id = engine.open(NOW, [0; 16]).unwrap();
+    let bye = framed(0x88, &[0x03, 0xe8]);
+    say(&mut engine, &mut app, id, &[text("later", ""), text("echo", ""), bye].concat());
+    engine.close(NOW, id, Close::SHUTDOWN);
+    assert!(engine.is_ready());
+    engine.resume(NOW, &mut app);
+    let (heard, sent) = write(&mut engine, id, usize::MAX);
+    assert_eq!(frames(&heard), [(0x88, close(1001, "Server shutting down"))]);
+    assert_eq!(sent, Sent::Finished);
+}
+
+#[test]
+fn a_closing_connection_is_read_however_much_waited() {
+    let config = Config { message_bytes: 200, handshake_bytes: 200, ..Config::default() };
+    let mut engine = Engine::new(config, 1);
+    let mut app = App::default();
+    let id = engine.open(NOW, [0; 16]).unwrap();
+    say(&mut engine, &mut app, id, &text("later", ""));
+    let mut stream = text("echo", "").repeat(100);
+    while let Some(room @ 1..) = engine.room(id) {
+        engine.handle_bytes(NOW, id, &mut stream.drain(..room).collect::<Vec<_>>(), &mut app);
+    }
+    engine.close(NOW, id, Close::SHUTDOWN);
+    engine.resume(NOW, &mut app);
+    assert_ne!(engine.room(id), Some(0));
+}
+
 /// An application that answers as it is asked to.
 #[derive(Default)]
 struct App {
