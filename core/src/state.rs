@@ -167,11 +167,12 @@ impl State<'_> {
 
     /// The peer broke the protocol: there is no point in listening to it any further.
     pub(crate) fn violate(&mut self, now: Instant, slot: usize, violation: Violation) {
-        let mut words = Words::default();
-        match self.seats[slot].session.phase {
-            Phase::Open => self.close(now, slot, Close::violation(violation, &mut words)),
-            Phase::Closing => self.enter(now, slot, Phase::Lingering),
-            _ => {}
+        let phase = self.seats[slot].session.phase;
+        if phase == Phase::Open {
+            self.send_close(slot, Some(Close::violation(violation, &mut Words::default())));
+        }
+        if phase <= Phase::Closing {
+            self.enter(now, slot, Phase::Lingering);
         }
     }
 

@@ -207,6 +207,16 @@ fn a_closing_connection_is_read_however_much_waited() {
     assert_ne!(engine.room(id), Some(0));
 }
 
+#[test]
+fn whoever_breaks_the_protocol_is_finished_after_the_close_frame() {
+    let mut engine = Engine::new(Config::default(), 1);
+    let id = engine.open(NOW, [0; 16]).unwrap();
+    say(&mut engine, &mut App::default(), id, b"\xff\x80");
+    let (heard, sent) = write(&mut engine, id, usize::MAX);
+    assert_eq!(frames(&heard)[0].0, 0x88);
+    assert_eq!(sent, Sent::Finished);
+}
+
 /// An application that answers as it is asked to.
 #[derive(Default)]
 struct App {
