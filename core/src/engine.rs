@@ -453,7 +453,7 @@ impl State<'_> {
             Incoming::Message { opcode, payload } => {
                 self.dispatch(now, slot, opcode, payload, dispatch)
             }
-            Incoming::Ping(payload) => self.pong(slot, payload),
+            Incoming::Ping(payload) => self.pong(now, slot, payload),
             Incoming::Pong => {}
             Incoming::Close(close) => self.handle_close(now, slot, close),
         }

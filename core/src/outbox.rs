@@ -243,6 +243,7 @@ impl Outbox<'_> {
         out: &mut Outgoing,
         mut sent: usize,
     ) -> Result<(), Overflow> {
+        self.seal();
         let mut at = core::mem::replace(&mut out.first, NONE);
         out.last = NONE;
         let mut kept = Ok(());
@@ -278,7 +279,14 @@ impl Outbox<'_> {
         kept
     }
 
-    /// Puts a control frame straight into the backlog, where there is always room for it.
+    /// The answer to a request is still to be written, and nothing may come before it.
+    pub(crate) fn begins_raw(&self, out: &Outgoing) -> bool {
+        let note = self.notes.get(out.first as usize);
+        note.is_some_and(|note| matches!(self.runs[note.run as usize].to, To::Raw(_)))
+    }
+
+    /// Puts a control frame straight into the backlog, where there is always room for a pong and for
+    /// the close frame.
     pub(crate) fn keep_now(
         &mut self,
         slot: usize,
@@ -286,14 +294,14 @@ impl Outbox<'_> {
         to: To,
         opcode: Opcode,
         payload: &[u8],
-    ) {
+    ) -> Result<(), Overflow> {
         let mut frame = [0; PONG];
         let head = Head::new(opcode, payload.len(), None);
-        let len = head.as_slice().len() + payload.len();
-        frame[..len - payload.len()].copy_from_slice(head.as_slice());
-        frame[len - payload.len()..len].copy_from_slice(payload);
-        let _ =
-            keep(&mut self.backlogs.row(slot), out, self.backlog_limit, to, &frame[..len], false);
+        let (start, len) = (head.as_slice().len(), head.as_slice().len() + payload.len());
+        frame[..start].copy_from_slice(head.as_slice());
+        frame[start..len].copy_from_slice(payload);
+        let limit = self.backlog_limit;
+        keep(&mut self.backlogs.row(slot), out, limit, to, &frame[..len], false)
     }
 
     /// Forgets what waits, but finishes the frame that was begun.

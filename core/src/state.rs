@@ -160,7 +160,7 @@ impl State<'_> {
     /// Sends a close frame and waits for the peer's.
     pub(crate) fn close(&mut self, now: Instant, slot: usize, close: Close<'_>) {
         if self.seats[slot].session.phase == Phase::Open {
-            self.send_close(slot, Some(close));
+            self.send_close(now, slot, Some(close));
             self.enter(now, slot, Phase::Closing);
         }
     }
@@ -169,7 +169,7 @@ impl State<'_> {
     pub(crate) fn violate(&mut self, now: Instant, slot: usize, violation: Violation) {
         let phase = self.seats[slot].session.phase;
         if phase == Phase::Open {
-            self.send_close(slot, Some(Close::violation(violation, &mut Words::default())));
+            self.send_close(now, slot, Some(Close::violation(violation, &mut Words::default())));
         }
         if phase <= Phase::Closing {
             self.enter(now, slot, Phase::Lingering);
@@ -185,41 +185,45 @@ impl State<'_> {
     ) {
         let phase = self.seats[slot].session.phase;
         if phase == Phase::Open {
-            self.send_close(slot, close.map(|close| Close { code: close.code, reason: "" }));
+            self.send_close(now, slot, close.map(|close| Close { code: close.code, reason: "" }));
         }
         if phase <= Phase::Closing {
             self.enter(now, slot, Phase::Lingering);
         }
     }
 
-    fn send_close(&mut self, slot: usize, close: Option<Close<'_>>) {
+    fn send_close(&mut self, now: Instant, slot: usize, close: Option<Close<'_>>) {
         let mut payload = [0; 125];
         let len =
             close.map_or(0, |close| frame::close_payload(close.code, close.reason, &mut payload));
-        self.control(slot, To::Close(slot as u32), Opcode::Close, &payload[..len]);
+        self.control(now, slot, To::Close(slot as u32), Opcode::Close, &payload[..len]);
     }
 
-    pub(crate) fn pong(&mut self, slot: usize, payload: &[u8]) {
+    pub(crate) fn pong(&mut self, now: Instant, slot: usize, payload: &[u8]) {
         if self.seats[slot].session.phase == Phase::Open {
-            self.control(slot, To::Pong(slot as u32), Opcode::Pong, payload);
+            self.control(now, slot, To::Pong(slot as u32), Opcode::Pong, payload);
         }
     }
 
-    fn control(&mut self, slot: usize, to: To, opcode: Opcode, payload: &[u8]) {
-        if !self.outbox.fits(payload.len() + 2, 1) {
-            // The turn's memory is lent and full: this slot's part moves to its backlog, and the frame after it.
-            self.keep_or_cut(slot);
-            self.outbox.keep_now(slot, &mut self.seats[slot].outgoing, to, opcode, payload);
-            let seat = &mut self.seats[slot];
-            self.transmit.mark(slot, &mut seat.transmit);
-            return;
+    fn control(&mut self, now: Instant, slot: usize, to: To, opcode: Opcode, payload: &[u8]) {
+        if self.outbox.fits(payload.len() + 2, 1) {
+            let run = self.outbox.frame(to, opcode, payload.len(), |turn| turn.extend(payload));
+            return self.note(slot, run.expect("it fits"));
         }
-        let run = self.outbox.frame(to, opcode, payload.len(), |turn| turn.extend(payload));
-        self.note(slot, run.expect("it fits"));
-    }
-
-    fn keep_or_cut(&mut self, slot: usize) {
-        let _ = self.outbox.stash(slot, &mut self.seats[slot].outgoing, 0);
+        // The turn's memory is lent and full: the frame is written from the backlog, before the turn.
+        let seat = &mut self.seats[slot];
+        self.transmit.mark(slot, &mut seat.transmit);
+        let is_close = matches!(to, To::Close(_));
+        let mut kept = Ok(());
+        if is_close || self.outbox.begins_raw(&seat.outgoing) {
+            kept = self.outbox.stash(slot, &mut seat.outgoing, 0);
+        }
+        if is_close || kept.is_ok() {
+            kept = self.outbox.keep_now(slot, &mut seat.outgoing, to, opcode, payload);
+        }
+        if let Err(overflow) = kept {
+            self.overflow(now, slot, overflow);
+        }
     }
 
     #[inline]
@@ -458,7 +462,7 @@ impl State<'_> {
         let due = self.seats[slot].session.handle_timeout(now, &self.config, deaf);
         match due {
             Due::Nothing | Due::Handshake => {}
-            Due::Ping => self.control(slot, To::Reply(slot as u32), Opcode::Ping, &[]),
+            Due::Ping => self.control(now, slot, To::Reply(slot as u32), Opcode::Ping, &[]),
             Due::TimedOut => {
                 let mut words = Words::default();
                 let reason = TimedOut(&self.config);

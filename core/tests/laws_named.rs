@@ -217,6 +217,42 @@ fn whoever_breaks_the_protocol_is_finished_after_the_close_frame() {
     assert_eq!(sent, Sent::Finished);
 }
 
+#[test]
+fn in_a_full_turn_a_ping_costs_nobody_an_update() {
+    let mut connections = ConnectionMemory::<2, 1_024, 1_024>::new();
+    let mut topics = TopicMemory::<1, 2, 8>::new();
+    let mut turn = TurnMemory::<500, 64>::new();
+    let config = Config::default();
+    let mut engine = Engine::lent(config, 1, &mut connections, &mut topics, &mut turn);
+    let mut app = App::default();
+    let id = listener(&mut engine, &mut app, "t");
+    engine.publish("t", "u", quoted(350).as_bytes()).unwrap();
+    say(&mut engine, &mut app, id, &framed(0x89, &[b'p'; 125]));
+    engine.publish("t", "u", b"1").unwrap();
+    let (heard, _) = write(&mut engine, id, usize::MAX);
+    let mut opcodes: Vec<u8> = frames(&heard).iter().map(|(first, _)| *first).collect();
+    opcodes.sort();
+    assert_eq!(opcodes, [0x81, 0x81, 0x8a]);
+}
+
+#[test]
+fn in_a_full_turn_a_ping_drops_nothing_of_a_reader_that_keeps_up() {
+    let mut connections = ConnectionMemory::<1, 1_024, 700>::new();
+    let mut topics = TopicMemory::<1, 2, 8>::new();
+    let mut turn = TurnMemory::<2_000, 64>::new();
+    let config = Config::default();
+    let mut engine = Engine::lent(config, 1, &mut connections, &mut topics, &mut turn);
+    let mut app = App::default();
+    let id = listener(&mut engine, &mut app, "t");
+    for _ in 0..5 {
+        engine.publish("t", "u", quoted(340).as_bytes()).unwrap();
+    }
+    say(&mut engine, &mut app, id, &framed(0x89, &[b'p'; 125]));
+    let (heard, _) = write(&mut engine, id, usize::MAX);
+    assert_eq!(frames(&heard).iter().filter(|(first, _)| *first == 0x81).count(), 5);
+    assert_eq!(frames(&heard).iter().filter(|(first, _)| *first == 0x8a).count(), 1);
+}
+
 /// An application that answers as it is asked to.
 #[derive(Default)]
 struct App {
