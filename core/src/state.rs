@@ -144,8 +144,9 @@ impl State<'_> {
         if seat.session.phase == Phase::Open {
             self.open -= 1;
             self.hub.leave(&mut seat.interest);
-            self.outbox.seal();
         }
+        // Neither those who stay nor the row's next connection note what this one did.
+        self.outbox.seal();
         seat.session.enter(now, phase);
         if phase == Phase::Gone {
             self.gone.mark(slot, &mut seat.gone);

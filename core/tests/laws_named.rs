@@ -253,6 +253,20 @@ fn in_a_full_turn_a_ping_drops_nothing_of_a_reader_that_keeps_up() {
     assert_eq!(frames(&heard).iter().filter(|(first, _)| *first == 0x8a).count(), 1);
 }
 
+#[test]
+fn a_rows_next_connection_notes_its_own_bytes() {
+    let mut engine = Engine::new(Config::default(), 1);
+    let mut app = App::default();
+    let first = engine.accept(NOW, [0; 16]).unwrap();
+    say(&mut engine, &mut app, first, b"nonsense\r\n\r\n");
+    engine.handle_end(NOW, first);
+    assert_eq!(engine.poll_gone(), Some(first));
+    let second = engine.accept(NOW, [0; 16]).unwrap();
+    assert_eq!(first.slot(), second.slot());
+    say(&mut engine, &mut app, second, b"nonsense\r\n\r\n");
+    assert!(write(&mut engine, second, usize::MAX).0.starts_with(b"HTTP/1.1 400 "));
+}
+
 /// An application that answers as it is asked to.
 #[derive(Default)]
 struct App {
