@@ -63,6 +63,17 @@ impl<const CONNECTIONS: usize, const INPUT: usize, const BACKLOG: usize>
             backlog_lens: [0; CONNECTIONS],
         }
     }
+
+    fn clear(&mut self) {
+        self.seats.clear();
+        self.heap.clear();
+        self.places.clear();
+        self.transmit.clear();
+        self.ready.clear();
+        self.gone.clear();
+        self.input_lens.fill(0);
+        self.backlog_lens.fill(0);
+    }
 }
 
 impl<const TOPICS: usize, const LINKS: usize, const NAME: usize> TopicMemory<TOPICS, LINKS, NAME> {
@@ -77,12 +88,26 @@ impl<const TOPICS: usize, const LINKS: usize, const NAME: usize> TopicMemory<TOP
             name_lens: [0; TOPICS],
         }
     }
+
+    fn clear(&mut self) {
+        self.topics.clear();
+        self.links.clear();
+        self.buckets.clear();
+        self.changed.clear();
+        self.name_lens.fill(0);
+    }
 }
 
 impl<const BYTES: usize, const NOTES: usize> TurnMemory<BYTES, NOTES> {
     /// Fit for a `static`.
     pub const fn new() -> Self {
         Self { bytes: Row::new(), runs: Row::new(), notes: Row::new() }
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.runs.clear();
+        self.notes.clear();
     }
 }
 
@@ -164,7 +189,8 @@ impl Engine<'static> {
 }
 
 impl<'m> Engine<'m> {
-    /// An engine on lent memory: it never allocates, and what does not fit is refused.
+    /// An engine on lent memory: it never allocates, and what does not fit is refused. Memory that an
+    /// earlier engine was lent is as good as new.
     ///
     /// ```
     /// use fastws_core::config::Config;
@@ -206,7 +232,9 @@ impl<'m> Engine<'m> {
             turn_bytes: config.turn_bytes.min(BYTES as u32 / 2),
             ..config
         };
-        topics.buckets.clear();
+        connections.clear();
+        topics.clear();
+        turn.clear();
         topics.buckets.resize(TOPICS, NONE).expect("there is a bucket for each topic");
         Self {
             inputs: Buffers::Lent {

@@ -267,6 +267,25 @@ fn a_rows_next_connection_notes_its_own_bytes() {
     assert!(write(&mut engine, second, usize::MAX).0.starts_with(b"HTTP/1.1 400 "));
 }
 
+#[test]
+fn memory_can_be_lent_again() {
+    let mut connections = ConnectionMemory::<2, 1_024, 1_024>::new();
+    let mut topics = TopicMemory::<2, 2, 8>::new();
+    let mut turn = TurnMemory::<2_000, 64>::new();
+    for _ in 0..3 {
+        let config = Config::default();
+        let mut engine = Engine::lent(config, 1, &mut connections, &mut topics, &mut turn);
+        let mut app = App::default();
+        for _ in 0..2 {
+            let id = listener(&mut engine, &mut app, "t");
+            say(&mut engine, &mut app, id, &text("echo", "")[..5]);
+            write(&mut engine, id, 3);
+        }
+        assert_eq!(engine.poll_life(), Some(Life::First("t")));
+        engine.publish("t", "u", b"1").unwrap();
+    }
+}
+
 /// An application that answers as it is asked to.
 #[derive(Default)]
 struct App {
