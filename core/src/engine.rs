@@ -157,7 +157,7 @@ impl Engine<'_> {
         mut bytes: &mut [u8],
         dispatch: &mut D,
     ) {
-        self.state.seats[slot].session.handle_frame(now);
+        self.state.handle_frame(now, slot);
         let limit = self.state.config.message_bytes as usize;
         loop {
             let seat = &self.state.seats[slot];
@@ -196,7 +196,7 @@ impl Engine<'_> {
         if self.state.must_wait(slot) {
             return false;
         }
-        self.state.seats[slot].session.handle_frame(now);
+        self.state.handle_frame(now, slot);
         let incoming = match opcode {
             Opcode::Text | Opcode::Binary => Incoming::Message { opcode, payload },
             Opcode::Ping => Incoming::Ping(payload),

@@ -65,9 +65,11 @@ impl Session {
         *self = Self::new(now, Phase::Open);
     }
 
-    pub(crate) fn handle_frame(&mut self, now: Instant) {
+    /// True: it answers a ping, and the next one may be due earlier than the answer was.
+    #[inline]
+    pub(crate) fn handle_frame(&mut self, now: Instant) -> bool {
         self.heard = now;
-        self.pinged = false;
+        core::mem::take(&mut self.pinged)
     }
 
     pub(crate) fn handle_message(&mut self, now: Instant) {
@@ -82,7 +84,8 @@ impl Session {
         self.calling = false;
     }
 
-    /// When the clock matters next. It may move later without being asked again, never earlier.
+    /// When the clock matters next. It moves later without being asked again, and earlier only where
+    /// [`handle_frame`](Self::handle_frame) says so.
     pub(crate) fn poll_timeout(&self, config: &Config) -> Option<Instant> {
         match self.phase {
             Phase::Handshake => Some(self.opened + config.handshake),

@@ -138,6 +138,14 @@ impl State<'_> {
         self.deadlines.set(slot, at);
     }
 
+    /// The peer has said something.
+    #[inline]
+    pub(crate) fn handle_frame(&mut self, now: Instant, slot: usize) {
+        if self.seats[slot].session.handle_frame(now) {
+            self.set_deadline(slot);
+        }
+    }
+
     /// Ends the connection's part in everything but what is still to be written.
     pub(crate) fn enter(&mut self, now: Instant, slot: usize, phase: Phase) {
         let seat = &mut self.seats[slot];

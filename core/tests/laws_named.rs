@@ -286,6 +286,21 @@ fn memory_can_be_lent_again() {
     }
 }
 
+#[test]
+fn a_ping_that_was_answered_is_followed_by_the_next_in_time() {
+    let secs = Duration::from_secs;
+    let config = Config { ping: secs(5), pong: secs(60), ..Config::default() };
+    let mut engine = Engine::new(config, 1);
+    let mut app = App::default();
+    let id = engine.open(NOW, [0; 16]).unwrap();
+    engine.handle_timeout(NOW + secs(5));
+    assert_eq!(frames(&write(&mut engine, id, usize::MAX).0), [(0x89, vec![])]);
+    engine.handle_bytes(NOW + secs(6), id, &mut framed(0x8a, b""), &mut app);
+    assert!(engine.poll_timeout().unwrap() <= NOW + secs(11));
+    engine.handle_timeout(NOW + secs(11));
+    assert_eq!(frames(&write(&mut engine, id, usize::MAX).0), [(0x89, vec![])]);
+}
+
 /// An application that answers as it is asked to.
 #[derive(Default)]
 struct App {
