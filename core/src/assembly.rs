@@ -136,7 +136,12 @@ impl Assembly {
     }
 
     pub(crate) fn has_parked(&self) -> bool {
-        self.taken < self.parked
+        self.parked() > 0
+    }
+
+    /// Bytes of what is parked.
+    pub(crate) fn parked(&self) -> u32 {
+        self.parked - self.taken
     }
 
     /// Gives back the memory of what was handed out. Moves what is left: once per batch is enough.

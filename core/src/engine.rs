@@ -159,6 +159,7 @@ impl Engine<'_> {
     ) {
         self.state.handle_frame(now, slot);
         let limit = self.state.config.message_bytes as usize;
+        let parked = self.state.seats[slot].assembly.parked();
         loop {
             let seat = &self.state.seats[slot];
             let park = seat.assembly.has_parked() || self.state.must_wait(slot);
@@ -176,6 +177,10 @@ impl Engine<'_> {
             }
         }
         let seat = &mut self.state.seats[slot];
+        if seat.assembly.parked() > parked {
+            // It was sent, though it waits.
+            seat.session.handle_message(now);
+        }
         seat.assembly.reclaim(&mut self.inputs.row(slot));
         if !self.state.is_held(slot) {
             self.state.mark_ready(slot);

@@ -301,6 +301,21 @@ fn a_ping_that_was_answered_is_followed_by_the_next_in_time() {
     assert_eq!(frames(&write(&mut engine, id, usize::MAX).0), [(0x89, vec![])]);
 }
 
+#[test]
+fn a_message_that_waits_counts_as_sent() {
+    let secs = Duration::from_secs;
+    let config = Config { heartbeat: Some(secs(10)), ..Config::default() };
+    let mut engine = Engine::new(config, 1);
+    let mut app = App::default();
+    let id = engine.open(NOW, [0; 16]).unwrap();
+    say(&mut engine, &mut app, id, &text("later", ""));
+    engine.handle_bytes(NOW + secs(6), id, &mut text("echo", ""), &mut app);
+    engine.handle_timeout(NOW + secs(12));
+    assert_eq!(engine.connections(), 1);
+    engine.handle_timeout(NOW + secs(16));
+    assert_eq!(engine.connections(), 0);
+}
+
 /// An application that answers as it is asked to.
 #[derive(Default)]
 struct App {
