@@ -188,7 +188,7 @@ impl Engine<'_> {
     }
 
     /// A whole message of a stream that is framed elsewhere. False: it has to wait, and the driver
-    /// offers it again in a later turn.
+    /// offers it again in each turn; [`is_ready`](Self::is_ready) says when that is worth a turn.
     pub fn handle_message<D: Dispatch>(
         &mut self,
         now: Instant,
@@ -198,7 +198,11 @@ impl Engine<'_> {
         dispatch: &mut D,
     ) -> bool {
         let Some(slot) = self.state.slot(id) else { return true };
-        if self.state.must_wait(slot) {
+        self.state.seats[slot].session.refused = self.state.must_wait(slot);
+        if self.state.seats[slot].session.refused {
+            if !self.state.is_held(slot) {
+                self.state.mark_ready(slot);
+            }
             return false;
         }
         self.state.handle_frame(now, slot);
@@ -215,6 +219,7 @@ impl Engine<'_> {
     /// Dispatches messages that had to wait: for the outcome of a call, for a socket to take bytes,
     /// or for a turn to end.
     pub fn resume<D: Dispatch>(&mut self, now: Instant, dispatch: &mut D) {
+        self.state.wanted.1 = false;
         while !self.state.turn_is_full()
             && let Some(slot) = self.state.poll_ready()
         {
@@ -234,9 +239,10 @@ impl Engine<'_> {
         }
     }
 
-    /// Messages wait that [`resume`](Self::resume) would dispatch.
+    /// Messages wait that [`resume`](Self::resume) would dispatch, or that
+    /// [`handle_message`](Self::handle_message) would take now.
     pub fn is_ready(&self) -> bool {
-        !self.state.ready.is_empty()
+        !self.state.ready.is_empty() || self.state.wanted.1
     }
 
     /// Brings the outcome of a call that was answered [`later`](Answer::later). False, and `outcome`
@@ -351,7 +357,7 @@ impl Engine<'_> {
         while let Some(slot) = self.state.deadlines.due(now) {
             let seat = &self.state.seats[slot];
             let deaf = seat.session.phase == Phase::Open
-                && seat.assembly.room(&self.inputs.row(slot)) == 0;
+                && (seat.session.refused || seat.assembly.room(&self.inputs.row(slot)) == 0);
             if self.state.handle_timeout(now, slot, deaf) == Due::Handshake {
                 self.inputs.row(slot).truncate(0);
                 self.state.refuse(now, slot, Refusal::TimedOut);

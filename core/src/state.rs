@@ -66,6 +66,8 @@ pub(crate) struct State<'m> {
     pub(crate) transmit: Marks<'m>,
     /// What was parked may be dispatched.
     pub(crate) ready: Marks<'m>,
+    /// What a driver holds may be taken: once this turn has ended, and now.
+    pub(crate) wanted: (bool, bool),
     /// The driver is to drop the socket.
     pub(crate) gone: Marks<'m>,
     /// Connections whose handshake is done and whose end has not begun.
@@ -383,6 +385,7 @@ impl State<'_> {
         if seat.assembly.has_parked() {
             self.ready.mark(slot, &mut seat.ready);
         }
+        self.wanted.0 |= seat.session.refused;
     }
 
     pub(crate) fn poll_ready(&mut self) -> Option<usize> {
@@ -439,6 +442,7 @@ impl State<'_> {
             }
         }
         self.outbox.end_turn();
+        self.wanted.1 |= core::mem::take(&mut self.wanted.0);
         None
     }
 

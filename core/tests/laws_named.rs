@@ -316,6 +316,56 @@ fn a_message_that_waits_counts_as_sent() {
     assert_eq!(engine.connections(), 0);
 }
 
+#[test]
+fn a_peer_that_waits_with_its_driver_is_not_silent() {
+    let secs = Duration::from_secs;
+    let config = Config { heartbeat: Some(secs(30)), ..Config::default() };
+    let mut engine = Engine::new(config, 1);
+    let mut app = App::default();
+    let id = engine.open(NOW, [0; 16]).unwrap();
+    let hand = |engine: &mut Engine<'_>, app: &mut App, kind| {
+        engine.handle_message(NOW, id, Opcode::Text, &mut words(kind, ""), app)
+    };
+    assert!(hand(&mut engine, &mut app, "later"));
+    assert!(!hand(&mut engine, &mut app, "echo"));
+    for later in 1..100 {
+        engine.handle_timeout(NOW + secs(later * 7));
+        assert!(engine.poll_transmit(NOW).is_none());
+    }
+    assert_eq!(engine.connections(), 1);
+}
+
+#[test]
+fn a_driver_is_told_when_a_refused_message_can_be_offered_again() {
+    let config = Config { turn_bytes: 1, ..Config::default() };
+    let mut engine = Engine::new(config, 1);
+    let mut app = App::default();
+    let id = engine.open(NOW, [0; 16]).unwrap();
+    let hand = |engine: &mut Engine<'_>, app: &mut App, kind| {
+        let taken = engine.handle_message(NOW, id, Opcode::Text, &mut words(kind, ""), app);
+        engine.resume(NOW, app);
+        taken
+    };
+    let mut idle = |engine: &mut Engine<'_>, app: &mut App| {
+        engine.resume(NOW, app);
+        write(engine, id, usize::MAX);
+        !engine.is_ready()
+    };
+
+    // For the turn's end.
+    assert!(hand(&mut engine, &mut app, "echo"));
+    assert!(!hand(&mut engine, &mut app, "later"));
+    assert!(!idle(&mut engine, &mut app));
+    assert!(hand(&mut engine, &mut app, "later"));
+    // For a call's end.
+    assert!(!hand(&mut engine, &mut app, "echo"));
+    assert!(idle(&mut engine, &mut app), "nothing can be done before the call has ended");
+    engine.settle(NOW, app.calls[0], None, |answer| answer.silent().done());
+    assert!(!idle(&mut engine, &mut app));
+    assert!(hand(&mut engine, &mut app, "echo"));
+    assert!(idle(&mut engine, &mut app));
+}
+
 /// An application that answers as it is asked to.
 #[derive(Default)]
 struct App {
