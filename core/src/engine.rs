@@ -77,8 +77,12 @@ impl Engine<'_> {
         Ok(self.state.id(slot))
     }
 
-    /// A new connection whose handshake somebody else has done.
+    /// A new connection whose handshake somebody else has done. On [`Full`] the driver drops the
+    /// stream.
     pub fn open(&mut self, now: Instant, uid: [u8; 16]) -> Result<ConnectionId, Full> {
+        if self.state.open >= self.state.config.connections {
+            return Err(Full);
+        }
         let slot = self.state.seat(now, uid, Phase::Open)?;
         Ok(self.state.id(slot))
     }

@@ -366,6 +366,16 @@ fn a_driver_is_told_when_a_refused_message_can_be_offered_again() {
     assert!(idle(&mut engine, &mut app));
 }
 
+#[test]
+fn streams_whose_handshake_is_done_count_as_connections_too() {
+    let mut engine = Engine::new(Config { connections: 2, ..Config::default() }, 1);
+    let first = engine.open(NOW, [0; 16]).unwrap();
+    engine.open(NOW, [0; 16]).unwrap();
+    assert_eq!(engine.open(NOW, [0; 16]), Err(Full));
+    engine.close(NOW, first, Close::SHUTDOWN);
+    assert!(engine.open(NOW, [0; 16]).is_ok());
+}
+
 /// An application that answers as it is asked to.
 #[derive(Default)]
 struct App {
