@@ -135,6 +135,8 @@ impl<const BYTES: usize, const NOTES: usize> Default for TurnMemory<BYTES, NOTES
 
 /// Beyond the longest message an input has room for a record's head and a control frame.
 const INPUT_SLACK: usize = 256;
+/// What the answer to a handshake takes at most, but for a long subprotocol.
+const ANSWER: usize = 256;
 
 #[cfg(feature = "alloc")]
 impl Engine<'static> {
@@ -222,7 +224,8 @@ impl<'m> Engine<'m> {
     ) -> Self {
         const {
             assert!(INPUT > INPUT_SLACK, "INPUT is too small for any message");
-            assert!(BACKLOG > SLACK, "BACKLOG is too small for pongs and a close frame");
+            assert!(BACKLOG > SLACK + ANSWER, "BACKLOG is too small for control frames");
+            assert!(BYTES >= ANSWER && NOTES >= 2, "a turn is too small for any reply");
         }
         let config = Config {
             connections: config.connections.min(CONNECTIONS as u32),

@@ -415,7 +415,8 @@ impl State<'_> {
     /// The turn wants to be written before more is dispatched.
     #[inline]
     pub(crate) fn turn_is_full(&self) -> bool {
-        self.outbox.turn.len() >= self.config.turn_bytes as usize || !self.outbox.fits(0, 2)
+        let limit = self.config.turn_bytes.max(1) as usize;
+        self.outbox.turn.len() >= limit || !self.outbox.fits(0, 2)
     }
 
     fn is_slow(&self, slot: usize) -> bool {

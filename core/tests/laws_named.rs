@@ -376,6 +376,16 @@ fn streams_whose_handshake_is_done_count_as_connections_too() {
     assert!(engine.open(NOW, [0; 16]).is_ok());
 }
 
+#[test]
+fn a_turn_takes_a_message_even_where_the_limit_is_nothing() {
+    let mut engine = Engine::new(Config { turn_bytes: 0, ..Config::default() }, 1);
+    let mut app = App::default();
+    let id = engine.open(NOW, [0; 16]).unwrap();
+    say(&mut engine, &mut app, id, &text("echo", ""));
+    engine.resume(NOW, &mut app);
+    assert_eq!(frames(&write(&mut engine, id, usize::MAX).0).len(), 1);
+}
+
 /// An application that answers as it is asked to.
 #[derive(Default)]
 struct App {
