@@ -33,7 +33,7 @@ pub use fastws_core::client::Client;
 pub use fastws_core::config::Config;
 pub use fastws_core::declared::PublishError;
 pub use fastws_core::desk::Metrics;
-pub use fastws_core::extract::{Now, Payload, State};
+pub use fastws_core::extract::{Clock, Now, Payload, State};
 pub use fastws_core::publisher::{App, Publisher};
 pub use fastws_core::respond::{Close, Failure, Refused};
 pub use fastws_core::router::Router;

@@ -34,7 +34,8 @@ impl Note {
     pub(crate) fn new(poll: &Poll) -> io::Result<Arc<Self>> {
         Ok(Arc::new(Self {
             waker: mio::Waker::new(poll.registry(), WAKE)?,
-            rung: AtomicBool::new(false),
+            // An executor that was never polled wakes nobody.
+            rung: AtomicBool::new(true),
             asleep: AtomicBool::new(false),
             arrivals: Mutex::default(),
         }))
@@ -138,7 +139,6 @@ impl Driver {
             }
             self.read_again();
             self.take_arrivals();
-            self.relay();
             while let Some(task) = self.shard.poll_task() {
                 self.executor.spawn(task).detach();
             }
@@ -147,6 +147,10 @@ impl Driver {
             }
             self.shard.turn();
             self.transmit();
+            if self.relay() {
+                // What comes of it is the next turn's.
+                self.note.ring();
+            }
             while let Some(id) = self.shard.poll_gone() {
                 self.sockets[id.slot()] = Socket::None;
             }
@@ -164,10 +168,8 @@ impl Driver {
         let timeout = match self.shard.is_ready() || readable || self.note.rung.load(SeqCst) {
             true => Some(Duration::ZERO),
             false => {
-                [self.shard.poll_timeout(), self.unaccepted].into_iter().flatten().min().map(|at| {
-                    // A wait is in whole milliseconds; one that is too short would be repeated.
-                    (at - self.tell_time()) + Duration::from_micros(999)
-                })
+                let deadlines = [self.shard.poll_timeout(), self.unaccepted];
+                deadlines.into_iter().flatten().min().map(|at| at - self.tell_time())
             }
         };
         let waited = self.poll.poll(events, timeout);
@@ -245,7 +247,8 @@ impl Driver {
     fn accept(&mut self) {
         self.unaccepted = None;
         for number in 0..self.listeners.len() {
-            for _ in 0..ACCEPTS {
+            let mut left = ACCEPTS;
+            loop {
                 match self.listeners[number].accept() {
                     Ok((stream, _)) => self.welcome(stream),
                     Err(error) if error.kind() == ErrorKind::WouldBlock => break,
@@ -253,10 +256,14 @@ impl Driver {
                     Err(error) => {
                         log::warn!("cannot accept: {error}");
                         self.unaccepted = Some(self.now + Duration::from_millis(100));
-                        return;
+                        break;
                     }
                 }
-                // Overwritten by the next round; what remains is a listener that was not exhausted.
+                left -= 1;
+                if left == 0 {
+                    self.unaccepted = Some(self.now);
+                    break;
+                }
             }
         }
     }
@@ -296,16 +303,18 @@ impl Driver {
         }
     }
 
-    /// Takes what foreign streams have said.
-    fn relay(&mut self) {
+    /// Takes what foreign streams have said. True if there was anything that could be taken.
+    fn relay(&mut self) -> bool {
         let Self { foreign, sockets, shard, .. } = self;
+        let mut any = false;
         foreign.retain(|&id| match &sockets[id.slot()] {
             Socket::Foreign(line, at) if *at == id => {
-                line.relay(shard, id);
+                any |= line.relay(shard, id);
                 true
             }
             _ => false,
         });
+        any
     }
 
     /// Writes what is there to be written, until it is done or the sockets take no more.

@@ -40,6 +40,8 @@ impl Arrival {
 #[derive(Default)]
 pub(crate) struct Line {
     said: RefCell<VecDeque<(Opcode, Vec<u8>)>>,
+    /// The peer has sent something, if only a pong.
+    heard: Cell<bool>,
     /// Frames as the shard has encoded them.
     outgoing: RefCell<Vec<u8>>,
     full: Cell<bool>,
@@ -49,23 +51,33 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// Tells the shard what the stream has said.
-    pub(crate) fn relay(&self, shard: &mut Shard, id: ConnectionId) {
+    /// Tells the shard what the stream has said. True if it has taken anything.
+    pub(crate) fn relay(&self, shard: &mut Shard, id: ConnectionId) -> bool {
+        let mut any = false;
+        if self.heard.take() {
+            shard.handle_message(id, Opcode::Pong, &mut []);
+        }
         let mut said = self.said.borrow_mut();
-        while let Some((opcode, payload)) = said.front_mut() {
-            if !shard.handle_message(id, *opcode, payload) {
-                return;
-            }
+        while let Some((opcode, payload)) = said.front_mut()
+            && shard.handle_message(id, *opcode, payload)
+        {
             said.pop_front();
+            any = true;
+        }
+        if any {
             self.wake();
         }
+        // Also where messages wait: it may be for just this.
         if self.full.get() && self.outgoing.borrow().is_empty() {
             self.full.set(false);
             shard.handle_writable(id);
+            any = true;
         }
-        if self.ended.get() {
+        if self.ended.take() {
             shard.handle_end(id);
+            any = true;
         }
+        any
     }
 
     /// Takes all of it, or nothing while enough waits already.
@@ -130,7 +142,10 @@ async fn carry<S: AsyncRead + AsyncWrite + Unpin>(mut stream: WebSocketStream<S>
             })
         });
         match next.await {
-            Next::Said(message) => line.said.borrow_mut().extend(incoming(message)),
+            Next::Said(message) => {
+                line.heard.set(true);
+                line.said.borrow_mut().extend(incoming(message));
+            }
             Next::Write(mut frames) => {
                 let mut messages = Vec::new();
                 let read = reader.read(&mut frames, |frame| messages.extend(outgoing(frame)));
@@ -147,28 +162,25 @@ async fn carry<S: AsyncRead + AsyncWrite + Unpin>(mut stream: WebSocketStream<S>
     line.ended.set(true);
 }
 
-/// Pings are answered by the stream itself; here they only show that the peer is alive.
+/// Pings are answered by the stream itself.
 fn incoming(message: Message) -> Option<(Opcode, Vec<u8>)> {
     Some(match message {
         Message::Text(text) => (Opcode::Text, text.as_bytes().to_vec()),
         Message::Binary(bytes) => (Opcode::Binary, bytes.to_vec()),
-        Message::Ping(_) | Message::Pong(_) => (Opcode::Pong, Vec::new()),
         Message::Close(None) => (Opcode::Close, Vec::new()),
         Message::Close(Some(close)) => {
             let mut payload = [0; 125];
             let len = close_payload(close.code.into(), &close.reason, &mut payload);
             (Opcode::Close, payload[..len].to_vec())
         }
-        Message::Frame(_) => return None,
+        Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => return None,
     })
 }
 
 fn outgoing(frame: Incoming<'_>) -> Option<Message> {
     Some(match frame {
-        Incoming::Message { opcode: Opcode::Text, payload } => {
-            Message::text(std::str::from_utf8(payload).ok()?)
-        }
-        Incoming::Message { payload, .. } => Message::binary(payload.to_vec()),
+        Incoming::Text(text) => Message::text(text),
+        Incoming::Binary(payload) => Message::binary(payload.to_vec()),
         Incoming::Ping(payload) => Message::Ping(payload.to_vec().into()),
         Incoming::Pong => return None,
         Incoming::Close(close) => Message::Close(

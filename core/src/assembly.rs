@@ -5,17 +5,15 @@ use crate::shelf::Buffer;
 #[cfg(feature = "alloc")]
 use alloc::vec::Vec;
 use core::mem;
+use core::str::from_utf8;
 
 /// What the peer has said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Incoming<'a> {
-    /// A whole message, of however many frames.
-    Message {
-        /// `Text` or `Binary`.
-        opcode: Opcode,
-        /// UTF-8, where the opcode is `Text`.
-        payload: &'a [u8],
-    },
+    /// A whole text message, of however many frames.
+    Text(&'a str),
+    /// A whole binary message.
+    Binary(&'a [u8]),
     /// Is to be answered with a pong of this payload.
     Ping(&'a [u8]),
     /// The peer is alive.
@@ -69,6 +67,12 @@ impl Assembly {
         self.tidy(buffer);
         let park = park || self.has_parked();
         while !self.ended {
+            if !park && let Some(text) = self.decoder.whole_text(input, limit) {
+                let text = from_utf8(text).map_err(|_| Violation::NotUtf8);
+                return text
+                    .map(|text| Some(Incoming::Text(text)))
+                    .inspect_err(|_| self.ended = true);
+            }
             let decoded = self.decoder.decode(mem::take(input), limit);
             let Some((piece, rest)) = decoded.inspect_err(|_| self.ended = true)? else {
                 return Ok(None);
@@ -77,15 +81,14 @@ impl Assembly {
             let whole = piece.starts_message && piece.ends_message;
             match piece.opcode {
                 opcode @ (Opcode::Text | Opcode::Binary) if whole && !park => {
-                    return Ok(Some(Incoming::Message { opcode, payload: piece.payload }));
+                    return Ok(Some(message(opcode, piece.payload)));
                 }
                 opcode @ (Opcode::Text | Opcode::Binary) => {
                     let ends_message = piece.ends_message;
                     self.append(piece, buffer);
                     if ends_message && !park {
                         let from = mem::replace(&mut self.taken, self.parked) as usize;
-                        let payload = &buffer[from + RECORD..];
-                        return Ok(Some(Incoming::Message { opcode, payload }));
+                        return Ok(Some(message(opcode, &buffer[from + RECORD..])));
                     }
                 }
                 Opcode::Ping if whole => return Ok(Some(Incoming::Ping(piece.payload))),
@@ -130,17 +133,17 @@ impl Assembly {
         self.taken += (RECORD + payload.len()) as u32;
         Some(match *opcode {
             CLOSE => Incoming::Close(Close::read(payload).expect("it was read before it parked")),
-            TEXT => Incoming::Message { opcode: Opcode::Text, payload },
-            _ => Incoming::Message { opcode: Opcode::Binary, payload },
+            TEXT => message(Opcode::Text, payload),
+            _ => message(Opcode::Binary, payload),
         })
     }
 
     pub(crate) fn has_parked(&self) -> bool {
-        self.parked() > 0
+        self.parked_len() > 0
     }
 
-    /// Bytes of what is parked.
-    pub(crate) fn parked(&self) -> u32 {
+    /// Bytes that wait, as records.
+    pub(crate) fn parked_len(&self) -> u32 {
         self.parked - self.taken
     }
 
@@ -232,11 +235,11 @@ impl Assembly {
 /// let mut reader = Reader::new(Role::Client, 64 * 1024);
 /// for part in [first, second] {
 ///     reader.read(part, |incoming| match incoming {
-///         Incoming::Message { payload, .. } => said.push(payload.to_vec()),
-///         Incoming::Ping(_) | Incoming::Pong | Incoming::Close(_) => {}
+///         Incoming::Text(text) => said.push(text.to_owned()),
+///         Incoming::Binary(_) | Incoming::Ping(_) | Incoming::Pong | Incoming::Close(_) => {}
 ///     })?;
 /// }
-/// assert_eq!(said, [b"{\"type\":\"pong\"}"]);
+/// assert_eq!(said, [r#"{"type":"pong"}"#]);
 /// # Ok::<(), fastws_core::frame::Violation>(())
 /// ```
 #[cfg(feature = "alloc")]
@@ -271,6 +274,13 @@ impl Reader {
                 None => return Ok(()),
             }
         }
+    }
+}
+
+fn message(opcode: Opcode, payload: &[u8]) -> Incoming<'_> {
+    match opcode {
+        Opcode::Text => Incoming::Text(from_utf8(payload).expect("text is checked as it comes")),
+        _ => Incoming::Binary(payload),
     }
 }
 

@@ -55,7 +55,7 @@ pub struct Pending {
     /// Its operation.
     pub operation: OperationId,
     /// The request's id, as it was written.
-    pub echo: Option<Box<[u8]>>,
+    pub echo: Option<Box<str>>,
     /// Holds the handler's wishes, if it has a client.
     pub client: Option<Client>,
     /// The handler; it yields the reply's payload.

@@ -1,5 +1,6 @@
 //! The connection as its handler sees it: facts, and wishes that take effect when the handler ends.
 
+use crate::action::Denied;
 use crate::declared::PublishError;
 use crate::desk::{Ask, Desk, Reservation, Starter};
 use crate::dispatch::{Answer, Effects};
@@ -11,9 +12,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use core::fmt::Write;
-use core::future::Future;
-use core::pin::Pin;
-use core::task::{Context, Poll};
+use core::future::poll_fn;
 use serde::Serialize;
 
 /// The client that sent the message.
@@ -79,48 +78,64 @@ impl Client {
         topics
     }
 
-    /// Subscribes to a topic without a service; await it, or look at [`Subscribing::check`], to learn
-    /// whether it was refused. A topic of a [`TopicRoute`](crate::topic_route::TopicRoute) with a
-    /// service is subscribed to through its route.
-    pub fn subscribe(&self, topic: impl AsRef<str>) -> Subscribing {
+    /// Subscribes to a topic without a service. A topic of a
+    /// [`TopicRoute`](crate::topic_route::TopicRoute) with a service is subscribed to through its route.
+    pub fn subscribe(&self, topic: impl AsRef<str>) -> Result<(), Refused> {
         let topic = topic.as_ref();
-        let desk = &self.call.desk;
-        let checked = match topic::check(topic, MAX_TOPIC) {
-            Err(error) => Err(Refused::new(error.to_string())),
-            Ok(()) if desk.declared.has_service(topic) => {
-                Err(Refused::new("the topic has a service: subscribe through its route"))
-            }
-            Ok(()) => self.take_place(topic),
-        };
-        if checked.is_ok() {
-            self.wish(Wish::Subscribe(Rc::from(topic)));
+        topic::check(topic, MAX_TOPIC)?;
+        if self.call.desk.declared.has_service(topic) {
+            return Err("the topic has a service: subscribe through its route".into());
         }
-        Subscribing(State::Ready(Some(checked)))
+        self.take_place(topic)?;
+        self.wish(Wish::Subscribe(Rc::from(topic)));
+        Ok(())
     }
 
-    pub(crate) fn subscribe_with(&self, topic: &str, start: Starter) -> Subscribing {
+    /// Has a place reserved, and the service started if this is the first.
+    pub(crate) async fn subscribe_with(&self, topic: &str, start: Starter) -> Result<(), Refused> {
+        let before = self.call.places.get();
+        self.take_place(topic)?;
+        let taken = before - self.call.places.get();
         let topic: Rc<str> = Rc::from(topic);
         let answer = Rc::new(Reservation::default());
         let ask = Ask { call: self.call.call, topic: topic.clone(), start, answer: answer.clone() };
         self.call.desk.ask(ask);
-        Subscribing(State::Waiting { client: self.clone(), topic, answer })
+        let answer = poll_fn(|context| answer.poll(context)).await;
+        match &answer {
+            Ok(()) => self.wish(Wish::Subscribe(topic)),
+            Err(_) => self.call.places.update(|left| left + taken),
+        }
+        answer
     }
 
     /// A place under the limit, unless the topic has one already.
     fn take_place(&self, topic: &str) -> Result<(), Refused> {
-        if self.call.topics.iter().any(|known| known == topic) {
-            return Ok(());
+        if !self.listens(topic) {
+            let left = self.call.places.get().checked_sub(1);
+            let left = left.ok_or_else(|| Refused::new(Denied::TooManyTopics.to_string()))?;
+            self.call.places.set(left);
         }
-        let left = self.call.places.get().checked_sub(1);
-        let left =
-            left.ok_or_else(|| Refused::new(crate::action::Denied::TooManyTopics.to_string()))?;
-        self.call.places.set(left);
         Ok(())
     }
 
     /// Ends a subscription. No error where there is none.
     pub fn unsubscribe(&self, topic: impl AsRef<str>) {
-        self.wish(Wish::Unsubscribe(Rc::from(topic.as_ref())));
+        let topic = topic.as_ref();
+        if self.listens(topic) {
+            self.call.places.update(|left| left + 1);
+        }
+        self.wish(Wish::Unsubscribe(Rc::from(topic)));
+    }
+
+    /// Whether the wishes made so far leave a subscription. O(wishes + topics).
+    fn listens(&self, topic: &str) -> bool {
+        let wishes = self.call.wishes.borrow();
+        let wished = wishes.iter().rev().find_map(|wish| match wish {
+            Wish::Subscribe(known) if **known == *topic => Some(true),
+            Wish::Unsubscribe(known) if **known == *topic => Some(false),
+            _ => None,
+        });
+        wished.unwrap_or_else(|| self.call.topics.iter().any(|known| known == topic))
     }
 
     /// Sends an update to all subscribers of `topic`, on all shards. `kind` is the full type of a `recv`
@@ -179,49 +194,5 @@ impl Caller for Answer<'_, '_> {
 
     fn places_left(&self) -> u32 {
         Answer::places_left(self)
-    }
-}
-
-/// A subscription on its way. It takes effect when the handler ends, if it was not refused.
-#[must_use = "await it, or call `check`, to learn whether it was refused"]
-pub struct Subscribing(State);
-
-enum State {
-    Ready(Option<Result<(), Refused>>),
-    Waiting { client: Client, topic: Rc<str>, answer: Rc<Reservation> },
-}
-
-impl Subscribing {
-    pub(crate) fn refused(refused: Refused) -> Self {
-        Self(State::Ready(Some(Err(refused))))
-    }
-
-    /// The result for a topic without a service, in a handler that is a plain `fn`.
-    pub fn check(self) -> Result<(), Refused> {
-        match self.0 {
-            State::Ready(result) => result.expect("it was not awaited, since it is still here"),
-            State::Waiting { .. } => {
-                Err(Refused::new("the topic has a service: make the handler async and await it"))
-            }
-        }
-    }
-}
-
-impl Future for Subscribing {
-    type Output = Result<(), Refused>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut self.0 {
-            State::Ready(result) => {
-                Poll::Ready(result.take().expect("a future is not polled again"))
-            }
-            State::Waiting { client, topic, answer } => {
-                let answer = core::task::ready!(answer.poll(context));
-                if answer.is_ok() {
-                    client.wish(Wish::Subscribe(topic.clone()));
-                }
-                Poll::Ready(answer)
-            }
-        }
     }
 }

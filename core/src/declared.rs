@@ -49,7 +49,9 @@ impl Declared {
             Some(revise) => revise(payload, &mut json).map_err(PublishError::Refused)?,
             None => encode(payload, &mut json).map_err(PublishError::Payload)?,
         }
-        let message = Message { kind, topic: Some(topic), payload: Some(&json), id: None };
+        // No JSON is empty: that is a handler without a result.
+        let payload = Some(&*json).filter(|json| !json.is_empty());
+        let message = Message { kind, topic: Some(topic), payload, id: None };
         let len = message.len();
         let head = Head::new(Opcode::Text, len, None);
         let mut frame = Vec::with_capacity(head.as_slice().len() + len);
@@ -105,3 +107,38 @@ impl fmt::Display for PublishError {
 }
 
 impl core::error::Error for PublishError {}
+
+#[cfg(test)]
+mod tests {
+    use crate::api::Api;
+    use crate::respond::Refused;
+    use crate::router::Router;
+    use alloc::string::{String, ToString};
+
+    fn said<T: serde::Serialize + 'static>(router: Router, payload: &T) -> Result<String, String> {
+        let catalog = Api::new("", "").include(router).build().expect("the API has no mistake");
+        let frame = catalog.declared().update("prices", "price", payload);
+        // A short text frame has a head of two bytes.
+        frame
+            .map(|frame| String::from_utf8(frame[2..].to_vec()).expect("it is text"))
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_recv_handler_changes_what_is_published_or_refuses_it() {
+        fn sane(price: f64) -> Result<String, Refused> {
+            if price.is_finite() { Ok(price.to_string()) } else { Err("no price".into()) }
+        }
+        let router = || Router::new().recv_with("price", sane);
+        let update = r#"{"type":"price","topic":"prices","payload":"1.5"}"#;
+        assert_eq!(said(router(), &1.5), Ok(update.into()));
+        let refused = "the `recv` handler refused the payload: no price";
+        assert_eq!(said(router(), &f64::NAN), Err(refused.into()));
+    }
+
+    #[test]
+    fn a_recv_handler_without_a_result_leaves_no_payload() {
+        let router = Router::new().recv_with("price", |_: f64| ());
+        assert_eq!(said(router, &1.5), Ok(r#"{"type":"price","topic":"prices"}"#.into()));
+    }
+}

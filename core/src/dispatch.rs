@@ -57,9 +57,9 @@ pub struct Call<'a> {
     /// Who answers.
     pub operation: OperationId,
     /// Raw JSON; `None` where the member is missing, which means `null`.
-    pub payload: Option<&'a [u8]>,
+    pub payload: Option<&'a str>,
     /// The request's `id` as it was written; the reply carries it back.
-    pub echo: Option<&'a [u8]>,
+    pub echo: Option<&'a str>,
     /// When the message was taken.
     pub now: Instant,
 }
@@ -72,7 +72,7 @@ pub struct Answer<'a, 'm> {
     pub(crate) state: &'a mut State<'m>,
     pub(crate) now: Instant,
     pub(crate) slot: usize,
-    pub(crate) echo: Option<&'a [u8]>,
+    pub(crate) echo: Option<&'a str>,
 }
 
 /// How a call ended; only an [`Answer`] makes one.

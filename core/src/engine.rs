@@ -161,9 +161,9 @@ impl Engine<'_> {
         mut bytes: &mut [u8],
         dispatch: &mut D,
     ) {
-        self.state.handle_frame(now, slot);
+        self.state.hear(now, slot);
         let limit = self.state.config.message_bytes as usize;
-        let parked = self.state.seats[slot].assembly.parked();
+        let parked = self.state.seats[slot].assembly.parked_len();
         loop {
             let seat = &self.state.seats[slot];
             let park = seat.assembly.has_parked() || self.state.must_wait(slot);
@@ -181,8 +181,8 @@ impl Engine<'_> {
             }
         }
         let seat = &mut self.state.seats[slot];
-        if seat.assembly.parked() > parked {
-            // It was sent, though it waits.
+        if seat.assembly.parked_len() > parked {
+            // It has come, though it is dispatched later.
             seat.session.handle_message(now);
         }
         seat.assembly.reclaim(&mut self.inputs.row(slot));
@@ -192,7 +192,7 @@ impl Engine<'_> {
     }
 
     /// A whole message of a stream that is framed elsewhere. False: it has to wait, and the driver
-    /// offers it again in each turn; [`is_ready`](Self::is_ready) says when that is worth a turn.
+    /// offers it again after every turn's writes; pings and pongs never have to.
     pub fn handle_message<D: Dispatch>(
         &mut self,
         now: Instant,
@@ -202,16 +202,21 @@ impl Engine<'_> {
         dispatch: &mut D,
     ) -> bool {
         let Some(slot) = self.state.slot(id) else { return true };
-        self.state.seats[slot].session.refused = self.state.must_wait(slot);
-        if self.state.seats[slot].session.refused {
-            if !self.state.is_held(slot) {
-                self.state.mark_ready(slot);
+        // A sign of life has no place in the order of messages.
+        if !matches!(opcode, Opcode::Ping | Opcode::Pong) {
+            let refused = self.state.must_wait(slot);
+            self.state.seats[slot].session.refused = refused;
+            if refused {
+                return false;
             }
-            return false;
         }
-        self.state.handle_frame(now, slot);
+        self.state.hear(now, slot);
         let incoming = match opcode {
-            Opcode::Text | Opcode::Binary => Incoming::Message { opcode, payload },
+            Opcode::Text => match core::str::from_utf8(payload) {
+                Ok(text) => Incoming::Text(text),
+                Err(_) => Incoming::Binary(payload),
+            },
+            Opcode::Binary => Incoming::Binary(payload),
             Opcode::Ping => Incoming::Ping(payload),
             Opcode::Pong => Incoming::Pong,
             Opcode::Close => Incoming::Close(frame::Close::read(payload).ok().flatten()),
@@ -223,11 +228,11 @@ impl Engine<'_> {
     /// Dispatches messages that had to wait: for the outcome of a call, for a socket to take bytes,
     /// or for a turn to end.
     pub fn resume<D: Dispatch>(&mut self, now: Instant, dispatch: &mut D) {
-        self.state.wanted.1 = false;
         while !self.state.turn_is_full()
             && let Some(slot) = self.state.poll_ready()
         {
-            while self.state.seats[slot].session.phase <= Phase::Closing
+            // A connection that closes takes the peer's close; its messages are discarded.
+            while matches!(self.state.seats[slot].session.phase, Phase::Open | Phase::Closing)
                 && !self.state.must_wait(slot)
             {
                 let row = self.inputs.row(slot);
@@ -243,10 +248,9 @@ impl Engine<'_> {
         }
     }
 
-    /// Messages wait that [`resume`](Self::resume) would dispatch, or that
-    /// [`handle_message`](Self::handle_message) would take now.
+    /// Messages wait that [`resume`](Self::resume) would dispatch.
     pub fn is_ready(&self) -> bool {
-        !self.state.ready.is_empty() || self.state.wanted.1
+        !self.state.ready.is_empty()
     }
 
     /// Brings the outcome of a call that was answered [`later`](Answer::later). False, and `outcome`
@@ -255,7 +259,7 @@ impl Engine<'_> {
         &mut self,
         now: Instant,
         call: CallId,
-        echo: Option<&[u8]>,
+        echo: Option<&str>,
         outcome: impl FnOnce(Answer<'_, '_>) -> Verdict,
     ) -> bool {
         let Some(slot) = self.state.calling(call) else { return false };
@@ -465,10 +469,9 @@ impl State<'_> {
         dispatch: &mut D,
     ) {
         match incoming {
-            Incoming::Message { opcode, payload } => {
-                self.dispatch(now, slot, opcode, payload, dispatch)
-            }
-            Incoming::Ping(payload) => self.pong(now, slot, payload),
+            Incoming::Text(text) => self.dispatch(now, slot, Some(text), dispatch),
+            Incoming::Binary(_) => self.dispatch(now, slot, None, dispatch),
+            Incoming::Ping(payload) => self.pong(slot, payload),
             Incoming::Pong => {}
             Incoming::Close(close) => self.handle_close(now, slot, close),
         }
@@ -478,8 +481,7 @@ impl State<'_> {
         &mut self,
         now: Instant,
         slot: usize,
-        opcode: Opcode,
-        payload: &[u8],
+        text: Option<&str>,
         dispatch: &mut D,
     ) {
         let session = &mut self.seats[slot].session;
@@ -489,11 +491,7 @@ impl State<'_> {
         session.handle_message(now);
         self.counts.received += 1;
         let nesting = self.config.nesting as usize;
-        let envelope = match opcode {
-            Opcode::Text => envelope::read(payload, nesting).ok(),
-            _ => None,
-        };
-        let Some(envelope) = envelope else {
+        let Some(envelope) = text.and_then(|text| envelope::read(text, nesting).ok()) else {
             return self.close(now, slot, Close::UNREADABLE);
         };
         let operation = match envelope.kind.plain() {

@@ -20,11 +20,11 @@ pub struct Envelope<'a> {
     /// The value of `type`.
     pub kind: Text<'a>,
     /// The value of `payload` as written, without the white space around it. `None` where the
-    /// member is missing; an explicit `null` is `Some(b"null")`.
-    pub payload: Option<&'a [u8]>,
+    /// member is missing; an explicit `null` is `Some("null")`.
+    pub payload: Option<&'a str>,
     /// The value of `id` as written, if it is a string or an integer (no fraction, no exponent)
     /// of at most [`MAX_ID`] bytes.
-    pub id: Option<&'a [u8]>,
+    pub id: Option<&'a str>,
 }
 
 /// Reads one message. One pass, O(bytes), no allocation, no recursion.
@@ -35,19 +35,17 @@ pub struct Envelope<'a> {
 /// anywhere, and nesting deeper than `nesting` (at most [`MAX_NESTING`]; the message itself
 /// counts as one). Other members are ignored, but must be JSON.
 ///
-/// `message` must be UTF-8, which a text message is; of other bytes the verdict means nothing,
-/// but there is one.
-///
 /// ```
 /// use fastws_core::envelope::{MAX_NAME, read};
-/// let message = br#"{"type": "bars.subscribe", "payload": {"symbol": "AAPL"}, "id": 7}"#;
+/// let message = r#"{"type": "bars.subscribe", "payload": {"symbol": "AAPL"}, "id": 7}"#;
 /// let envelope = read(message, 128)?;
 /// assert_eq!(envelope.kind.decode(&mut [0; MAX_NAME]), Some("bars.subscribe"));
-/// assert_eq!(envelope.payload, Some(&br#"{"symbol": "AAPL"}"#[..]));
-/// assert_eq!(envelope.id, Some(&b"7"[..]));
+/// assert_eq!(envelope.payload, Some(r#"{"symbol": "AAPL"}"#));
+/// assert_eq!(envelope.id, Some("7"));
 /// # Ok::<(), fastws_core::envelope::NotAMessage>(())
 /// ```
-pub fn read(message: &[u8], nesting: usize) -> Result<Envelope<'_>, NotAMessage> {
+pub fn read(text: &str, nesting: usize) -> Result<Envelope<'_>, NotAMessage> {
+    let message = text.as_bytes();
     let (mut kind, mut payload, mut id) = (None, None, None);
     let (opening, mut at) = next(message, 0);
     if opening != b'{' || nesting == 0 {
@@ -59,17 +57,17 @@ pub fn read(message: &[u8], nesting: usize) -> Result<Envelope<'_>, NotAMessage>
         let end = match member {
             Member::Type if kind.is_none() && first == b'"' => {
                 let (end, escaped) = string(message, start + 1)?;
-                kind = Some(Text { raw: &message[start + 1..end - 1], escaped });
+                kind = Some(Text { raw: &text[start + 1..end - 1], escaped });
                 end
             }
             Member::Payload if payload.is_none() => {
                 let end = value(message, start, nesting)?;
-                payload = Some(&message[start..end]);
+                payload = Some(&text[start..end]);
                 end
             }
             Member::Id if id.is_none() => {
                 let end = value(message, start, nesting)?;
-                id = Some(Some(&message[start..end]).filter(|id| is_carried(id)));
+                id = Some(Some(&text[start..end]).filter(|id| is_carried(id.as_bytes())));
                 end
             }
             Member::Other => value(message, start, nesting)?,
@@ -104,7 +102,7 @@ impl core::error::Error for NotAMessage {}
 /// A JSON string as it was written, known to be well formed.
 #[derive(Clone, Copy, Debug)]
 pub struct Text<'a> {
-    raw: &'a [u8],
+    raw: &'a str,
     escaped: bool,
 }
 
@@ -112,7 +110,7 @@ impl<'a> Text<'a> {
     /// What the string says, where it holds no escapes.
     #[inline]
     pub fn plain(self) -> Option<&'a str> {
-        if self.escaped { None } else { from_utf8(self.raw).ok() }
+        if self.escaped { None } else { Some(self.raw) }
     }
 
     /// What the string says. A string without escapes is lent as it is, another is decoded into
@@ -123,23 +121,14 @@ impl<'a> Text<'a> {
         'a: 'b,
     {
         if self.escaped {
-            return self.unescape(buffer).and_then(|bytes| from_utf8(bytes).ok());
+            return Self::unescape(self.raw.as_bytes(), buffer)
+                .and_then(|bytes| from_utf8(bytes).ok());
         }
-        if self.raw.len() > MAX_NAME { None } else { from_utf8(self.raw).ok() }
-    }
-
-    #[inline(always)]
-    fn member(self) -> Member {
-        if self.escaped { self.escaped_member() } else { Member::named(self.raw) }
+        if self.raw.len() > MAX_NAME { None } else { Some(self.raw) }
     }
 
     #[cold]
-    fn escaped_member(self) -> Member {
-        self.unescape(&mut [0; MAX_NAME]).map_or(Member::Other, Member::named)
-    }
-
-    #[cold]
-    fn unescape(self, buffer: &mut [u8; MAX_NAME]) -> Option<&[u8]> {
+    fn unescape<'b>(raw: &[u8], buffer: &'b mut [u8; MAX_NAME]) -> Option<&'b [u8]> {
         let (mut at, mut len) = (0, 0);
         let mut put = |bytes: &[u8]| -> Option<usize> {
             buffer.get_mut(len..len + bytes.len())?.copy_from_slice(bytes);
@@ -147,12 +136,12 @@ impl<'a> Text<'a> {
             Some(len)
         };
         loop {
-            let end = special(self.raw, at).1;
-            let written = put(&self.raw[at..end])?;
-            if end == self.raw.len() {
+            let end = special(raw, at).1;
+            let written = put(&raw[at..end])?;
+            if end == raw.len() {
                 return Some(&buffer[..written]);
             }
-            let (character, next) = escape(self.raw, end + 1).ok()?;
+            let (character, next) = escape(raw, end + 1).ok()?;
             put(character.encode_utf8(&mut [0; 4]).as_bytes())?;
             at = next;
         }
@@ -165,7 +154,7 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) kind: &'a str,
     pub(crate) topic: Option<&'a str>,
     pub(crate) payload: Option<&'a [u8]>,
-    pub(crate) id: Option<&'a [u8]>,
+    pub(crate) id: Option<&'a str>,
 }
 
 impl Outgoing<'_> {
@@ -191,7 +180,7 @@ impl Outgoing<'_> {
         }
         if let Some(id) = self.id {
             sink.put(if self.payload.is_some() { b",\"id\":" } else { b"\",\"id\":" })?;
-            sink.put(id)?;
+            sink.put(id.as_bytes())?;
         }
         sink.put(if self.payload.is_some() || self.id.is_some() { b"}" } else { b"\"}" })
     }
@@ -313,7 +302,14 @@ fn member(bytes: &[u8], at: usize) -> Result<(Member, usize), NotAMessage> {
         return Ok((Member::Payload, at + 10));
     }
     let Name { start, end, escaped, behind } = name(bytes, at)?;
-    Ok((Text { raw: &bytes[start..end], escaped }.member(), behind))
+    let name = &bytes[start..end];
+    let member = if escaped { escaped_member(name) } else { Member::named(name) };
+    Ok((member, behind))
+}
+
+#[cold]
+fn escaped_member(name: &[u8]) -> Member {
+    Text::unescape(name, &mut [0; MAX_NAME]).map_or(Member::Other, Member::named)
 }
 
 /// Where a name is, and what is behind its colon.
@@ -582,7 +578,7 @@ mod laws {
                 kind: "k",
                 topic: topic.then_some("a:1"),
                 payload: payload.then_some(b"{\"o\":1}"),
-                id: id.then_some(b"\"7\""),
+                id: id.then_some("\"7\""),
             };
             let mut sink = Grown(Vec::new());
             outgoing.write(&mut sink).unwrap();
@@ -600,8 +596,7 @@ mod laws {
                 Ok(())
             }
         }
-        let outgoing =
-            Outgoing { kind: "k", topic: Some("t"), payload: Some(b"1"), id: Some(b"2") };
+        let outgoing = Outgoing { kind: "k", topic: Some("t"), payload: Some(b"1"), id: Some("2") };
         assert_eq!(outgoing.write(&mut Small(outgoing.len())), Ok(()));
         for room in 0..outgoing.len() {
             assert_eq!(outgoing.write(&mut Small(room)), Err(Full));
@@ -631,7 +626,8 @@ mod laws {
             let mut sink = Grown(Vec::new());
             outgoing.write(&mut sink).unwrap();
             prop_assert_eq!(sink.0.len(), outgoing.len());
-            prop_assert_eq!(read(&sink.0, 2).unwrap().payload, payload);
+            let text = from_utf8(&sink.0).unwrap();
+            prop_assert_eq!(read(text, 2).unwrap().payload.map(str::as_bytes), payload);
             let seen: serde_json::Value = serde_json::from_slice(&sink.0).unwrap();
             prop_assert_eq!(seen["topic"].as_str(), Some(topic.as_str()));
         }
@@ -644,10 +640,7 @@ mod laws {
 
         #[test]
         fn a_string_of_escapes_is_decoded_as_serde_json_does(name in awkward()) {
-            let mut raw = Vec::new();
-            for unit in name.encode_utf16() {
-                raw.extend(std::format!("\\u{unit:04X}").into_bytes());
-            }
+            let raw: String = name.encode_utf16().map(|unit| std::format!("\\u{unit:04X}")).collect();
             let buffer = &mut [0; MAX_NAME];
             let text = Text { raw: &raw, escaped: true };
             prop_assert_eq!(text.decode(buffer), Some(name.as_str()));

@@ -1,9 +1,10 @@
 //! What a handler may ask for, by the types of its arguments. Knows one call, nothing of what follows.
 
 use crate::client::{Caller, Client};
-use crate::desk::Desk;
+use crate::desk::{Desk, Sleep};
 use crate::ids::CallId;
 use crate::publisher::App;
+use crate::time::Duration;
 use alloc::rc::Rc;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -15,7 +16,7 @@ use serde::de::DeserializeOwned;
 /// One call, while its handler's arguments are made.
 pub struct Context<'a> {
     pub(crate) call: CallId,
-    pub(crate) payload: Option<&'a [u8]>,
+    pub(crate) payload: Option<&'a str>,
     pub(crate) caller: &'a dyn Caller,
     pub(crate) desk: &'a Rc<Desk>,
     /// Made for the first argument that wants it, and asked for its wishes afterwards.
@@ -30,7 +31,8 @@ pub struct Rejection(pub(crate) serde_json::Error);
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of a handler",
     label = "a handler takes this",
-    note = "arguments are `Payload<T>`, `Client`, `App`, `State<S>`, `Now`; wrap the message's payload in `Payload`"
+    note = "a message's payload is taken as `Payload<T>`, whose `T` derives `Deserialize`",
+    note = "other arguments are `Client`, `App`, `State<S>`, `Now` or `Clock`"
 )]
 pub trait Extract: Sized {
     /// Makes the argument. An error closes the connection before the handler has run.
@@ -55,7 +57,7 @@ pub struct Payload<T>(pub T);
 impl<T: DeserializeOwned> Extract for Payload<T> {
     #[inline]
     fn extract(context: &Context<'_>) -> Result<Self, Rejection> {
-        serde_json::from_slice(context.payload.unwrap_or(b"null")).map(Payload).map_err(Rejection)
+        serde_json::from_str(context.payload.unwrap_or("null")).map(Payload).map_err(Rejection)
     }
 
     fn require(needs: &mut Needs) {
@@ -103,7 +105,7 @@ impl<S: Send + Sync + 'static> Extract for State<S> {
 
 /// The time since 1970 when the message was taken, by the driver's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Now(pub core::time::Duration);
+pub struct Now(pub Duration);
 
 impl Now {
     /// In milliseconds.
@@ -115,5 +117,30 @@ impl Now {
 impl Extract for Now {
     fn extract(context: &Context<'_>) -> Result<Self, Rejection> {
         Ok(Self(context.desk.unix()))
+    }
+}
+
+/// The driver's clock, for handlers that wait.
+///
+/// ```
+/// use fastws_core::extract::Clock;
+/// use fastws_core::time::Duration;
+/// async fn slow(clock: Clock) {
+///     clock.sleep(Duration::from_millis(10)).await;
+/// }
+/// ```
+#[derive(Clone)]
+pub struct Clock(Rc<Desk>);
+
+impl Clock {
+    /// Sleeps from the present turn on. Only the next message of this connection waits meanwhile.
+    pub fn sleep(&self, time: Duration) -> Sleep {
+        self.0.sleep(time)
+    }
+}
+
+impl Extract for Clock {
+    fn extract(context: &Context<'_>) -> Result<Self, Rejection> {
+        Ok(Self(context.desk.clone()))
     }
 }

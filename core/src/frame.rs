@@ -1,6 +1,6 @@
 //! RFC 6455 frames: heads, masks and rules. Knows bytes; keeps none, and sees no connection.
 
-use core::fmt;
+use core::{fmt, mem};
 
 /// Which end of the connection reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,26 +169,6 @@ impl Decoder {
         input: &'i mut [u8],
         limit: usize,
     ) -> Result<Option<(Piece<'i>, &'i mut [u8])>, Violation> {
-        if let Some(len) = self.short_text(input, limit) {
-            let (frame, rest) = input.split_at_mut(HEAD_SHORT + len);
-            let (head, payload) =
-                frame.split_first_chunk_mut::<HEAD_SHORT>().expect("it was counted in");
-            let [_, _, key @ ..] = *head;
-            mask(payload, key, 0);
-            self.utf8.read(payload)?;
-            if self.utf8.missing > 0 {
-                return Err(Violation::NotUtf8);
-            }
-            let opcode = Opcode::Text;
-            let piece = Piece {
-                opcode,
-                payload,
-                starts_message: true,
-                ends_frame: true,
-                ends_message: true,
-            };
-            return Ok(Some((piece, rest)));
-        }
         let (mut frame, input) = match self.frame {
             Some(frame) => (frame, input),
             None => match self.begin(input, limit)? {
@@ -224,18 +204,33 @@ impl Decoder {
         Ok(Some((Piece { opcode, payload, starts_message, ends_frame, ends_message }, rest)))
     }
 
-    /// The payload's length, where a short masked text of one frame lies whole in the input. Nearly
-    /// every message is one, and needs none of the state for those that are not.
+    /// Takes and unmasks a masked text of one frame that lies whole in the input, and is no longer
+    /// than `limit`; whether it is UTF-8 is left to the caller. Nearly every message is one, and
+    /// needs none of the state for those that are not.
     #[inline]
-    fn short_text(&self, input: &[u8], limit: usize) -> Option<usize> {
-        let (&[first, second, ..], _) = input.split_first_chunk::<HEAD_SHORT>()?;
-        let len = usize::from(second & !MASKED);
-        let whole = first == FINAL | 1
-            && second & MASKED != 0
-            && len <= 125
-            && input.len() - HEAD_SHORT >= len;
+    pub(crate) fn whole_text<'i>(
+        &self,
+        input: &mut &'i mut [u8],
+        limit: usize,
+    ) -> Option<&'i mut [u8]> {
+        let &[FINAL_TEXT, second, a, b, ..] = &**input else { return None };
         let fresh = self.frame.is_none() && self.head_len == 0 && self.message.is_none();
-        (whole && fresh && self.role == Role::Server && len <= limit).then_some(len)
+        let (len, head_len) = match second {
+            MASKED..=0xfd => (usize::from(second & !MASKED), 6),
+            0xfe => (usize::from(u16::from_be_bytes([a, b])), 8),
+            _ => return None,
+        };
+        let minimal = head_len == 6 || len > 125;
+        let fits = len <= limit && input.len() >= head_len + len;
+        if !(fresh && minimal && fits && self.role == Role::Server) {
+            return None;
+        }
+        let (frame, rest) = mem::take(input).split_at_mut(head_len + len);
+        *input = rest;
+        let (head, payload) = frame.split_at_mut(head_len);
+        let (_, key) = head.split_last_chunk().expect("a head ends with its key");
+        mask(payload, *key, 0);
+        Some(payload)
     }
 
     /// Whether the payload of a frame is still to come.
@@ -358,9 +353,6 @@ impl Decoder {
         Ok(Some((Frame { opcode, key, left, starts_message, is_final }, head_len)))
     }
 }
-
-/// A head with a 7-bit length and a masking key.
-const HEAD_SHORT: usize = 6;
 
 /// The payload of a close frame: RFC 6455 section 5.5.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -516,10 +508,6 @@ impl Utf8 {
             *self = Self { missing: self.missing - 1, ..Self::BOUNDARY };
             bytes = rest;
         }
-        // Nearly all text is ASCII, which takes a quarter of the time to see.
-        if bytes.is_ascii() {
-            return Ok(());
-        }
         let Err(error) = core::str::from_utf8(bytes) else { return Ok(()) };
         if error.error_len().is_some() {
             return Err(Violation::NotUtf8);
@@ -551,6 +539,7 @@ impl Utf8 {
 
 const FINAL: u8 = 0x80;
 const MASKED: u8 = 0x80;
+const FINAL_TEXT: u8 = FINAL | 1;
 /// Keeps lengths and offsets in 32 bits, with room for what is stored beside a message.
 const LONGEST: u64 = 1 << 31;
 

@@ -21,9 +21,11 @@ pub enum Ran {
 /// Async handlers need not be `Send`: they never leave their shard.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a handler",
-    label = "this function",
-    note = "a handler takes `Payload<T>`, `Client`, `App`, `State<S>` or `Now`, up to six of them",
-    note = "and returns a type that derives `Serialize`, `()`, or `Result<_, Failure>` of one of them"
+    label = "an argument or the result of this function does not fit",
+    note = "it takes a message's payload as `Payload<T>`, whose `T` derives `Deserialize` and borrows nothing",
+    note = "its other arguments are `Client`, `App`, `State<S>`, `Now` or `Clock`; there are six at most",
+    note = "it returns `()`, a `T` that derives `Serialize`, or a `Result<T, E>` whose `E` is `Failure`, `Close` or an error",
+    note = "what a closure captures is owned, `Send` and `Sync`"
 )]
 pub trait Handler<Shape>: Send + Sync + 'static {
     /// Extracts the arguments and runs, or begins to run.

@@ -135,8 +135,6 @@ impl<const BYTES: usize, const NOTES: usize> Default for TurnMemory<BYTES, NOTES
 
 /// Beyond the longest message an input has room for a record's head and a control frame.
 const INPUT_SLACK: usize = 256;
-/// What the answer to a handshake takes at most, but for a long subprotocol.
-const ANSWER: usize = 256;
 
 #[cfg(feature = "alloc")]
 impl Engine<'static> {
@@ -173,6 +171,7 @@ impl Engine<'static> {
                     turn: row(),
                     runs: row(),
                     notes: row(),
+                    // The outbox keeps the limit itself: what was begun is finished beyond it.
                     backlogs: buffers(usize::MAX),
                     backlog_limit,
                     growing: false,
@@ -181,7 +180,6 @@ impl Engine<'static> {
                 deadlines: Deadlines { heap: row(), places: row() },
                 transmit: Marks::new(row()),
                 ready: Marks::new(row()),
-                wanted: (false, false),
                 gone: Marks::new(row()),
                 open: 0,
                 taken: 0,
@@ -192,8 +190,8 @@ impl Engine<'static> {
 }
 
 impl<'m> Engine<'m> {
-    /// An engine on lent memory: it never allocates, and what does not fit is refused. Memory that an
-    /// earlier engine was lent is as good as new.
+    /// An engine on lent memory: it never allocates, and what does not fit is refused. Memory that
+    /// was lent before is as good as new.
     ///
     /// ```
     /// use fastws_core::config::Config;
@@ -224,8 +222,8 @@ impl<'m> Engine<'m> {
     ) -> Self {
         const {
             assert!(INPUT > INPUT_SLACK, "INPUT is too small for any message");
-            assert!(BACKLOG > SLACK + ANSWER, "BACKLOG is too small for control frames");
-            assert!(BYTES >= ANSWER && NOTES >= 2, "a turn is too small for any reply");
+            assert!(BACKLOG > SLACK, "BACKLOG is too small for pongs and a close frame");
+            assert!(BYTES >= 2 && NOTES >= 2, "a turn is too small for any reply");
         }
         let config = Config {
             connections: config.connections.min(CONNECTIONS as u32),
@@ -236,6 +234,7 @@ impl<'m> Engine<'m> {
             turn_bytes: config.turn_bytes.min(BYTES as u32 / 2),
             ..config
         };
+        // Whatever an earlier engine has left there.
         connections.clear();
         topics.clear();
         turn.clear();
@@ -281,7 +280,6 @@ impl<'m> Engine<'m> {
                 },
                 transmit: Marks::new(Shelf::Lent(&mut connections.transmit)),
                 ready: Marks::new(Shelf::Lent(&mut connections.ready)),
-                wanted: (false, false),
                 gone: Marks::new(Shelf::Lent(&mut connections.gone)),
                 open: 0,
                 taken: 0,

@@ -59,11 +59,10 @@ impl Outgoing {
 }
 
 /// What is left of the turn was not kept.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Overflow {
     /// The backlog's limit was reached.
     Slow,
-    /// The rest of a frame that was begun does not fit into lent memory, and nothing else may follow.
+    /// Lent memory has no room for the rest of something that was begun.
     Cut,
 }
 
@@ -83,8 +82,7 @@ pub(crate) struct Outbox<'m> {
 const RECORD: usize = 5;
 /// A pong's record keeps room for the longest.
 const PONG: usize = 2 + 125;
-/// Beyond the backlog's limit there is always room for a pong that was begun, another that waits, and
-/// a close frame.
+/// Beyond the backlog's limit there is always room for a pong that was begun, a pong and a close frame.
 pub(crate) const SLACK: usize = 3 * (RECORD + PONG);
 /// The longest head of a frame that we send (RFC 6455 section 5.2: unmasked).
 pub(crate) const MAX_HEAD: usize = 10;
@@ -169,8 +167,32 @@ impl Outbox<'_> {
         self.growing = false;
     }
 
-    pub(crate) fn backlog_len(&self, slot: usize, out: &Outgoing) -> usize {
+    fn backlog_len(&self, slot: usize, out: &Outgoing) -> usize {
         self.backlogs.bytes(slot).len() - out.front as usize
+    }
+
+    /// Whether more than `bytes` wait, of this turn and of earlier ones. O(1) until the turn has so
+    /// many, then O(runs noted).
+    #[inline]
+    pub(crate) fn holds_more_than(&self, bytes: usize, slot: usize, out: &Outgoing) -> bool {
+        let backlog = self.backlog_len(slot, out);
+        backlog + self.turn.len() > bytes && backlog + self.noted(out) > bytes
+    }
+
+    /// What this turn holds for a slot begins with bytes of HTTP.
+    pub(crate) fn begins_raw(&self, out: &Outgoing) -> bool {
+        let first = self.notes.get(out.first as usize);
+        first.is_some_and(|note| matches!(self.runs[note.run as usize].to, To::Raw(_)))
+    }
+
+    fn noted(&self, out: &Outgoing) -> usize {
+        let (mut bytes, mut at) = (0, out.first);
+        while let Some(note) = self.notes.get(at as usize) {
+            let run = self.runs[note.run as usize];
+            bytes += (run.end - run.start) as usize;
+            at = note.next;
+        }
+        bytes
     }
 
     /// Nothing waits, neither of this turn nor of an earlier one.
@@ -235,24 +257,18 @@ impl Outbox<'_> {
         Ok(!out.blocked && self.is_idle(slot, out))
     }
 
-    /// Moves what this connection has noted into its backlog, but for the first `sent` bytes. What was
-    /// too much is dropped, with all that waits but a frame that was begun and the close frame.
+    /// Moves what this connection has noted into its backlog, but for the first `sent` bytes.
     pub(crate) fn stash(
         &mut self,
         slot: usize,
         out: &mut Outgoing,
         mut sent: usize,
     ) -> Result<(), Overflow> {
-        self.seal();
         let mut at = core::mem::replace(&mut out.first, NONE);
         out.last = NONE;
-        let mut kept = Ok(());
         while let Some(note) = self.notes.get(at as usize).copied() {
             at = note.next;
             let run = self.runs[note.run as usize];
-            if kept.is_err() && !matches!(run.to, To::Close(_)) {
-                continue;
-            }
             let mut bytes = &self.turn[run.start as usize..run.end as usize];
             while !bytes.is_empty() {
                 let len = match run.to {
@@ -266,27 +282,16 @@ impl Outbox<'_> {
                     continue;
                 }
                 let mut backlog = self.backlogs.row(slot);
-                let (limit, begun) = (self.backlog_limit, sent > 0);
-                if let Err(overflow) = keep(&mut backlog, out, limit, run.to, &frame[sent..], begun)
-                {
-                    self.drop_waiting(slot, out);
-                    kept = Err(overflow);
-                    break;
-                }
+                // Nothing may come before the handshake's answer, and no frame follows half of it.
+                let begun = sent > 0 || matches!(run.to, To::Raw(_));
+                keep(&mut backlog, out, self.backlog_limit, run.to, &frame[sent..], begun)?;
                 sent = 0;
             }
         }
-        kept
+        Ok(())
     }
 
-    /// The answer to a request is still to be written, and nothing may come before it.
-    pub(crate) fn begins_raw(&self, out: &Outgoing) -> bool {
-        let note = self.notes.get(out.first as usize);
-        note.is_some_and(|note| matches!(self.runs[note.run as usize].to, To::Raw(_)))
-    }
-
-    /// Puts a control frame straight into the backlog, where there is always room for a pong and for
-    /// the close frame.
+    /// Puts a control frame straight into the backlog, where there is always room for a pong and a close.
     pub(crate) fn keep_now(
         &mut self,
         slot: usize,
@@ -297,15 +302,14 @@ impl Outbox<'_> {
     ) -> Result<(), Overflow> {
         let mut frame = [0; PONG];
         let head = Head::new(opcode, payload.len(), None);
-        let (start, len) = (head.as_slice().len(), head.as_slice().len() + payload.len());
-        frame[..start].copy_from_slice(head.as_slice());
-        frame[start..len].copy_from_slice(payload);
-        let limit = self.backlog_limit;
-        keep(&mut self.backlogs.row(slot), out, limit, to, &frame[..len], false)
+        let len = head.as_slice().len() + payload.len();
+        frame[..len - payload.len()].copy_from_slice(head.as_slice());
+        frame[len - payload.len()..len].copy_from_slice(payload);
+        keep(&mut self.backlogs.row(slot), out, self.backlog_limit, to, &frame[..len], false)
     }
 
     /// Forgets what waits, but finishes the frame that was begun.
-    fn drop_waiting(&mut self, slot: usize, out: &mut Outgoing) {
+    pub(crate) fn drop_waiting(&mut self, slot: usize, out: &mut Outgoing) {
         (out.first, out.last) = (NONE, NONE);
         let mut backlog = self.backlogs.row(slot);
         let front = out.front as usize;
@@ -341,8 +345,7 @@ impl Outgoing {
 /// The first byte of a record: what it is.
 const DATA: u8 = 0;
 const PONG_KIND: u8 = 1;
-/// The socket has taken the frame's first bytes already and the record holds the rest, or it is no
-/// frame: nothing may come before it.
+/// The socket has taken the frame's first bytes already, and the record holds the rest; or it is HTTP.
 const BEGUN: u8 = 0x80;
 
 struct Record<'b> {
@@ -378,31 +381,34 @@ fn keep(
         keep_pong(backlog, out, limit, frame);
         return Ok(());
     }
-    // An answer to a request is the first there is, and a part of it is none.
-    let begun = begun || matches!(to, To::Raw(_));
-    let waiting = backlog.len() - out.front as usize;
     let space = RECORD + frame.len();
-    if !begun && !matches!(to, To::Close(_)) && waiting + space > limit {
+    let waiting = backlog.len() - out.front as usize;
+    let is_limited = !begun && matches!(to, To::Reply(_) | To::Pong(_) | To::Update(_));
+    if is_limited && waiting + space > limit {
         return Err(Overflow::Slow);
     }
-    if backlog.len() + space > limit + SLACK {
-        backlog.discard_front(core::mem::take(&mut out.front) as usize);
-    }
-    // The limit does not count for it, but what may follow has to fit.
-    if begun && backlog.room() < space + SLACK {
+    make_room(backlog, out, limit, space);
+    // A close frame comes last; whatever else comes leaves room for it.
+    let kept_back = if matches!(to, To::Close(_)) { 0 } else { SLACK };
+    if !is_limited && backlog.room() < space + kept_back {
         return Err(Overflow::Cut);
     }
     let kind = if begun { DATA | BEGUN } else { DATA };
-    backlog.extend(&head(kind, frame.len())).expect("the limit leaves room");
-    backlog.extend(frame).expect("the limit leaves room");
+    backlog.extend(&head(kind, frame.len())).expect("there is room up to the limit");
+    backlog.extend(frame).expect("there is room up to the limit");
     Ok(())
+}
+
+/// Gives the memory of what was sent back before more is taken.
+fn make_room(backlog: &mut Buffer<'_>, out: &mut Outgoing, limit: usize, space: usize) {
+    if backlog.len() + space > limit + SLACK {
+        backlog.discard_front(core::mem::take(&mut out.front) as usize);
+    }
 }
 
 /// One pong waits at most, right after the frame that was begun; a newer one takes its place.
 fn keep_pong(backlog: &mut Buffer<'_>, out: &mut Outgoing, limit: usize, frame: &[u8]) {
-    if backlog.len() + RECORD + PONG > limit + SLACK {
-        backlog.discard_front(core::mem::take(&mut out.front) as usize);
-    }
+    make_room(backlog, out, limit, RECORD + PONG);
     let mut at = out.front as usize;
     if let Some(record) = Record::first(&backlog[at..])
         && (out.begun > 0 || record.kind & BEGUN != 0)

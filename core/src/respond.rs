@@ -101,11 +101,24 @@ impl From<crate::topic::TopicError> for Refused {
 }
 
 /// A handler's result: something that serializes, `()` for a reply without payload, or a `Result`
-/// of it with [`Failure`].
+/// of it whose error is a [`Failure`] or becomes one: a [`Close`], or any error.
+///
+/// ```
+/// use fastws_core::respond::Close;
+/// use fastws_core::router::Router;
+///
+/// fn divide() -> Result<i32, Close> {
+///     Err(Close::new(4000, "by what?"))
+/// }
+/// fn parse() -> Result<i32, std::num::ParseIntError> {
+///     "1".parse()
+/// }
+/// Router::new().send("divide", "divided", divide).send("parse", "parsed", parse);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no reply",
     label = "a handler returns this",
-    note = "return a type that derives `Serialize`, `()`, or `Result<_, Failure>` of one of them"
+    note = "return `()`, a `T` that derives `Serialize`, or a `Result<T, E>` whose `E` is `Failure`, `Close` or an error"
 )]
 pub trait Respond<Kind> {
     /// Whether there is anything to reply with.
@@ -132,11 +145,11 @@ impl<T: Serialize + 'static> Respond<Plain> for T {
     }
 }
 
-impl<T: Serialize + 'static> Respond<Fallible> for Result<T, Failure> {
+impl<T: Serialize + 'static, E: Into<Failure>> Respond<Fallible> for Result<T, E> {
     const REPLIES: fn() -> bool = <T as Respond<Plain>>::REPLIES;
 
     fn respond(self, payload: &mut Vec<u8>) -> Result<bool, Failure> {
-        self?.respond(payload)
+        self.map_err(Into::into)?.respond(payload)
     }
 }
 

@@ -10,7 +10,6 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::any::TypeId;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 pub(crate) type Run =
     Box<dyn Fn(&Context<'_>, &mut Vec<u8>) -> Result<Ran, Rejection> + Send + Sync>;
@@ -102,7 +101,7 @@ impl Router {
     /// The same with a handler that may check and change each payload before it is published.
     pub fn recv_with<T, R, K, F>(mut self, name: &str, handler: F) -> Self
     where
-        T: Serialize + DeserializeOwned + Clone + 'static,
+        T: Serialize + Clone + 'static,
         R: Respond<K>,
         F: Fn(T) -> R + Send + Sync + 'static,
     {

@@ -1,8 +1,11 @@
 //! What runs behind a topic while somebody listens. Knows its topic and the driver's clock, no listener.
 
-use crate::desk::{Feed, Sleep};
-use crate::time::Duration;
+use crate::desk::{Feed, Local, Sleep};
+use crate::respond::Refused;
+use crate::time::{Duration, Instant};
+use alloc::boxed::Box;
 use alloc::rc::Rc;
+use core::future::{Future, ready};
 use core::marker::PhantomData;
 use serde::Serialize;
 
@@ -48,6 +51,11 @@ impl<Update: Serialize + 'static> Updates<Update> {
         self.feed.desk.sleep(time)
     }
 
+    /// The driver's clock, which never goes back, as of this turn.
+    pub fn now(&self) -> Instant {
+        self.feed.desk.now()
+    }
+
     /// The time since 1970, as of this turn.
     pub fn unix(&self) -> Duration {
         self.feed.desk.unix()
@@ -56,5 +64,38 @@ impl<Update: Serialize + 'static> Updates<Update> {
     /// The same in milliseconds.
     pub fn unix_millis(&self) -> i64 {
         self.unix().as_millis() as i64
+    }
+}
+
+/// What a service's function yields: `()` where it runs itself, or a `Result` with the future that runs
+/// once it has started.
+#[diagnostic::on_unimplemented(
+    message = "a service cannot yield `{Self}`",
+    label = "this function, of a request and its `Updates`",
+    note = "a service is an `async fn` without a result that runs while somebody listens",
+    note = "one that has to start first returns `Result<impl Future<Output = ()>, Refused>`",
+    note = "a closure that loops for ever is written `async |request, updates| Ok(async move {{ .. }})`"
+)]
+pub trait Begun {
+    /// Its first subscriber waits for the function, and then for nothing more.
+    const STARTS: bool;
+
+    /// The rest, if there is any.
+    fn run(self) -> Result<Local<()>, Refused>;
+}
+
+impl Begun for () {
+    const STARTS: bool = false;
+
+    fn run(self) -> Result<Local<()>, Refused> {
+        Ok(Box::pin(ready(())))
+    }
+}
+
+impl<R: Future<Output = ()> + 'static> Begun for Result<R, Refused> {
+    const STARTS: bool = true;
+
+    fn run(self) -> Result<Local<()>, Refused> {
+        self.map(|run| Box::pin(run) as Local<()>)
     }
 }

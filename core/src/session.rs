@@ -68,8 +68,7 @@ impl Session {
         *self = Self::new(now, Phase::Open);
     }
 
-    /// True: it answers a ping, and the next one may be due earlier than the answer was.
-    #[inline]
+    /// True if a ping waited for it: the clock may matter earlier than before.
     pub(crate) fn handle_frame(&mut self, now: Instant) -> bool {
         self.heard = now;
         core::mem::take(&mut self.pinged)
@@ -87,8 +86,8 @@ impl Session {
         self.calling = false;
     }
 
-    /// When the clock matters next. It moves later without being asked again, and earlier only where
-    /// [`handle_frame`](Self::handle_frame) says so.
+    /// When the clock matters next. It may move later without being asked again, and earlier only
+    /// where [`handle_frame`](Self::handle_frame) says so.
     pub(crate) fn poll_timeout(&self, config: &Config) -> Option<Instant> {
         match self.phase {
             Phase::Handshake => Some(self.opened + config.handshake),

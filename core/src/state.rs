@@ -66,8 +66,6 @@ pub(crate) struct State<'m> {
     pub(crate) transmit: Marks<'m>,
     /// What was parked may be dispatched.
     pub(crate) ready: Marks<'m>,
-    /// What a driver holds may be taken: once this turn has ended, and now.
-    pub(crate) wanted: (bool, bool),
     /// The driver is to drop the socket.
     pub(crate) gone: Marks<'m>,
     /// Connections whose handshake is done and whose end has not begun.
@@ -134,18 +132,18 @@ impl State<'_> {
         self.set_deadline(slot);
     }
 
+    /// The peer has sent something.
+    #[inline]
+    pub(crate) fn hear(&mut self, now: Instant, slot: usize) {
+        if self.seats[slot].session.handle_frame(now) {
+            self.set_deadline(slot);
+        }
+    }
+
     /// The deadline of a phase that has just begun, or whose time has come.
     pub(crate) fn set_deadline(&mut self, slot: usize) {
         let at = self.seats[slot].session.poll_timeout(&self.config);
         self.deadlines.set(slot, at);
-    }
-
-    /// The peer has said something.
-    #[inline]
-    pub(crate) fn handle_frame(&mut self, now: Instant, slot: usize) {
-        if self.seats[slot].session.handle_frame(now) {
-            self.set_deadline(slot);
-        }
     }
 
     /// Ends the connection's part in everything but what is still to be written.
@@ -162,7 +160,7 @@ impl State<'_> {
             self.gone.mark(slot, &mut seat.gone);
         } else {
             self.transmit.mark(slot, &mut seat.transmit);
-            // Messages that waited are of no use now, but the peer's close may be behind them.
+            // Among what waited may be the peer's close.
             self.mark_ready(slot);
         }
         self.set_deadline(slot);
@@ -171,16 +169,19 @@ impl State<'_> {
     /// Sends a close frame and waits for the peer's.
     pub(crate) fn close(&mut self, now: Instant, slot: usize, close: Close<'_>) {
         if self.seats[slot].session.phase == Phase::Open {
-            self.send_close(now, slot, Some(close));
+            self.send_close(slot, Some(close));
             self.enter(now, slot, Phase::Closing);
+            // The peer's close may be among what is parked.
+            self.mark_ready(slot);
         }
     }
 
-    /// The peer broke the protocol: there is no point in listening to it any further.
+    /// The peer broke the protocol: nothing that it says any more would be understood.
     pub(crate) fn violate(&mut self, now: Instant, slot: usize, violation: Violation) {
         let phase = self.seats[slot].session.phase;
         if phase == Phase::Open {
-            self.send_close(now, slot, Some(Close::violation(violation, &mut Words::default())));
+            let mut words = Words::default();
+            self.send_close(slot, Some(Close::violation(violation, &mut words)));
         }
         if phase <= Phase::Closing {
             self.enter(now, slot, Phase::Lingering);
@@ -196,44 +197,55 @@ impl State<'_> {
     ) {
         let phase = self.seats[slot].session.phase;
         if phase == Phase::Open {
-            self.send_close(now, slot, close.map(|close| Close { code: close.code, reason: "" }));
+            self.send_close(slot, close.map(|close| Close { code: close.code, reason: "" }));
         }
         if phase <= Phase::Closing {
             self.enter(now, slot, Phase::Lingering);
         }
     }
 
-    fn send_close(&mut self, now: Instant, slot: usize, close: Option<Close<'_>>) {
+    fn send_close(&mut self, slot: usize, close: Option<Close<'_>>) {
         let mut payload = [0; 125];
         let len =
             close.map_or(0, |close| frame::close_payload(close.code, close.reason, &mut payload));
-        self.control(now, slot, To::Close(slot as u32), Opcode::Close, &payload[..len]);
+        // There is always room for it, unless a longer frame has to be finished first.
+        let _ = self.control(slot, To::Close(slot as u32), Opcode::Close, &payload[..len]);
     }
 
-    pub(crate) fn pong(&mut self, now: Instant, slot: usize, payload: &[u8]) {
+    pub(crate) fn pong(&mut self, slot: usize, payload: &[u8]) {
         if self.seats[slot].session.phase == Phase::Open {
-            self.control(now, slot, To::Pong(slot as u32), Opcode::Pong, payload);
+            let _ = self.control(slot, To::Pong(slot as u32), Opcode::Pong, payload);
         }
     }
 
-    fn control(&mut self, now: Instant, slot: usize, to: To, opcode: Opcode, payload: &[u8]) {
+    fn control(
+        &mut self,
+        slot: usize,
+        to: To,
+        opcode: Opcode,
+        payload: &[u8],
+    ) -> Result<(), Overflow> {
         if self.outbox.fits(payload.len() + 2, 1) {
             let run = self.outbox.frame(to, opcode, payload.len(), |turn| turn.extend(payload));
-            return self.note(slot, run.expect("it fits"));
+            self.note(slot, run.expect("it fits"));
+            return Ok(());
         }
-        // The turn's memory is lent and full: the frame is written from the backlog, before the turn.
+        // The turn's memory is lent and full: the frame goes to the backlog, ahead of what the turn
+        // holds for this slot. Only a close comes last, and nothing before the handshake's answer.
+        if opcode == Opcode::Close {
+            self.keep_or_cut(slot);
+        } else if self.outbox.begins_raw(&self.seats[slot].outgoing) {
+            return Err(Overflow::Slow);
+        }
         let seat = &mut self.seats[slot];
         self.transmit.mark(slot, &mut seat.transmit);
-        let is_close = matches!(to, To::Close(_));
-        let mut kept = Ok(());
-        if is_close || self.outbox.begins_raw(&seat.outgoing) {
-            kept = self.outbox.stash(slot, &mut seat.outgoing, 0);
-        }
-        if is_close || kept.is_ok() {
-            kept = self.outbox.keep_now(slot, &mut seat.outgoing, to, opcode, payload);
-        }
-        if let Err(overflow) = kept {
-            self.overflow(now, slot, overflow);
+        self.outbox.keep_now(slot, &mut seat.outgoing, to, opcode, payload)
+    }
+
+    fn keep_or_cut(&mut self, slot: usize) {
+        let out = &mut self.seats[slot].outgoing;
+        if self.outbox.stash(slot, out, 0).is_err() {
+            self.outbox.drop_waiting(slot, out);
         }
     }
 
@@ -385,7 +397,6 @@ impl State<'_> {
         if seat.assembly.has_parked() {
             self.ready.mark(slot, &mut seat.ready);
         }
-        self.wanted.0 |= seat.session.refused;
     }
 
     pub(crate) fn poll_ready(&mut self) -> Option<usize> {
@@ -397,19 +408,14 @@ impl State<'_> {
     /// Messages of this connection have to wait.
     #[inline]
     pub(crate) fn must_wait(&self, slot: usize) -> bool {
-        self.is_held(slot) || (self.is_open(slot) && self.turn_is_full())
+        self.is_held(slot) || self.turn_is_full()
     }
 
-    /// They wait for an event of this connection: the outcome of its call, or a socket that takes bytes.
+    /// They wait for an event of this connection: the outcome of its call, or a write.
     #[inline]
     pub(crate) fn is_held(&self, slot: usize) -> bool {
-        let seat = &self.seats[slot];
-        seat.session.calling
-            || (self.is_open(slot) && seat.outgoing.is_blocked() && self.is_slow(slot))
-    }
-
-    fn is_open(&self, slot: usize) -> bool {
-        self.seats[slot].session.phase == Phase::Open
+        let session = &self.seats[slot].session;
+        session.phase == Phase::Open && (session.calling || self.is_slow(slot))
     }
 
     /// The turn wants to be written before more is dispatched.
@@ -419,9 +425,11 @@ impl State<'_> {
         self.outbox.turn.len() >= limit || !self.outbox.fits(0, 2)
     }
 
+    /// Another reply might not fit into its backlog, should the socket take nothing.
+    #[inline]
     fn is_slow(&self, slot: usize) -> bool {
-        self.outbox.backlog_len(slot, &self.seats[slot].outgoing)
-            > self.config.backlog_bytes as usize / 2
+        let half = self.config.backlog_bytes as usize / 2;
+        self.outbox.holds_more_than(half, slot, &self.seats[slot].outgoing)
     }
 
     /// The next connection whose socket can be written to; its parts are in the outbox.
@@ -443,7 +451,6 @@ impl State<'_> {
             }
         }
         self.outbox.end_turn();
-        self.wanted.1 |= core::mem::take(&mut self.wanted.0);
         None
     }
 
@@ -465,18 +472,30 @@ impl State<'_> {
     }
 
     fn overflow(&mut self, now: Instant, slot: usize, overflow: Overflow) {
-        if overflow == Overflow::Cut {
-            return self.enter(now, slot, Phase::Gone);
+        match overflow {
+            Overflow::Slow => {
+                self.counts.slow += 1;
+                self.outbox.drop_waiting(slot, &mut self.seats[slot].outgoing);
+                match self.seats[slot].session.phase {
+                    Phase::Open => self.close(now, slot, Close::SLOW),
+                    // The close frame that was sent already is among what was dropped.
+                    _ => self.send_close(slot, Some(Close::SLOW)),
+                }
+            }
+            Overflow::Cut => self.enter(now, slot, Phase::Gone),
         }
-        self.counts.slow += 1;
-        self.close(now, slot, Close::SLOW);
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant, slot: usize, deaf: bool) -> Due {
         let due = self.seats[slot].session.handle_timeout(now, &self.config, deaf);
         match due {
             Due::Nothing | Due::Handshake => {}
-            Due::Ping => self.control(now, slot, To::Reply(slot as u32), Opcode::Ping, &[]),
+            Due::Ping => {
+                let pinged = self.control(slot, To::Reply(slot as u32), Opcode::Ping, &[]);
+                if let Err(overflow) = pinged {
+                    self.overflow(now, slot, overflow);
+                }
+            }
             Due::TimedOut => {
                 let mut words = Words::default();
                 let reason = TimedOut(&self.config);

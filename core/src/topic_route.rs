@@ -1,11 +1,11 @@
 //! A family of topics with typed requests and updates: subscribe, unsubscribe, update. Knows no listener.
 
-use crate::client::{Client, Subscribing};
+use crate::client::Client;
 use crate::desk::{Feed, Local};
 use crate::extract::Payload;
 use crate::respond::Refused;
 use crate::router::Router;
-use crate::service::Updates;
+use crate::service::{Begun, Updates};
 use crate::topic;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -13,7 +13,6 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::future::Future;
 use serde::de::DeserializeOwned;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -117,19 +116,24 @@ where
         self
     }
 
-    /// What runs while somebody listens. `start` yields the future that runs, or refuses; it is
-    /// awaited before the first subscriber is answered, for 10 seconds at most.
-    pub fn service<S, R>(mut self, start: S) -> Self
+    /// What runs while somebody listens: an `async fn` of a request and its [`Updates`]. One that has
+    /// to start before the first subscriber is answered, or may refuse, yields a `Result` with the
+    /// future that then runs, within 10 seconds.
+    pub fn service<S, R>(mut self, service: S) -> Self
     where
-        S: AsyncFn(Request, Updates<Update>) -> Result<R, Refused> + Send + Sync + 'static,
-        R: Future<Output = ()> + 'static,
+        S: AsyncFn(Request, Updates<Update>) -> R + Send + Sync + 'static,
+        R: Begun,
     {
-        let start = Arc::new(start);
+        let service = Arc::new(service);
         self.start = Some(Arc::new(move |request, updates| {
-            let start = start.clone();
-            Box::pin(
-                async move { start(request, updates).await.map(|run| Box::pin(run) as Local<()>) },
-            )
+            let service = service.clone();
+            let begun = async move { service(request, updates).await.run() };
+            Box::pin(async move {
+                if R::STARTS {
+                    return begun.await;
+                }
+                Ok(Box::pin(async { drop(begun.await) }) as Local<()>)
+            })
         }));
         self
     }
@@ -142,16 +146,20 @@ where
         )?)
     }
 
-    /// Subscribes a client, for handlers that do more than `subscribe` does.
-    pub fn subscribe(&self, client: &Client, request: Request) -> Subscribing {
-        let topic = match self.topic_of(&request) {
-            Ok(topic) => topic,
-            Err(refused) => return Subscribing::refused(refused),
-        };
-        let Some(start) = self.start.clone() else { return client.subscribe(topic) };
-        let kind = format!("{}.{}", self.name, self.update);
-        let start = move |feed: Feed| start(request, Updates::new(feed, &kind));
-        client.subscribe_with(&topic, Box::new(start))
+    /// Subscribes a client, for handlers that do more than `subscribe` does, and yields the topic. It
+    /// waits until the topic's service has started.
+    pub async fn subscribe(&self, client: &Client, request: &Request) -> Result<String, Refused> {
+        let topic = self.topic_of(request)?;
+        match &self.start {
+            None => client.subscribe(&topic)?,
+            Some(start) => {
+                let (start, request) = (start.clone(), request.clone());
+                let kind = format!("{}.{}", self.name, self.update);
+                let start = move |feed: Feed| start(request, Updates::new(feed, &kind));
+                client.subscribe_with(&topic, Box::new(start)).await?;
+            }
+        }
+        Ok(topic)
     }
 
     fn response(&self, request: &Request, result: Result<&str, Refused>) -> Response {
@@ -183,8 +191,8 @@ where
                     move |Payload(request): Payload<Request>, client: Client| {
                         let on = on.clone();
                         async move {
-                            let result = on.subscribe(&client, request.clone()).await;
-                            on.response(&request, result.map(|()| "Subscribed to"))
+                            let result = on.subscribe(&client, &request).await;
+                            on.response(&request, result.map(|_| "Subscribed to"))
                         }
                     },
                 )
@@ -193,7 +201,7 @@ where
                 "subscribe",
                 "subscribe.response",
                 move |Payload(request): Payload<Request>, client: Client| {
-                    let result = on.subscribe(&client, request.clone()).check();
+                    let result = on.topic_of(&request).and_then(|topic| client.subscribe(topic));
                     on.response(&request, result.map(|()| "Subscribed to"))
                 },
             ),

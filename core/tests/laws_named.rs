@@ -155,7 +155,7 @@ fn a_close_frame_is_not_dropped_with_what_is_too_much() {
     assert!(engine.poll_transmit(NOW).is_none());
     engine.handle_writable(id);
     let (heard, _) = write(&mut engine, id, usize::MAX);
-    assert_eq!(frames(&heard), [(0x88, close(1001, "Server shutting down"))]);
+    assert_eq!(frames(&heard), [(0x88, close(1008, "Slow consumer"))]);
 }
 
 #[test]
@@ -336,37 +336,6 @@ fn a_peer_that_waits_with_its_driver_is_not_silent() {
 }
 
 #[test]
-fn a_driver_is_told_when_a_refused_message_can_be_offered_again() {
-    let config = Config { turn_bytes: 1, ..Config::default() };
-    let mut engine = Engine::new(config, 1);
-    let mut app = App::default();
-    let id = engine.open(NOW, [0; 16]).unwrap();
-    let hand = |engine: &mut Engine<'_>, app: &mut App, kind| {
-        let taken = engine.handle_message(NOW, id, Opcode::Text, &mut words(kind, ""), app);
-        engine.resume(NOW, app);
-        taken
-    };
-    let mut idle = |engine: &mut Engine<'_>, app: &mut App| {
-        engine.resume(NOW, app);
-        write(engine, id, usize::MAX);
-        !engine.is_ready()
-    };
-
-    // For the turn's end.
-    assert!(hand(&mut engine, &mut app, "echo"));
-    assert!(!hand(&mut engine, &mut app, "later"));
-    assert!(!idle(&mut engine, &mut app));
-    assert!(hand(&mut engine, &mut app, "later"));
-    // For a call's end.
-    assert!(!hand(&mut engine, &mut app, "echo"));
-    assert!(idle(&mut engine, &mut app), "nothing can be done before the call has ended");
-    engine.settle(NOW, app.calls[0], None, |answer| answer.silent().done());
-    assert!(!idle(&mut engine, &mut app));
-    assert!(hand(&mut engine, &mut app, "echo"));
-    assert!(idle(&mut engine, &mut app));
-}
-
-#[test]
 fn streams_whose_handshake_is_done_count_as_connections_too() {
     let mut engine = Engine::new(Config { connections: 2, ..Config::default() }, 1);
     let first = engine.open(NOW, [0; 16]).unwrap();
@@ -402,13 +371,13 @@ impl Dispatch for App {
 
     fn call(&mut self, call: Call<'_>, answer: Answer<'_, '_>) -> Verdict {
         match call.operation.0 {
-            0 => answer.reply("echo", call.payload).done(),
+            0 => answer.reply("echo", call.payload.map(str::as_bytes)).done(),
             1 => {
                 self.calls.push(call.id);
                 answer.later()
             }
             _ => {
-                let payload = std::str::from_utf8(call.payload.unwrap()).unwrap();
+                let payload = call.payload.unwrap();
                 let mut effects = answer.silent();
                 effects.subscribe(payload.trim_matches('"')).unwrap();
                 effects.done()

@@ -14,11 +14,10 @@ fuzz_target!(|data: &[u8]| {
         return;
     };
     let nesting = usize::from(nesting);
-    let seen = read(message, nesting);
-    // Of other bytes the verdict means nothing, but there must be one.
     let Ok(text) = str::from_utf8(message) else {
         return;
     };
+    let seen = read(text, nesting);
     let expected = Expected::of(text, nesting);
     assert_eq!(seen.is_ok(), expected.is_some(), "{text}");
     let (Ok(seen), Some(expected)) = (seen, expected) else {
@@ -26,8 +25,8 @@ fuzz_target!(|data: &[u8]| {
     };
     let fits = (expected.kind.len() <= MAX_NAME).then_some(expected.kind.as_str());
     assert_eq!(seen.kind.decode(&mut [0; MAX_NAME]), fits, "{text}");
-    assert_eq!(seen.payload, expected.payload.map(str::as_bytes), "{text}");
-    assert_eq!(seen.id, expected.id.map(str::as_bytes), "{text}");
+    assert_eq!(seen.payload, expected.payload, "{text}");
+    assert_eq!(seen.id, expected.id, "{text}");
 });
 
 /// What serde_json makes of a message.

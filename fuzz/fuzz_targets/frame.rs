@@ -87,11 +87,8 @@ fn ours(
         rest = others;
         let read = reader.read(part, |incoming| {
             heard.push(match incoming {
-                Incoming::Message { opcode: Opcode::Text, payload } => Heard::Text(payload.into()),
-                Incoming::Message { opcode: Opcode::Binary, payload } => {
-                    Heard::Binary(payload.into())
-                }
-                Incoming::Message { opcode, .. } => panic!("{opcode:?} is no message"),
+                Incoming::Text(text) => Heard::Text(text.into()),
+                Incoming::Binary(payload) => Heard::Binary(payload.into()),
                 Incoming::Ping(payload) => Heard::Ping(payload.into()),
                 Incoming::Pong => Heard::Pong,
                 Incoming::Close(close) => {

@@ -1,1 +1,7 @@
-//! Laws, worlds and real servers.
+//! Laws, worlds and real servers. What is here serves the tests; no rule of the protocol is in it.
+
+pub mod client;
+mod peer;
+pub mod stage;
+pub mod witness;
+pub mod world;

@@ -42,7 +42,7 @@ pub struct Shard {
 struct Finished {
     call: CallId,
     operation: OperationId,
-    echo: Option<Box<[u8]>>,
+    echo: Option<Box<str>>,
     client: Option<Client>,
     outcome: Result<Option<Vec<u8>>, Failure>,
 }

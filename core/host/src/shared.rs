@@ -79,6 +79,14 @@ impl Shared {
         self.draining.load(Ordering::Acquire)
     }
 
+    /// No topic lives, and no mail waits.
+    pub fn is_empty(&self) -> bool {
+        let registry = self.registry();
+        registry.lives.is_empty()
+            && registry.topics.is_empty()
+            && self.inboxes.iter().all(Inbox::is_empty)
+    }
+
     pub(crate) fn inbox(&self, shard: usize) -> &Inbox {
         &self.inboxes[shard]
     }

@@ -33,7 +33,8 @@ pub(crate) enum Said {
 impl From<Incoming<'_>> for Said {
     fn from(incoming: Incoming<'_>) -> Self {
         match incoming {
-            Incoming::Message { opcode, payload } => Self::Message(opcode, payload.to_vec()),
+            Incoming::Text(text) => Self::Message(Opcode::Text, text.into()),
+            Incoming::Binary(payload) => Self::Message(Opcode::Binary, payload.into()),
             Incoming::Ping(payload) => Self::Ping(payload.to_vec()),
             Incoming::Pong => Self::Pong,
             Incoming::Close(close) => {

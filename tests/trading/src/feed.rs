@@ -1,6 +1,8 @@
 //! One market for all shards. Knows how far the walk must go by now; never starts a task or reads a clock.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+
+use async_channel::{Receiver, Sender};
 
 use crate::{
     market::Market,
@@ -24,7 +26,7 @@ use crate::{
 /// assert_eq!(reader.quote("NOPE", 1_700_000_000_100), None);
 /// ```
 #[derive(Clone, Debug)]
-pub struct Feed(Arc<Mutex<Pace>>);
+pub struct Feed(Arc<Shared>);
 
 impl Feed {
     /// The eight symbols of [`Market::new`], walking from now on.
@@ -62,13 +64,37 @@ impl Feed {
         self.at(now).market.orderbook(symbol, depth)
     }
 
-    /// Plays one row of a file, as [`Market::apply`] does.
+    /// Plays one row of a file, as [`Market::apply`] does, and tells those who follow its symbol.
     pub fn apply(&self, row: &Bar) {
-        self.lock().market.apply(row);
+        let Pace { market, followers, .. } = &mut *self.lock();
+        market.apply(row);
+        followers.retain(|follower| follower.symbol != row.symbol || follower.tell(market));
+    }
+
+    /// A symbol's bars as a replay forms them: the present one, if there is one, then one for each row that
+    /// [`apply`](Self::apply) plays, in order. `None` in a walk, where nobody plays rows.
+    pub fn follow(&self, symbol: &str, resolution: Resolution) -> Option<Receiver<Bar>> {
+        let mut pace = self.lock();
+        if pace.market.walks() {
+            return None;
+        }
+        let (bars, receiver) = async_channel::unbounded();
+        let follower = Follower { symbol: symbol.into(), resolution, bars };
+        follower.tell(&pace.market);
+        pace.followers.push(follower);
+        self.0.followed.notify_all();
+        Some(receiver)
+    }
+
+    /// Blocks until somebody has begun to [`follow`](Self::follow).
+    pub fn wait_for_follower(&self) {
+        let alone = |pace: &mut Pace| pace.followers.is_empty();
+        drop(self.0.followed.wait_while(self.lock(), alone).expect(UNPOISONED));
     }
 
     fn of(market: Market) -> Self {
-        Self(Arc::new(Mutex::new(Pace { market, ticked: None })))
+        let pace = Pace { market, ticked: None, followers: Vec::new() };
+        Self(Arc::new(Shared { pace: Mutex::new(pace), followed: Condvar::new() }))
     }
 
     fn at(&self, now: u64) -> MutexGuard<'_, Pace> {
@@ -78,7 +104,7 @@ impl Feed {
     }
 
     fn lock(&self) -> MutexGuard<'_, Pace> {
-        self.0.lock().expect("nothing panics while it holds the market")
+        self.0.pace.lock().expect(UNPOISONED)
     }
 }
 
@@ -86,10 +112,32 @@ impl Feed {
 pub const MAX_STEPS: u64 = 600;
 
 #[derive(Debug)]
+struct Shared {
+    pace: Mutex<Pace>,
+    followed: Condvar,
+}
+
+#[derive(Debug)]
 struct Pace {
     market: Market,
     // When the newest step was due: a multiple of `STEP`.
     ticked: Option<u64>,
+    followers: Vec<Follower>,
+}
+
+#[derive(Debug)]
+struct Follower {
+    symbol: String,
+    resolution: Resolution,
+    bars: Sender<Bar>,
+}
+
+impl Follower {
+    // False: it has gone.
+    fn tell(&self, market: &Market) -> bool {
+        let bar = market.bar(&self.symbol, self.resolution);
+        bar.is_none_or(|bar| self.bars.try_send(bar.clone()).is_ok())
+    }
 }
 
 impl Pace {
@@ -110,6 +158,8 @@ impl Pace {
 
 // Milliseconds from one quote to the next.
 const STEP: u64 = 100;
+
+const UNPOISONED: &str = "nothing panics while it holds the market";
 
 #[cfg(test)]
 mod tests {
@@ -163,16 +213,29 @@ mod tests {
     }
 
     #[test]
+    fn a_follower_gets_the_present_bar_and_then_every_row_once_and_in_order() {
+        let rows = [1, 2, 3].map(row);
+        let feed = Feed::replay(&rows);
+        let early = feed.follow("XYZ", Resolution::Minute).expect("a replay can be followed");
+        let other = feed.follow("ABC", Resolution::Minute).expect("a replay can be followed");
+        feed.apply(&rows[0]);
+        feed.apply(&rows[1]);
+        let late = feed.follow("XYZ", Resolution::Minute).expect("a replay can be followed");
+        feed.apply(&rows[2]);
+        let got = |bars: Receiver<Bar>| std::iter::from_fn(move || bars.try_recv().ok());
+        assert!(got(early).eq(rows.clone()));
+        assert!(got(late).eq(rows[1..].to_vec()));
+        assert!(other.is_empty());
+    }
+
+    #[test]
+    fn a_walk_cannot_be_followed() {
+        assert!(Feed::walk(5).follow("AAPL", Resolution::Minute).is_none());
+    }
+
+    #[test]
     fn rows_played_on_one_thread_are_read_on_the_others() {
-        let row = Bar {
-            symbol: "XYZ".into(),
-            time: 60_000,
-            open: 5.0,
-            high: 6.0,
-            low: 4.5,
-            close: 5.5,
-            volume: 10.0,
-        };
+        let row = row(1);
         let feed = Feed::replay(std::slice::from_ref(&row));
         assert!(feed.knows("XYZ") && !feed.knows("AAPL"));
         assert_eq!(feed.bar("XYZ", Resolution::Minute, NOON), None);
@@ -184,5 +247,17 @@ mod tests {
         });
         assert_eq!(bars, [Some(row.clone()), Some(row)]);
         assert_eq!(feed.orderbook("XYZ", 3, NOON).map(|book| book.bids[0][0]), Some(5.5));
+    }
+
+    fn row(minute: u64) -> Bar {
+        Bar {
+            symbol: "XYZ".into(),
+            time: minute * 60_000,
+            open: 5.0,
+            high: 6.0,
+            low: 4.5,
+            close: 5.5,
+            volume: 10.0,
+        }
     }
 }

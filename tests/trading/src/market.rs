@@ -72,6 +72,11 @@ impl Market {
         self.find(symbol).is_ok()
     }
 
+    /// Whether prices walk at random; else rows move them.
+    pub fn walks(&self) -> bool {
+        self.walk.is_some()
+    }
+
     /// Moves every symbol by one step of its walk; nothing where there is no walk.
     ///
     /// A step stands for about 100 ms, whatever `unix_ms` says: the time only dates it and chooses its bars.

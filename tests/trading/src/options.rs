@@ -5,6 +5,7 @@ use std::{
 };
 
 use clap::Parser;
+use fastws_core::config::Config;
 
 /// What the command line says, every value in its range.
 ///
@@ -41,29 +42,25 @@ pub struct Options {
 
     /// Most connections at a time; more are refused with 503
     #[arg(long, value_name = "N", default_value = "100000", value_parser = count)]
-    pub max_connections: usize,
+    pub max_connections: u32,
 
     /// Longest message of a client, in bytes
     #[arg(long, value_name = "BYTES", default_value = "65536", value_parser = count)]
-    pub max_message_bytes: usize,
+    pub max_message_bytes: u32,
 
     /// Most topics that one connection subscribes to
     #[arg(long, value_name = "N", default_value = "1000", value_parser = count)]
-    pub max_topics: usize,
+    pub max_topics: u32,
 
     /// Most bytes that wait for one connection to read them
     #[arg(long, value_name = "BYTES", default_value = "1048576", value_parser = count)]
-    pub max_backlog_bytes: usize,
+    pub max_backlog_bytes: u32,
 
-    /// Seconds over which a stopping server closes its connections
+    /// Seconds that clients have to answer a close before they are reset, also when the server stops
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
     pub drain: Duration,
 
-    /// How far a close moves before its candle is sent again, as a part of it: 0.01 is 1 %
-    #[arg(long, value_name = "PART", default_value = "0.01", value_parser = part)]
-    pub threshold: f64,
-
-    /// Play the rows of this file (symbol,time,open,high,low,close,volume) instead of a random walk
+    /// Play this file (symbol,time,open,high,low,close,volume) from the first subscriber on, not a random walk
     #[arg(long, value_name = "FILE.csv")]
     pub replay: Option<PathBuf>,
 
@@ -95,6 +92,20 @@ impl Options {
     ) -> Result<Self, clap::Error> {
         Self::try_parse_from(args)
     }
+
+    /// The limits and deadlines of a server; what no option names keeps its default.
+    pub fn config(&self) -> Config {
+        Config {
+            connections: self.max_connections,
+            message_bytes: self.max_message_bytes,
+            backlog_bytes: self.max_backlog_bytes,
+            topics_per_connection: self.max_topics,
+            heartbeat: self.heartbeat,
+            lifespan: self.lifespan,
+            closing: self.drain,
+            ..Config::default()
+        }
+    }
 }
 
 fn shards(text: &str) -> Result<NonZeroUsize, &'static str> {
@@ -105,7 +116,7 @@ fn shards(text: &str) -> Result<NonZeroUsize, &'static str> {
         .unwrap_or(NonZeroUsize::MIN))
 }
 
-fn count(text: &str) -> Result<usize, &'static str> {
+fn count(text: &str) -> Result<u32, &'static str> {
     text.parse().ok().filter(|count| *count > 0).ok_or("it must be a whole number, at least 1")
 }
 
@@ -117,11 +128,6 @@ fn seconds(text: &str) -> Result<Duration, &'static str> {
 fn some_seconds(text: &str) -> Result<Duration, &'static str> {
     let some = seconds(text).ok().filter(|seconds| !seconds.is_zero());
     some.ok_or("it must be a number of seconds, more than 0")
-}
-
-fn part(text: &str) -> Result<f64, &'static str> {
-    let part = text.parse().ok().filter(|part: &f64| part.is_finite() && *part >= 0.0);
-    part.ok_or("it must be a number, at least 0")
 }
 
 fn speed(text: &str) -> Result<f64, &'static str> {
@@ -154,7 +160,7 @@ mod tests {
         assert_eq!((options.heartbeat, options.lifespan), (None, None));
         assert_eq!((options.max_connections, options.max_topics), (100_000, 1_000));
         assert_eq!((options.max_message_bytes, options.max_backlog_bytes), (64 << 10, 1 << 20));
-        assert_eq!((options.drain, options.threshold), (Duration::from_secs(5), 0.01));
+        assert_eq!(options.drain, Duration::from_secs(5));
         assert_eq!((options.replay, options.speed, options.seed), (None, 1.0, 1));
         assert_eq!(options.paths, ["/ws", "/api/v1/ws"]);
     }
@@ -163,7 +169,7 @@ mod tests {
     fn every_option_is_taken_as_written() {
         let options = options(
             "--listen 127.0.0.1:0 --listen [::1]:8000 --shards 3 --heartbeat 10 --lifespan 0.5 --max-connections 5
-             --max-message-bytes 100 --max-topics 2 --max-backlog-bytes 4096 --drain 0 --threshold 0.002
+             --max-message-bytes 100 --max-topics 2 --max-backlog-bytes 4096 --drain 0
              --replay bars.csv --speed 60 --seed 18446744073709551615 --path / --path /api/v2/ws",
         )
         .expect("all are in range");
@@ -177,7 +183,6 @@ mod tests {
             max_topics: 2,
             max_backlog_bytes: 4096,
             drain: Duration::ZERO,
-            threshold: 0.002,
             replay: Some("bars.csv".into()),
             speed: 60.0,
             seed: u64::MAX,
@@ -213,7 +218,6 @@ mod tests {
             ("--max-message-bytes 1k", "'--max-message-bytes <BYTES>': it must be a whole number"),
             ("--max-topics 0", "'--max-topics <N>': it must be a whole number, at least 1"),
             ("--max-backlog-bytes 1.5", "'--max-backlog-bytes <BYTES>': it must be a whole number"),
-            ("--threshold inf", "'inf' for '--threshold <PART>': it must be a number, at least 0"),
             ("--replay a.csv --speed 0", "'0' for '--speed <N>': it must be a number, more than 0"),
             (
                 "--replay a.csv --speed NaN",

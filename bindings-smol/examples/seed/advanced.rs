@@ -1,0 +1,94 @@
+//! Many topics at once, updates that are held back, and figures.
+
+// section: multi-subscribe
+use crate::datafeed::{Bars, bars_topic};
+use crate::models::{Bar, Subscription, fetch_latest_bar};
+use fastws_smol::{App, Client, Params, Payload, Refused, Router, State, TopicRoute, Updates};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+#[derive(Deserialize)]
+struct MultiSubscribe {
+    symbols: Vec<String>,
+    #[serde(default)]
+    params: Params,
+}
+
+#[derive(Serialize)]
+struct MultiSubscribed {
+    status: &'static str,
+    symbols: Vec<String>,
+    topics: Vec<String>,
+    count: usize,
+}
+
+/// Subscribes to multiple symbols at once, to all or to none.
+async fn multi_subscribe(
+    Payload(MultiSubscribe { symbols, params }): Payload<MultiSubscribe>,
+    client: Client,
+    bars: State<Bars>,
+) -> Result<MultiSubscribed, Refused> {
+    let mut topics = Vec::new();
+    for symbol in symbols.clone() {
+        let request = Subscription { symbol, params: params.clone() };
+        topics.push(bars.subscribe(&client, &request).await?);
+    }
+    Ok(MultiSubscribed { status: "ok", symbols, count: topics.len(), topics })
+}
+
+// section: threshold
+/// Only broadcasts if the price has changed by one percent.
+async fn significant_bars(request: Subscription, updates: Updates<Bar>) {
+    let mut last_price = None;
+    loop {
+        let bar = fetch_latest_bar(&request.symbol, "1").await;
+        // The first update always broadcasts.
+        if last_price.is_none_or(|last: f64| (bar.close - last).abs() / last >= 0.01) {
+            updates.publish(&bar);
+            last_price = Some(bar.close);
+        }
+        updates.sleep(Duration::from_secs(1)).await;
+    }
+}
+
+// section: rate-limited
+/// Broadcasts at most once a second, and always the newest.
+async fn rate_limited_bars(request: Subscription, updates: Updates<Bar>) {
+    let mut due = updates.now();
+    loop {
+        let bar = fetch_latest_bar(&request.symbol, "1").await;
+        if updates.now() >= due {
+            updates.publish(&bar);
+            due = updates.now() + Duration::from_secs(1);
+        }
+        updates.sleep(Duration::from_millis(100)).await;
+    }
+}
+
+// section: connection-metrics
+#[derive(Serialize)]
+struct ConnectionMetrics {
+    total_subscriptions: usize,
+    unique_topics: usize,
+    messages_received: u64,
+    messages_sent: u64,
+}
+
+/// What the server has counted, over all connections.
+fn metrics(app: App) -> ConnectionMetrics {
+    let metrics = app.metrics();
+    ConnectionMetrics {
+        total_subscriptions: metrics.subscriptions,
+        unique_topics: metrics.topics,
+        messages_received: metrics.messages_received,
+        messages_sent: metrics.messages_sent,
+    }
+}
+
+pub(crate) fn router() -> Router {
+    Router::new()
+        .send("multi_subscribe", "multi_subscribe.response", multi_subscribe)
+        .send("get_metrics", "metrics", metrics)
+        .include(TopicRoute::new("candles").topic(bars_topic).service(significant_bars))
+        .include(TopicRoute::new("ticks").topic(bars_topic).service(rate_limited_bars))
+}

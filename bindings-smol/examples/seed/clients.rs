@@ -1,0 +1,87 @@
+//! What a client may know and change about its connection, and what reaches all of them.
+
+// section: client-info
+use fastws_smol::{App, Client, PublishError, Publisher, Router, TopicRoute};
+use serde::Serialize;
+use std::time::SystemTime;
+
+#[derive(Serialize)]
+struct Info {
+    client_id: String,
+    subscriptions: Vec<String>,
+    total_connections: usize,
+}
+
+/// Information about the current client.
+fn info(client: Client, app: App) -> Info {
+    Info {
+        client_id: client.uid(),
+        subscriptions: client.topics(),
+        total_connections: app.connections(),
+    }
+}
+
+// section: list-subscriptions
+#[derive(Serialize)]
+struct Subscriptions {
+    client_id: String,
+    topics: Vec<String>,
+    count: usize,
+}
+
+/// All active subscriptions of this client.
+fn list_subscriptions(client: Client) -> Subscriptions {
+    let topics = client.topics();
+    Subscriptions { client_id: client.uid(), count: topics.len(), topics }
+}
+
+// section: clear-subscriptions
+#[derive(Serialize)]
+struct Cleared {
+    status: &'static str,
+    cleared: Vec<String>,
+    count: usize,
+}
+
+/// Unsubscribes from all topics.
+fn clear_subscriptions(client: Client) -> Cleared {
+    let cleared = client.topics();
+    for topic in &cleared {
+        client.unsubscribe(topic);
+    }
+    Cleared { status: "ok", count: cleared.len(), cleared }
+}
+
+pub(crate) fn router() -> Router {
+    Router::new()
+        .send("info", "info.response", info)
+        .send("list_subscriptions", "subscriptions", list_subscriptions)
+        .send("clear_subscriptions", "cleared", clear_subscriptions)
+        .include(TopicRoute::<(), Notification>::new("system").update("notification"))
+}
+
+// section: notify-all
+#[derive(Serialize)]
+struct Notification {
+    message: String,
+    timestamp: u128,
+}
+
+/// Sends a notification to all who listen to `system`, from any thread.
+pub(crate) fn notify_all(publisher: &Publisher, message: String) -> Result<(), PublishError> {
+    let timestamp = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_millis();
+    let notification = Notification { message, timestamp };
+    publisher.publish("system", "system.notification", &notification)
+}
+
+// end
+/// Each line is a notification.
+pub(crate) fn notify_from_stdin(publisher: Publisher) {
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lines().map_while(Result::ok) {
+            if let Err(error) = notify_all(&publisher, line) {
+                eprintln!("{error}");
+            }
+        }
+    });
+}

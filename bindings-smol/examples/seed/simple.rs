@@ -1,0 +1,25 @@
+//! An operation that clients send, and its reply.
+
+// section: ping-pong
+use fastws_smol::{Now, Payload, Router};
+use serde::{Deserialize, Serialize};
+
+#[derive(Deserialize)]
+struct Ping {
+    timestamp: i64,
+}
+
+#[derive(Serialize)]
+struct Pong {
+    timestamp: i64,
+    server_time: i64,
+}
+
+/// Client pings, server pongs back.
+fn ping(Payload(ping): Payload<Ping>, now: Now) -> Pong {
+    Pong { timestamp: ping.timestamp, server_time: now.unix_millis() }
+}
+
+pub(crate) fn router() -> Router {
+    Router::new().prefix("simple.").send("ping", "pong", ping)
+}

@@ -1,0 +1,184 @@
+//! The trading example as a process: its options, its output, its signals and its exit codes.
+
+use fastws_tests::client::{Client, within};
+use futures_lite::io::{BufReader, Lines};
+use futures_lite::{AsyncBufReadExt, StreamExt};
+use serde_json::json;
+use smol::process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+#[test]
+fn help_explains_the_options_on_standard_output() {
+    let output = run(&["--help"]);
+    assert_eq!(output.status.code(), Some(0));
+    let help = text(&output.stdout);
+    assert!(help.contains("--listen <ADDRESS>") && help.contains("[default: 127.0.0.1:8000]"));
+    assert_eq!(text(&output.stderr), "");
+}
+
+#[test]
+fn a_bad_option_is_a_sentence_on_standard_error_and_code_2() {
+    let error = refused(&["--max-connections", "none"]);
+    assert!(error.contains("it must be a whole number, at least 1"), "{error}");
+}
+
+#[test]
+fn a_port_in_use_is_a_sentence_on_standard_error_and_code_2() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+    let address = taken.local_addr().expect("it is bound").to_string();
+    let error = refused(&["--listen", "127.0.0.1:0", "--listen", &address]);
+    assert!(error.contains(&format!("cannot listen on {address}")), "{error}");
+}
+
+#[test]
+fn an_unreadable_file_is_a_sentence_on_standard_error_and_code_2() {
+    let error = refused(&["--listen", "127.0.0.1:0", "--replay", "no/such/file.csv"]);
+    assert!(error.contains("no/such/file.csv: "), "{error}");
+}
+
+#[test]
+fn a_bad_row_is_reported_with_its_line_and_column_and_code_2() {
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bad.csv");
+    let rows = "symbol,time,open,high,low,close,volume\nXYZ,60,1,2,1,2,5\nXYZ,120,1,2,x,2,5\n";
+    fs::write(&file, rows).expect("the folder is there for this");
+    let file = file.to_str().expect("the path is text");
+    let error = refused(&["--listen", "127.0.0.1:0", "--replay", file]);
+    assert!(error.contains(&format!("{file}:3:5: low ")), "{error}");
+}
+
+#[test]
+fn every_address_and_every_path_is_served_and_each_address_has_a_line() {
+    let mut server = Trading::start(&["--listen", "127.0.0.1:0", "--path", "/a", "--path", "/b"]);
+    let addresses = [server.listening(), server.listening()];
+    for (address, path) in [(addresses[0], "/a"), (addresses[1], "/b")] {
+        let mut client = Client::connect(address, path);
+        client.ask("simple.ping", "simple.pong", json!({"timestamp": 1}));
+    }
+}
+
+#[test]
+fn a_replay_sends_each_row_once_and_in_order_and_says_when_it_has_ended() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/trading/data/bars.csv");
+    let mut server = Trading::start(&["--replay", file, "--speed", "100000"]);
+    let mut client = Client::connect(server.listening(), "/ws");
+    client.ask("bars.subscribe", "bars.subscribe.response", json!({"symbol": "AAPL"}));
+    let rows = fs::read_to_string(file).expect("the file is there");
+    let rows: Vec<_> = rows.lines().filter(|row| row.starts_with("AAPL")).collect();
+    assert!(rows.len() > 10);
+    for row in rows {
+        let bar = client.hear_payload("bars.update");
+        let numbers = ["open", "high", "low", "close", "volume"].map(|name| bar[name].as_f64());
+        let fields = row.split(',').skip(2).map(|field| field.parse().ok());
+        assert!(fields.eq(numbers), "{row} was due, and {bar} came");
+    }
+    server.logs("the replay has ended");
+    // Nothing follows the last row.
+    client.ask("simple.ping", "simple.pong", json!({"timestamp": 1}));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_closes_everybody_with_1001_and_the_process_ends_with_0() {
+    for signal in ["-TERM", "-INT"] {
+        let mut server = Trading::start(&[]);
+        let mut client = Client::connect(server.listening(), "/api/v1/ws");
+        client.ask("simple.ping", "simple.pong", json!({"timestamp": 1}));
+        server.kill(signal);
+        assert_eq!(client.closed(), (1001, "Server shutting down".into()));
+        drop(client);
+        assert_eq!(server.end(), Some(0));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_right_after_the_first_line_ends_the_process_with_0() {
+    let mut server = Trading::start(&[]);
+    server.listening();
+    server.kill("-TERM");
+    assert_eq!(server.end(), Some(0));
+}
+
+/// A server that listens on a free port, and is killed when it is dropped.
+struct Trading {
+    child: Child,
+    stdout: Lines<BufReader<ChildStdout>>,
+    stderr: Lines<BufReader<ChildStderr>>,
+}
+
+impl Trading {
+    fn start(options: &[&str]) -> Self {
+        let mut child = trading(&["--listen", "127.0.0.1:0"])
+            .args(options)
+            .kill_on_drop(true)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the example runs");
+        let stdout = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+        let stderr = BufReader::new(child.stderr.take().expect("it is piped")).lines();
+        Self { child, stdout, stderr }
+    }
+
+    /// The address of the next line that it prints.
+    fn listening(&mut self) -> SocketAddr {
+        let line = within(self.stdout.next()).expect("it runs").expect("it prints text");
+        let address = line.strip_prefix("listening on http://").expect("it says where it listens");
+        address.parse().expect("it is an address")
+    }
+
+    /// Waits for a line of the log.
+    fn logs(&mut self, text: &str) {
+        within(async {
+            while !self.stderr.next().await.expect("it runs").expect("it logs text").contains(text)
+            {
+            }
+        });
+    }
+
+    fn kill(&self, signal: &str) {
+        let kill = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
+        assert!(within(kill).expect("there is a kill").success());
+    }
+
+    fn end(&mut self) -> Option<i32> {
+        within(self.child.status()).expect("it is our child").code()
+    }
+}
+
+fn run(options: &[&str]) -> Output {
+    within(trading(options).output()).expect("the example runs")
+}
+
+/// What it says on standard error when it does not start.
+fn refused(options: &[&str]) -> String {
+    let output = run(options);
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(2), ""));
+    text(&output.stderr).into()
+}
+
+fn trading(options: &[&str]) -> Command {
+    let mut command = Command::new(program());
+    command.args(options).env_remove("RUST_LOG");
+    command
+}
+
+/// Cargo builds examples before tests, and puts them beside the tests' folder.
+fn program() -> PathBuf {
+    let test = env::current_exe().expect("a test has a path");
+    let profile = test.ancestors().nth(2).expect("a test is two folders below its target");
+    let program =
+        profile.join("examples").join("trading").with_extension(env::consts::EXE_EXTENSION);
+    assert!(
+        program.exists(),
+        "{} is missing: cargo build -p fastws-smol --examples",
+        program.display()
+    );
+    program
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("it is text")
+}

@@ -1,0 +1,41 @@
+//! Messages of streams that are framed elsewhere, as an engine takes them.
+
+use fastws_core::config::Config;
+use fastws_core::dispatch::{Answer, Call, Dispatch, Verdict};
+use fastws_core::engine::Engine;
+use fastws_core::frame::Opcode;
+use fastws_core::ids::OperationId;
+use fastws_core::time::Instant;
+
+#[test]
+fn a_peer_that_answers_pings_is_alive_also_while_its_call_runs() {
+    let config = Config::default();
+    let (ping, pong) = (config.ping, config.pong);
+    let mut engine = Engine::new(config, 1);
+    let mut now = Instant::ZERO;
+    let id = engine.open(now, [1; 16]).expect("owned memory has room");
+    let mut message = *br#"{"type":"wait"}"#;
+    assert!(engine.handle_message(now, id, Opcode::Text, &mut message, &mut Wait));
+    for _ in 0..3 {
+        now = now + ping;
+        engine.handle_timeout(now);
+        assert!(!engine.handle_message(now, id, Opcode::Text, &mut message, &mut Wait));
+        assert!(engine.handle_message(now, id, Opcode::Pong, &mut [], &mut Wait));
+        now = now + pong;
+        engine.handle_timeout(now);
+        assert_eq!(engine.poll_gone(), None);
+    }
+}
+
+/// Every call's outcome comes later.
+struct Wait;
+
+impl Dispatch for Wait {
+    fn find(&self, _: &str) -> Option<OperationId> {
+        Some(OperationId(0))
+    }
+
+    fn call(&mut self, _: Call<'_>, answer: Answer<'_, '_>) -> Verdict {
+        answer.later()
+    }
+}

@@ -1,0 +1,225 @@
+//! The trading application's operations, over a real server.
+
+use fastws_smol::{Config, Server};
+use fastws_tests::client::Client;
+use fastws_trading::{api, feed::Feed};
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+
+#[test]
+fn every_topic_route_answers_with_its_symbol_and_topic_and_sends_what_it_has_at_once() {
+    for (route, payload, topic) in [
+        ("bars", json!({"symbol": "AAPL"}), "bars:AAPL:1"),
+        ("bars", json!({"symbol": "AAPL", "params": {"resolution": 60}}), "bars:AAPL:60"),
+        ("quotes", json!({"symbol": "AAPL", "params": null}), "quotes:AAPL"),
+        ("orderbook", json!({"symbol": "AAPL"}), "orderbook:AAPL:10"),
+        ("orderbook", json!({"symbol": "AAPL", "params": {"depth": "3"}}), "orderbook:AAPL:3"),
+    ] {
+        let mut client = client(Config::default());
+        let response = subscribe(&mut client, route, payload);
+        let message = format!("Subscribed to {topic}");
+        assert_eq!(
+            response,
+            json!({"status": "ok", "symbol": "AAPL", "message": message, "topic": topic})
+        );
+        let update = client.hear();
+        assert_eq!(update["type"], format!("{route}.update"));
+        assert_eq!(json!([update["topic"], update["payload"]["symbol"]]), json!([topic, "AAPL"]));
+    }
+}
+
+#[test]
+fn an_order_book_is_as_deep_as_was_asked() {
+    let mut client = client(Config::default());
+    subscribe(&mut client, "orderbook", json!({"symbol": "AAPL", "params": {"depth": 3}}));
+    let book = client.hear_payload("orderbook.update");
+    assert_eq!(book["bids"].as_array().map(Vec::len), Some(3));
+    assert_eq!(book["asks"].as_array().map(Vec::len), Some(3));
+}
+
+#[test]
+fn what_does_not_exist_is_refused_and_leaves_no_subscription() {
+    let mut client = client(Config::default());
+    for (route, payload, message) in [
+        ("bars", json!({"symbol": "NOPE"}), "there is no symbol NOPE"),
+        ("quotes", json!({"symbol": "NOPE"}), "there is no symbol NOPE"),
+        ("orderbook", json!({"symbol": "NOPE"}), "there is no symbol NOPE"),
+        (
+            "bars",
+            json!({"symbol": "AAPL", "params": {"resolution": "2"}}),
+            "a resolution is one of 1, 5, 15, 60 and 1D",
+        ),
+        (
+            "orderbook",
+            json!({"symbol": "AAPL", "params": {"depth": 51}}),
+            "a depth is a whole number from 1 to 50",
+        ),
+        (
+            "orderbook",
+            json!({"symbol": "AAPL", "params": {"depth": "03"}}),
+            "a depth is a whole number from 1 to 50",
+        ),
+        (
+            "bars",
+            json!({"symbol": "A:B"}),
+            "part 1 of the topic contains `:`, which separates parts",
+        ),
+    ] {
+        let response = subscribe(&mut client, route, payload);
+        assert_eq!(json!([response["status"], response["message"]]), json!(["error", message]));
+    }
+    assert_eq!(topics(&mut client), json!([]));
+}
+
+#[test]
+fn alerts_begin_with_one_at_once() {
+    let mut client = client(Config::default());
+    let response = subscribe(&mut client, "alerts", Value::Null);
+    assert_eq!(
+        response,
+        json!({"status": "ok", "message": "Subscribed to alerts", "topic": "alerts"})
+    );
+    let alert = client.hear_payload("alerts.alert");
+    assert_eq!(alert["severity"], "warning");
+    assert!(alert["message"].is_string() && alert["timestamp"].is_i64());
+}
+
+#[test]
+fn a_client_reads_and_clears_its_own_subscriptions() {
+    let mut client = client(Config::default());
+    subscribe(&mut client, "bars", json!({"symbol": "AAPL"}));
+    ask(&mut client, "alerts.subscribe", "alerts.subscribe.response");
+    let info = ask(&mut client, "info", "info.response");
+    let both = json!(["bars:AAPL:1", "alerts"]);
+    assert_eq!(json!([info["subscriptions"], info["total_connections"]]), json!([both, 1]));
+    assert_eq!(info["client_id"].as_str().map(str::len), Some(32));
+    let cleared = ask(&mut client, "clear_subscriptions", "cleared");
+    assert_eq!(cleared, json!({"status": "ok", "cleared": both, "count": 2}));
+    let listed = ask(&mut client, "list_subscriptions", "subscriptions");
+    assert_eq!(listed, json!({"client_id": info["client_id"], "topics": [], "count": 0}));
+    let metrics = ask(&mut client, "get_metrics", "metrics");
+    let names: Vec<_> = metrics.as_object().expect("it is an object").keys().collect();
+    assert_eq!(
+        names,
+        ["messages_received", "messages_sent", "total_subscriptions", "unique_topics"]
+    );
+}
+
+#[test]
+fn many_symbols_are_subscribed_to_together() {
+    let mut client = client(Config::default());
+    let response = multi_subscribe(&mut client, &["AAPL", "MSFT"]);
+    let both = json!(["bars:AAPL:1", "bars:MSFT:1"]);
+    assert_eq!(
+        response,
+        json!({"status": "ok", "symbols": ["AAPL", "MSFT"], "topics": both, "count": 2})
+    );
+    assert_eq!(topics(&mut client), both);
+}
+
+#[test]
+fn one_symbol_that_does_not_exist_lets_none_of_many_be_subscribed_to() {
+    let mut client = client(Config::default());
+    multi_subscribe(&mut client, &["AAPL"]);
+    let response = multi_subscribe(&mut client, &["AAPL", "MSFT", "NOPE"]);
+    assert_eq!(
+        json!([response["status"], response["message"], response["topics"]]),
+        json!(["error", "there is no symbol NOPE", []])
+    );
+    // What it had before, it keeps.
+    assert_eq!(topics(&mut client), json!(["bars:AAPL:1"]));
+}
+
+#[test]
+fn one_symbol_beyond_the_limit_of_topics_lets_none_of_many_be_subscribed_to() {
+    let mut client = client(Config { topics_per_connection: 2, ..Config::default() });
+    let response = multi_subscribe(&mut client, &["AAPL", "MSFT", "TSLA"]);
+    assert_eq!(response["status"], "error");
+    assert_eq!(topics(&mut client), json!([]));
+}
+
+#[test]
+fn a_fallback_takes_the_default_resolution_and_says_so() {
+    let mut client = client(Config::default());
+    let mut fall = |symbol: &str, resolution: &str| {
+        let payload = json!({"symbol": symbol, "params": {"resolution": resolution}});
+        client.say("subscribe_with_fallback", payload);
+        let response = client.hear_but("bars.update");
+        assert_eq!(response["type"], "response");
+        ["status", "topic", "message"].map(|name| response["payload"][name].clone())
+    };
+    assert_eq!(fall("AAPL", "5"), ["ok", "bars:AAPL:5", "Subscribed to AAPL"]);
+    assert_eq!(
+        fall("AAPL", "2"),
+        [
+            "ok",
+            "bars:AAPL:1",
+            "Subscribed with fallback (error: a resolution is one of 1, 5, 15, 60 and 1D)"
+        ]
+    );
+    assert_eq!(fall("NOPE", "5"), ["error", "bars:NOPE:1", "there is no symbol NOPE"]);
+}
+
+#[test]
+fn strict_sends_back_what_it_has_received() {
+    let payload = json!({"value": 12, "name": "twelve"});
+    let response = client(Config::default()).ask("strict", "strict.response", payload.clone());
+    assert_eq!(response, json!({"received": payload}));
+}
+
+#[test]
+fn a_risky_operation_ends_as_it_was_told_and_closes_no_connection_but_its_own() {
+    let address = server(Config::default());
+    let [mut client, mut other] = [(); 2].map(|()| Client::connect(address, "/ws"));
+    let ok = client.ask("risky_operation", "result", json!({"mode": "ok"}));
+    assert_eq!(ok, json!({"status": "ok", "result": 42}));
+    let error = client.ask("risky_operation", "result", json!({"mode": "value_error"}));
+    assert_eq!(error, json!({"status": "error", "message": "the value is out of range"}));
+    for (mode, reason) in [
+        ("close", "Internal error: the position was closed"),
+        ("fail", "Internal error"),
+        ("panic", "Internal error"),
+    ] {
+        let mut client = Client::connect(address, "/ws");
+        client.say("risky_operation", json!({"mode": mode}));
+        assert_eq!(client.closed(), (1011, reason.into()));
+    }
+    other.ask("simple.ping", "simple.pong", json!({"timestamp": 1}));
+}
+
+fn server(config: Config) -> SocketAddr {
+    let server = Server::bind("127.0.0.1:0").expect("there is a free port").config(config);
+    let running = server.start(api(Feed::walk(1))).expect("the API has no mistake");
+    running.handle().addresses()[0]
+}
+
+/// The only client of a server of its own.
+fn client(config: Config) -> Client {
+    Client::connect(server(config), "/ws")
+}
+
+fn subscribe(client: &mut Client, route: &str, payload: Value) -> Value {
+    client.ask(&format!("{route}.subscribe"), &format!("{route}.subscribe.response"), payload)
+}
+
+fn multi_subscribe(client: &mut Client, symbols: &[&str]) -> Value {
+    client.say("multi_subscribe", json!({"symbols": symbols}));
+    let mut response = client.hear_but("bars.update");
+    assert_eq!(response["type"], "multi_subscribe.response");
+    response["payload"].take()
+}
+
+fn topics(client: &mut Client) -> Value {
+    ask(client, "list_subscriptions", "subscriptions")["topics"].take()
+}
+
+/// Asks something without a payload, while updates come.
+fn ask(client: &mut Client, kind: &str, reply: &str) -> Value {
+    client.say(kind, Value::Null);
+    loop {
+        let mut message = client.hear();
+        if message["type"] == reply {
+            return message["payload"].take();
+        }
+    }
+}

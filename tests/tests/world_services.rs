@@ -1,0 +1,536 @@
+//! When a topic's service starts, what its listeners hear, and when it ends.
+
+use fastws_core::api::Api;
+use fastws_core::client::Client;
+use fastws_core::config::Config;
+use fastws_core::extract::Payload;
+use fastws_core::frame::Opcode;
+use fastws_core::respond::Failure;
+use fastws_core::respond::Refused;
+use fastws_core::router::Router;
+use fastws_core::service::Updates;
+use fastws_core::time::Duration;
+use fastws_core::topic_route::TopicRoute;
+use fastws_tests::witness::{Gate, Witness};
+use fastws_tests::world::World;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// A service does what the request of its first subscriber says.
+#[derive(Clone, Deserialize)]
+struct Request {
+    symbol: String,
+    #[serde(default)]
+    start: Vec<String>,
+    #[serde(default)]
+    run: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Bar {
+    close: u32,
+}
+
+struct Stage {
+    world: World,
+    witness: Witness,
+    gate: Gate,
+}
+
+impl Stage {
+    fn new(shards: usize) -> Self {
+        Self::with(Config::default(), shards)
+    }
+
+    fn with(config: Config, shards: usize) -> Self {
+        let (witness, gate) = (Witness::default(), Gate::default());
+        let world = World::with(config, shards, api(&witness, &gate));
+        Self { world, witness, gate }
+    }
+
+    fn clients(mut self, names: &[&str]) -> Self {
+        for name in names {
+            self.world.join(0, name);
+        }
+        self
+    }
+
+    fn order(&mut self, order: &'static str) {
+        self.gate.order(order);
+        self.world.run();
+    }
+
+    fn wait(&mut self, millis: u64) {
+        self.world.advance(Duration::from_millis(millis));
+    }
+
+    /// What a client has heard: `ok`, the message of a refusal, or the value of an update.
+    fn heard(&mut self, name: &str) -> Vec<String> {
+        let said = |message: &Value| match message["type"].as_str() {
+            Some("bars.update") => message["payload"]["close"].to_string(),
+            _ if message["payload"]["status"] == "error" => {
+                message["payload"]["message"].as_str().expect("a message").into()
+            }
+            _ => "ok".into(),
+        };
+        self.world.messages(name).iter().map(said).collect()
+    }
+
+    fn listeners(&self) -> usize {
+        self.world.metrics().subscriptions
+    }
+}
+
+fn api(witness: &Witness, gate: &Gate) -> Api {
+    let (witness, gate) = (witness.clone(), gate.clone());
+    let (orders, gate_of_glances) = (gate.clone(), gate.clone());
+    let bars = TopicRoute::<Request, Bar>::new("bars")
+        .topic(|request| [request.symbol.clone()])
+        .service(async move |request: Request, updates: Updates<Bar>| {
+            let (life, gate) = (witness.life(&request.symbol), gate.clone());
+            play(&request.start, &updates, &gate).await?;
+            Ok(async move {
+                let _life = life;
+                match request.run.is_empty() {
+                    true => std::future::pending().await,
+                    false => drop(play(&request.run, &updates, &gate).await),
+                }
+            })
+        });
+    let route = bars.clone();
+    let hold = move |Payload(request): Payload<Request>, client: Client| {
+        let (route, gate) = (route.clone(), orders.clone());
+        async move {
+            route.subscribe(&client, &request).await?;
+            match gate.wait().await {
+                "fail" => Err(Failure::from(std::io::Error::other("as ordered"))),
+                order => Ok(order),
+            }
+        }
+    };
+    let (route, orders) = (bars.clone(), gate_of_glances);
+    let glance = move |Payload(request): Payload<Request>, client: Client| {
+        let (route, gate) = (route.clone(), orders.clone());
+        async move {
+            let started = async { route.subscribe(&client, &request).await.is_ok() };
+            let lost_patience = async { gate.wait().await != "go away" };
+            smol::future::or(started, lost_patience).await
+        }
+    };
+    let plain = |client: Client| match client.subscribe("bars:A") {
+        Ok(()) => "subscribed".into(),
+        Err(refused) => refused.to_string(),
+    };
+    let router = Router::new()
+        .send("hold", "hold.response", hold)
+        .send("glance", "glance.response", glance)
+        .send("plain", "plain.response", plain)
+        .include(bars);
+    Api::new("Bars", "1").include(router)
+}
+
+async fn play(steps: &[String], updates: &Updates<Bar>, gate: &Gate) -> Result<(), Refused> {
+    for words in steps {
+        let words: Vec<&str> = words.split(' ').collect();
+        match words[..] {
+            ["publish", close] => updates.publish(&Bar { close: close.parse().expect("a number") }),
+            ["sleep", millis] => {
+                let millis = millis.parse().expect("a number");
+                updates.sleep(Duration::from_millis(millis)).await;
+            }
+            ["refuse"] => return Err("no such symbol".into()),
+            ["panic"] => panic!("as the script says"),
+            ["wait"] => match gate.wait().await {
+                "refuse" => return Err("as ordered".into()),
+                "panic" => panic!("as ordered"),
+                _ => {}
+            },
+            _ => unreachable!("no such step"),
+        }
+    }
+    Ok(())
+}
+
+fn on(symbol: &str) -> Value {
+    json!({"type": "bars.subscribe", "payload": {"symbol": symbol}})
+}
+
+fn off(symbol: &str) -> Value {
+    json!({"type": "bars.unsubscribe", "payload": {"symbol": symbol}})
+}
+
+fn starting<const N: usize>(symbol: &str, start: [&str; N]) -> Value {
+    json!({"type": "bars.subscribe", "payload": {"symbol": symbol, "start": start[..]}})
+}
+
+fn running<const N: usize>(symbol: &str, run: [&str; N]) -> Value {
+    json!({"type": "bars.subscribe", "payload": {"symbol": symbol, "run": run[..]}})
+}
+
+#[test]
+fn a_subscription_is_answered_when_the_service_has_started() {
+    let mut stage = Stage::new(1).clients(&["ann", "bob"]);
+    stage.world.say("ann", starting("A", ["sleep 3000"]));
+    stage.wait(2_999);
+    assert!(stage.heard("ann").is_empty());
+    assert_eq!((stage.listeners(), stage.witness.took()), (0, vec!["start A".into()]));
+    stage.wait(1);
+    let reply = r#"{"type":"bars.subscribe.response","payload":{"status":"ok","message":"Subscribed to bars:A","topic":"bars:A"}}"#;
+    assert_eq!(stage.world.texts("ann"), [reply]);
+    stage.world.say("bob", on("A"));
+    assert_eq!(stage.world.texts("bob"), [reply]);
+    assert_eq!(stage.listeners(), 2);
+    stage.world.say("bob", off("A"));
+    let reply = r#"{"type":"bars.unsubscribe.response","payload":{"status":"ok","message":"Unsubscribed from bars:A","topic":"bars:A"}}"#;
+    assert_eq!(stage.world.texts("bob"), [reply]);
+    assert!(stage.witness.took().is_empty());
+}
+
+#[test]
+fn racing_first_subscribers_start_the_service_once() {
+    for shards in 1..=3 {
+        let mut stage = Stage::new(shards);
+        let names = ["ann", "bob", "eve", "joe"];
+        for (at, name) in names.into_iter().enumerate() {
+            stage.world.join(at % shards, name);
+        }
+        for name in names {
+            let request = starting("A", ["wait"]).to_string();
+            let frame = stage.world.frame(name, Opcode::Text, request);
+            stage.world.post(name, frame);
+        }
+        stage.world.run();
+        assert_eq!(stage.witness.took(), ["start A"]);
+        stage.order("go");
+        for name in names {
+            assert_eq!(stage.heard(name), ["ok"]);
+        }
+        assert_eq!(stage.listeners(), 4);
+        for name in names {
+            assert!(stage.witness.took().is_empty());
+            stage.world.say(name, off("A"));
+        }
+        assert_eq!(stage.witness.took(), ["drop A"]);
+    }
+}
+
+#[test]
+fn the_last_leaving_drops_the_service_once_however_it_leaves() {
+    for leave in 0..5 {
+        let mut stage = Stage::new(2).clients(&["ann"]);
+        stage.world.join(1, "bob");
+        for name in ["ann", "bob"] {
+            stage.world.say(name, on("A"));
+        }
+        stage.world.reset("ann");
+        assert_eq!(stage.witness.took(), ["start A"]);
+        match leave {
+            0 => stage.world.say("bob", off("A")),
+            1 => stage.world.reset("bob"),
+            2 => stage.world.close("bob", 1000, ""),
+            3 => stage.world.say("bob", "not JSON"),
+            _ => stage.world.shutdown(),
+        }
+        assert_eq!(stage.witness.took(), ["drop A"]);
+        assert_eq!(stage.world.metrics().topics, 0);
+    }
+}
+
+#[test]
+fn whoever_joins_while_a_service_ends_gets_its_next_life_after_the_first_is_gone() {
+    for shard in 0..2 {
+        let mut stage = Stage::new(2).clients(&["ann"]);
+        stage.world.join(shard, "bob");
+        stage.world.say("ann", on("A"));
+        // Both in one turn: the leaver first.
+        let leave = stage.world.frame("ann", Opcode::Text, off("A").to_string());
+        let join = stage.world.frame("bob", Opcode::Text, on("A").to_string());
+        stage.world.post("ann", leave);
+        stage.world.post("bob", join);
+        stage.world.run();
+        assert_eq!(stage.heard("bob"), ["ok"]);
+        let log = stage.witness.took();
+        let lives = log.len() / 2;
+        assert_eq!(log[..lives * 2], ["start A", "drop A"].repeat(lives));
+        assert_eq!(log[lives * 2..], ["start A"]);
+        assert_eq!(stage.listeners(), 1);
+    }
+}
+
+#[test]
+fn leaving_and_joining_again_waits_for_the_next_life() {
+    let mut stage = Stage::new(1).clients(&["ann"]);
+    stage.world.say("ann", on("A"));
+    stage.world.say_together("ann", [off("A"), on("A"), off("A"), on("A")]);
+    assert_eq!(stage.heard("ann"), ["ok"; 5]);
+    let log = stage.witness.took();
+    assert!(
+        log.chunks(2)
+            .all(|life| life[0] == "start A" && life.get(1).is_none_or(|end| end == "drop A"))
+    );
+    assert_eq!(log.last().map(String::as_str), Some("start A"));
+    assert_eq!(stage.listeners(), 1);
+}
+
+#[test]
+fn requests_that_come_together_while_the_service_starts_are_answered_in_order() {
+    let mut stage = Stage::new(1).clients(&["ann"]);
+    let first = starting("A", ["wait"]);
+    stage.world.say_together("ann", [first, off("A"), starting("A", ["publish 7"])]);
+    assert!(stage.heard("ann").is_empty());
+    stage.order("go");
+    assert_eq!(
+        stage.world.heard("ann"),
+        [
+            "bars.subscribe.response",
+            "bars.unsubscribe.response",
+            "bars.subscribe.response",
+            "bars.update"
+        ]
+    );
+    assert_eq!(stage.listeners(), 1);
+    stage.world.say_together("ann", [off("A"), on("A"), off("A")]);
+    assert_eq!(stage.heard("ann"), ["ok"; 3]);
+    assert_eq!(stage.listeners(), 0);
+}
+
+#[test]
+fn a_start_that_refuses_leaves_nothing_and_the_next_subscriber_tries_again() {
+    let mut stage = Stage::new(2).clients(&["ann", "bob"]);
+    stage.world.join(1, "eve");
+    stage.world.say("ann", starting("A", ["publish 1", "wait"]));
+    stage.world.say("bob", on("A"));
+    stage.world.say("eve", on("A"));
+    stage.order("refuse");
+    let reply = r#"{"type":"bars.subscribe.response","payload":{"status":"error","message":"as ordered","topic":"bars:A"}}"#;
+    for name in ["ann", "bob", "eve"] {
+        assert_eq!(stage.world.texts(name), [reply], "racers share the result");
+    }
+    assert_eq!(stage.witness.took(), ["start A", "drop A"]);
+    assert_eq!((stage.listeners(), stage.world.metrics().topics), (0, 0));
+    stage.world.say("eve", starting("A", ["refuse"]));
+    assert_eq!(stage.heard("eve"), ["no such symbol"]);
+    stage.world.say("bob", on("A"));
+    assert_eq!(stage.heard("bob"), ["ok"]);
+    assert_eq!(stage.witness.took(), ["start A", "drop A", "start A"]);
+}
+
+#[test]
+fn a_start_that_panics_is_a_refusal() {
+    for orders in [false, true] {
+        let mut stage = Stage::new(1).clients(&["ann"]);
+        stage.world.say("ann", starting("A", [if orders { "wait" } else { "panic" }]));
+        if orders {
+            stage.order("panic");
+        }
+        assert_eq!(stage.heard("ann"), ["the topic has failed"]);
+        assert_eq!(stage.listeners(), 0);
+        stage.world.say("ann", on("A"));
+        assert_eq!(stage.heard("ann"), ["ok"]);
+        assert_eq!(stage.witness.took(), ["start A", "drop A", "start A"]);
+    }
+}
+
+#[test]
+fn a_start_that_takes_longer_than_10_seconds_is_refused_and_dropped() {
+    let mut stage = Stage::new(1).clients(&["ann"]);
+    stage.world.say("ann", starting("A", ["wait"]));
+    stage.wait(9_999);
+    assert!(stage.heard("ann").is_empty());
+    stage.wait(1);
+    assert_eq!(stage.heard("ann"), ["the topic did not start in time"]);
+    assert_eq!(stage.witness.took(), ["start A", "drop A"]);
+    stage.world.say("ann", starting("A", ["sleep 9999"]));
+    stage.wait(9_999);
+    assert_eq!(stage.heard("ann"), ["ok"]);
+}
+
+#[test]
+fn a_service_that_ends_or_panics_while_it_runs_has_no_listeners_and_can_start_afresh() {
+    for last in ["sleep 1", "panic"] {
+        let mut stage = Stage::new(2).clients(&["ann"]);
+        stage.world.join(1, "bob");
+        stage.world.say("ann", running("A", ["sleep 1000", "publish 1", last]));
+        stage.world.say("bob", on("A"));
+        stage.wait(1_001);
+        assert_eq!(stage.heard("ann"), ["ok", "1"]);
+        assert_eq!(stage.heard("bob"), ["ok", "1"]);
+        assert_eq!((stage.listeners(), stage.world.metrics().topics), (0, 0));
+        assert_eq!(stage.witness.took(), ["start A", "drop A"]);
+        stage.world.say("bob", on("A"));
+        assert_eq!((stage.heard("bob"), stage.listeners()), (vec!["ok".into()], 1));
+        assert_eq!(stage.witness.took(), ["start A"]);
+    }
+}
+
+#[test]
+fn a_place_that_is_held_keeps_the_service_alive_until_the_handler_ends() {
+    for order in ["go", "fail"] {
+        let mut stage = Stage::new(1).clients(&["ann"]);
+        stage.world.say("ann", json!({"type": "hold", "payload": {"symbol": "A"}}));
+        stage.wait(60_000);
+        assert_eq!((stage.witness.took(), stage.listeners()), (vec!["start A".into()], 0));
+        stage.order(order);
+        let (listeners, log) = (stage.listeners(), stage.witness.took());
+        match order {
+            "go" => assert_eq!((listeners, log.len()), (1, 0)),
+            _ => assert_eq!((listeners, log), (0, vec!["drop A".into()])),
+        }
+    }
+}
+
+#[test]
+fn a_subscription_that_nobody_waits_for_any_more_is_none() {
+    let mut stage = Stage::new(1).clients(&["ann"]);
+    let glance = json!({"type": "glance", "payload": {"symbol": "A", "start": ["sleep 1000"]}});
+    stage.world.say("ann", &glance);
+    stage.wait(999);
+    assert_eq!(stage.witness.took(), ["start A"]);
+    stage.order("go away");
+    assert_eq!(stage.world.messages("ann")[0]["payload"], false);
+    assert_eq!((stage.witness.took(), stage.listeners()), (vec!["drop A".into()], 0));
+    stage.world.say("ann", &glance);
+    stage.wait(1_000);
+    assert_eq!(stage.world.messages("ann")[0]["payload"], true);
+    assert_eq!((stage.witness.took(), stage.listeners()), (vec!["start A".into()], 1));
+}
+
+#[test]
+fn disconnecting_while_a_service_starts_leaves_nothing_running() {
+    for vanish in [false, true] {
+        for start in ["wait", "sleep 1000"] {
+            let mut stage = Stage::new(1).clients(&["ann"]);
+            stage.world.say("ann", starting("A", [start]));
+            stage.gate.order("go");
+            match vanish {
+                true => stage.world.vanish("ann"),
+                false => stage.world.close("ann", 1000, ""),
+            }
+            if !vanish && start == "wait" {
+                // The close waits in its place: the call ends first.
+                assert_eq!(stage.heard("ann"), ["ok"]);
+            }
+            stage.wait(5_000);
+            assert!(stage.world.gone("ann"));
+            assert_eq!(stage.witness.took(), ["start A", "drop A"]);
+            assert_eq!(stage.world.metrics().topics, 0);
+        }
+    }
+}
+
+#[test]
+fn one_racer_may_leave_while_the_service_starts_and_the_others_get_it() {
+    for leaver in ["ann", "bob"] {
+        let mut stage = Stage::new(1).clients(&["ann", "bob"]);
+        for name in ["ann", "bob"] {
+            stage.world.say(name, starting("A", ["sleep 1000"]));
+        }
+        stage.world.reset(leaver);
+        stage.wait(1_000);
+        let stayer = if leaver == "ann" { "bob" } else { "ann" };
+        assert_eq!((stage.heard(stayer), stage.listeners()), (vec!["ok".into()], 1));
+        assert_eq!(stage.witness.took(), ["start A"]);
+    }
+}
+
+#[test]
+fn the_owner_may_leave_while_another_shard_listens() {
+    let mut stage = Stage::new(2).clients(&["ann"]);
+    stage.world.join(1, "bob");
+    stage.world.say("ann", starting("A", ["sleep 1000"]));
+    stage.world.say("bob", on("A"));
+    stage.world.reset("ann");
+    stage.wait(1_000);
+    assert_eq!(stage.heard("bob"), ["ok"]);
+    assert_eq!(stage.witness.took(), ["start A"]);
+    stage.world.say("bob", off("A"));
+    assert_eq!(stage.witness.took(), ["drop A"]);
+}
+
+#[test]
+fn no_update_overtakes_the_reply_also_when_the_service_publishes_in_its_start() {
+    for shards in 1..=2 {
+        let mut stage = Stage::new(shards).clients(&["ann", "bob"]);
+        stage.world.join(shards - 1, "eve");
+        let request = json!({"type": "bars.subscribe", "payload": {
+            "symbol": "A",
+            "start": ["publish 1", "sleep 500", "publish 2", "sleep 500", "publish 3"],
+            "run": ["publish 4", "sleep 500", "publish 5", "wait"],
+        }});
+        for name in ["ann", "bob", "eve"] {
+            let frame = stage.world.frame(name, Opcode::Text, request.to_string());
+            stage.world.post(name, frame);
+        }
+        stage.wait(1_500);
+        for name in ["ann", "bob", "eve"] {
+            assert_eq!(stage.heard(name), ["ok", "1", "2", "3", "4", "5"], "{name}");
+        }
+    }
+}
+
+#[test]
+fn what_is_held_for_a_start_is_bounded_and_the_newest_stays() {
+    let mut stage = Stage::new(1).clients(&["ann"]);
+    let mut start: Vec<String> = (0..1_500).map(|close| format!("publish {close}")).collect();
+    start.push("wait".into());
+    let request = json!({"type": "bars.subscribe", "payload": {"symbol": "A", "start": start}});
+    stage.world.say("ann", request);
+    stage.order("go");
+    let heard = stage.heard("ann");
+    assert_eq!(heard.len(), 1 + 1_024);
+    assert_eq!(heard.last().map(String::as_str), Some("1499"));
+}
+
+#[test]
+fn updates_of_a_service_reach_the_listeners_of_its_topic_and_nobody_else() {
+    let mut stage = Stage::new(1).clients(&["ann", "bob", "eve"]);
+    stage
+        .world
+        .say("ann", running("A", ["sleep 1000", "publish 1", "sleep 1000", "publish 2", "wait"]));
+    stage.world.say("bob", running("B", ["sleep 1000", "publish 3", "wait"]));
+    stage.wait(1_000);
+    stage.world.say("eve", on("A"));
+    stage.wait(1_000);
+    assert_eq!(stage.heard("ann"), ["ok", "1", "2"]);
+    assert_eq!(stage.heard("bob"), ["ok", "3"]);
+    assert_eq!(stage.heard("eve"), ["ok", "2"]);
+}
+
+#[test]
+fn more_topics_than_allowed_are_refused_and_start_nothing() {
+    let config = Config { topics_per_connection: 1, ..Config::default() };
+    let mut stage = Stage::with(config, 1).clients(&["ann"]);
+    stage.world.say_together("ann", [on("A"), on("B"), on("A"), off("A"), on("B")]);
+    let full = "this connection has as many topics as it may have";
+    assert_eq!(stage.heard("ann"), ["ok", full, "ok", "ok", "ok"]);
+    assert_eq!(stage.witness.took(), ["start A", "drop A", "start B"]);
+}
+
+#[test]
+fn a_topic_with_a_service_is_subscribed_to_through_its_route_only() {
+    let mut stage = Stage::new(1).clients(&["ann"]);
+    stage.world.say("ann", r#"{"type":"plain"}"#);
+    let reply = &stage.world.messages("ann")[0]["payload"];
+    assert_eq!(*reply, "the topic has a service: subscribe through its route");
+    assert_eq!(stage.listeners(), 0);
+    stage.world.say("ann", on("A:B"));
+    stage.world.say("ann", on(""));
+    assert_eq!(
+        stage.heard("ann"),
+        ["part 1 of the topic contains `:`, which separates parts", "part 1 of the topic is empty"]
+    );
+    assert!(stage.witness.took().is_empty());
+}
+
+#[test]
+fn a_shutdown_drops_every_service() {
+    let mut stage = Stage::new(2).clients(&["ann"]);
+    stage.world.join(1, "bob");
+    stage.world.say("ann", on("A"));
+    stage.world.say("bob", starting("B", ["wait"]));
+    stage.world.shutdown();
+    assert!(stage.world.is_drained());
+    let log = stage.witness.took();
+    assert_eq!(log[..2], ["start A", "start B"]);
+    assert!(log.contains(&"drop A".into()) && log.contains(&"drop B".into()));
+}

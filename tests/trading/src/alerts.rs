@@ -1,0 +1,31 @@
+//! Alerts to everybody who wants them, on one topic. Never sees the market.
+
+use std::time::Duration;
+
+use fastws_core::service::Updates;
+use fastws_core::topic_route::TopicRoute;
+use serde::{Serialize, de::IgnoredAny};
+
+#[derive(Serialize)]
+pub(crate) struct Alert {
+    severity: &'static str,
+    message: &'static str,
+    timestamp: i64,
+}
+
+/// `alerts.subscribe`, `alerts.unsubscribe` and `alerts.alert`, over the topic `alerts`.
+pub(crate) fn route() -> TopicRoute<IgnoredAny, Alert> {
+    TopicRoute::new("alerts").update("alert").service(async |_, updates| Ok(send_alerts(updates)))
+}
+
+/// An alert at once, then one every 300 seconds.
+async fn send_alerts(updates: Updates<Alert>) {
+    loop {
+        updates.publish(&Alert {
+            severity: "warning",
+            message: "Prices on this server are not real",
+            timestamp: updates.unix_millis(),
+        });
+        updates.sleep(Duration::from_secs(300)).await;
+    }
+}

@@ -1,0 +1,123 @@
+//! Bars: prices over spans of time, one topic for each symbol and resolution. Knows the feed, no connection.
+
+use std::{future::Future, time::Duration};
+
+use fastws_core::client::Client;
+use fastws_core::extract::{Payload, State};
+use fastws_core::respond::Refused;
+use fastws_core::router::Router;
+use fastws_core::service::Updates;
+use fastws_core::topic_route::{Params, TopicRoute};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    feed::Feed,
+    prices::Bar,
+    subscription::{Subscription, SubscriptionResponse, known, repeat, resolution},
+};
+
+/// `bars.subscribe`, `bars.unsubscribe` and `bars.update`, over topics such as `bars:AAPL:1`.
+pub(crate) type Bars = TopicRoute<Subscription, Bar>;
+
+pub(crate) fn route(feed: Feed) -> Bars {
+    TopicRoute::new("bars")
+        .topic(|request: &Subscription| [request.symbol.clone(), request.resolution()])
+        .respond_with(Subscription::echo)
+        .service(move |request, updates| stream_bars(feed.clone(), request, updates))
+}
+
+/// `multi_subscribe` and `subscribe_with_fallback`.
+pub(crate) fn router() -> Router {
+    Router::new().send("multi_subscribe", "multi_subscribe.response", multi_subscribe).send(
+        "subscribe_with_fallback",
+        "response",
+        subscribe_with_fallback,
+    )
+}
+
+/// The bar being formed, the last at once, then at most one a second; in a replay one for each row.
+async fn stream_bars(
+    feed: Feed,
+    request: Subscription,
+    updates: Updates<Bar>,
+) -> Result<impl Future<Output = ()>, Refused> {
+    known(&feed, &request.symbol)?;
+    let resolution = resolution(&request.resolution())?;
+    Ok(async move {
+        let Some(bars) = feed.follow(&request.symbol, resolution) else {
+            let read = |now| feed.bar(&request.symbol, resolution, now);
+            return repeat(Duration::from_secs(1), updates, read).await;
+        };
+        while let Ok(bar) = bars.recv().await {
+            updates.publish(&bar);
+        }
+    })
+}
+
+#[derive(Deserialize)]
+struct MultiSubscribe {
+    symbols: Vec<String>,
+    #[serde(default)]
+    params: Params,
+}
+
+#[derive(Serialize)]
+struct MultiSubscribed {
+    status: &'static str,
+    symbols: Vec<String>,
+    topics: Vec<String>,
+    count: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
+}
+
+/// Subscribes to multiple symbols, to all of them or to none.
+async fn multi_subscribe(
+    Payload(MultiSubscribe { symbols, params }): Payload<MultiSubscribe>,
+    client: Client,
+    bars: State<Bars>,
+) -> MultiSubscribed {
+    let before = client.topics();
+    let mut topics = Vec::new();
+    for symbol in symbols.clone() {
+        let one = Subscription { symbol, params: params.clone() };
+        match bars.subscribe(&client, &one).await {
+            Ok(topic) => topics.push(topic),
+            Err(refused) => {
+                // What it listened to before stays.
+                topics.retain(|topic| !before.contains(topic));
+                topics.drain(..).for_each(|topic| client.unsubscribe(topic));
+                let message = Some(refused.to_string());
+                return MultiSubscribed { status: "error", symbols, topics, count: 0, message };
+            }
+        }
+    }
+    MultiSubscribed { status: "ok", symbols, count: topics.len(), topics, message: None }
+}
+
+/// Subscribes, with fallback to the default resolution.
+async fn subscribe_with_fallback(
+    Payload(request): Payload<Subscription>,
+    client: Client,
+    bars: State<Bars>,
+) -> SubscriptionResponse {
+    let symbol = request.symbol.clone();
+    let refused = match bars.subscribe(&client, &request).await {
+        Ok(topic) => {
+            let message = format!("Subscribed to {symbol}");
+            return SubscriptionResponse { status: "ok", symbol, message, topic };
+        }
+        Err(refused) => refused,
+    };
+    let fallback = Subscription { params: Params::default(), ..request };
+    match bars.subscribe(&client, &fallback).await {
+        Ok(topic) => {
+            let message = format!("Subscribed with fallback (error: {refused})");
+            SubscriptionResponse { status: "ok", symbol, message, topic }
+        }
+        Err(refused) => {
+            let topic = bars.topic_of(&fallback).unwrap_or_default();
+            SubscriptionResponse { status: "error", symbol, message: refused.to_string(), topic }
+        }
+    }
+}

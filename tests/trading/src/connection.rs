@@ -1,0 +1,79 @@
+//! What a client may ask about its own connection and about the server. Never sees the market.
+
+use fastws_core::client::Client;
+use fastws_core::publisher::App;
+use fastws_core::router::Router;
+use serde::Serialize;
+
+/// `info`, `list_subscriptions`, `clear_subscriptions` and `get_metrics`.
+pub(crate) fn router() -> Router {
+    Router::new()
+        .send("info", "info.response", info)
+        .send("list_subscriptions", "subscriptions", list_subscriptions)
+        .send("clear_subscriptions", "cleared", clear_subscriptions)
+        .send("get_metrics", "metrics", metrics)
+}
+
+#[derive(Serialize)]
+struct Info {
+    client_id: String,
+    subscriptions: Vec<String>,
+    total_connections: usize,
+}
+
+/// Information about the current client.
+fn info(client: Client, app: App) -> Info {
+    Info {
+        client_id: client.uid(),
+        subscriptions: client.topics(),
+        total_connections: app.connections(),
+    }
+}
+
+#[derive(Serialize)]
+struct Subscriptions {
+    client_id: String,
+    topics: Vec<String>,
+    count: usize,
+}
+
+/// All active subscriptions of this client.
+fn list_subscriptions(client: Client) -> Subscriptions {
+    let topics = client.topics();
+    Subscriptions { client_id: client.uid(), count: topics.len(), topics }
+}
+
+#[derive(Serialize)]
+struct Cleared {
+    status: &'static str,
+    cleared: Vec<String>,
+    count: usize,
+}
+
+/// Unsubscribes from all topics.
+fn clear_subscriptions(client: Client) -> Cleared {
+    let cleared = client.topics();
+    for topic in &cleared {
+        client.unsubscribe(topic);
+    }
+    Cleared { status: "ok", count: cleared.len(), cleared }
+}
+
+#[derive(Serialize)]
+struct Metrics {
+    total_subscriptions: usize,
+    unique_topics: usize,
+    messages_received: u64,
+    messages_sent: u64,
+}
+
+/// Sums over the whole server.
+fn metrics(app: App) -> Metrics {
+    let metrics = app.metrics();
+    Metrics {
+        total_subscriptions: metrics.subscriptions,
+        unique_topics: metrics.topics,
+        messages_received: metrics.messages_received,
+        messages_sent: metrics.messages_sent,
+    }
+}

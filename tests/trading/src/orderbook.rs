@@ -1,0 +1,34 @@
+//! Order books: who would buy and sell at which price, one topic for each symbol and depth. Knows the feed, no connection.
+
+use std::{future::Future, time::Duration};
+
+use fastws_core::respond::Refused;
+use fastws_core::service::Updates;
+use fastws_core::topic_route::TopicRoute;
+
+use crate::{
+    feed::Feed,
+    prices::OrderBook,
+    subscription::{Subscription, depth, known, repeat},
+};
+
+/// `orderbook.subscribe`, `orderbook.unsubscribe` and `orderbook.update`, over topics such as `orderbook:AAPL:10`.
+pub(crate) fn route(feed: Feed) -> TopicRoute<Subscription, OrderBook> {
+    TopicRoute::new("orderbook")
+        .topic(|request: &Subscription| [request.symbol.clone(), request.depth()])
+        .respond_with(Subscription::echo)
+        .service(move |request, updates| stream_books(feed.clone(), request, updates))
+}
+
+/// The book at once, then at most one a second, if it has changed.
+async fn stream_books(
+    feed: Feed,
+    request: Subscription,
+    updates: Updates<OrderBook>,
+) -> Result<impl Future<Output = ()>, Refused> {
+    known(&feed, &request.symbol)?;
+    let depth = depth(&request.depth())?;
+    Ok(repeat(Duration::from_secs(1), updates, move |now| {
+        feed.orderbook(&request.symbol, depth, now)
+    }))
+}
