@@ -152,8 +152,9 @@ impl State<'_> {
         if seat.session.phase == Phase::Open {
             self.open -= 1;
             self.hub.leave(&mut seat.interest);
-            self.outbox.seal();
         }
+        // Neither those who stay nor the row's next connection note what this one did.
+        self.outbox.seal();
         seat.session.enter(now, phase);
         if phase == Phase::Gone {
             self.gone.mark(slot, &mut seat.gone);
@@ -418,7 +419,8 @@ impl State<'_> {
     /// The turn wants to be written before more is dispatched.
     #[inline]
     pub(crate) fn turn_is_full(&self) -> bool {
-        self.outbox.turn.len() >= self.config.turn_bytes as usize || !self.outbox.fits(0, 2)
+        let limit = self.config.turn_bytes.max(1) as usize;
+        self.outbox.turn.len() >= limit || !self.outbox.fits(0, 2)
     }
 
     /// Another reply might not fit into its backlog, should the socket take nothing.
