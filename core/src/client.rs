@@ -36,8 +36,13 @@ struct Visit {
 
 enum Wish {
     Subscribe(Rc<str>),
+    /// Where a place was set aside, if it still is.
+    TakePlace(Rc<str>),
     Unsubscribe(Rc<str>),
-    Publish { topic: Rc<str>, frame: Vec<u8> },
+    Publish {
+        topic: Rc<str>,
+        frame: Vec<u8>,
+    },
 }
 
 impl Client {
@@ -68,7 +73,9 @@ impl Client {
         let mut topics = self.call.topics.clone();
         for wish in self.call.wishes.borrow().iter() {
             match wish {
-                Wish::Subscribe(topic) if !topics.iter().any(|known| **known == **topic) => {
+                Wish::Subscribe(topic) | Wish::TakePlace(topic)
+                    if !topics.iter().any(|known| **known == **topic) =>
+                {
                     topics.push(topic.to_string());
                 }
                 Wish::Unsubscribe(topic) => topics.retain(|known| **known != **topic),
@@ -83,7 +90,7 @@ impl Client {
     pub fn subscribe(&self, topic: impl AsRef<str>) -> Result<(), Refused> {
         let topic = topic.as_ref();
         topic::check(topic, MAX_TOPIC)?;
-        if self.call.desk.declared.has_service(topic) {
+        if self.call.desk.declared.service(topic).is_some() {
             return Err("the topic has a service: subscribe through its route".into());
         }
         self.take_place(topic)?;
@@ -102,7 +109,7 @@ impl Client {
         self.call.desk.ask(ask);
         let answer = poll_fn(|context| answer.poll(context)).await;
         match &answer {
-            Ok(()) => self.wish(Wish::Subscribe(topic)),
+            Ok(()) => self.wish(Wish::TakePlace(topic)),
             Err(_) => self.call.places.update(|left| left + taken),
         }
         answer
@@ -131,7 +138,7 @@ impl Client {
     fn listens(&self, topic: &str) -> bool {
         let wishes = self.call.wishes.borrow();
         let wished = wishes.iter().rev().find_map(|wish| match wish {
-            Wish::Subscribe(known) if **known == *topic => Some(true),
+            Wish::Subscribe(known) | Wish::TakePlace(known) if **known == *topic => Some(true),
             Wish::Unsubscribe(known) if **known == *topic => Some(false),
             _ => None,
         });
@@ -159,10 +166,16 @@ impl Client {
     /// Carries the wishes out, in their order.
     pub(crate) fn apply(&self, effects: &mut Effects<'_, '_>) {
         let Visit { wishes, desk, .. } = &*self.call;
-        for wish in wishes.take() {
+        let mut wishes = wishes.take();
+        // A topic that has ended meanwhile has taken its places back.
+        wishes.retain(|wish| match wish {
+            Wish::TakePlace(topic) => effects.has_place(topic),
+            _ => true,
+        });
+        for wish in wishes {
             match wish {
                 // It was checked or reserved when it was wished; the client may have left meanwhile.
-                Wish::Subscribe(topic) => drop(effects.subscribe(&topic)),
+                Wish::Subscribe(topic) | Wish::TakePlace(topic) => drop(effects.subscribe(&topic)),
                 Wish::Unsubscribe(topic) => effects.unsubscribe(&topic),
                 Wish::Publish { topic, frame } => {
                     // Owned memory has room; another shard's full inbox is counted there.

@@ -6,7 +6,7 @@ use crate::respond::{Failure, encode};
 use crate::topic::{self, MAX_TOPIC, TopicError};
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::{Any, TypeId};
@@ -19,9 +19,15 @@ pub(crate) type Revise = Box<dyn Fn(&dyn Any, &mut Vec<u8>) -> Result<(), Failur
 #[derive(Default)]
 pub struct Declared {
     pub(crate) updates: BTreeMap<String, Update>,
-    /// Topics that start with one of these parts have a service.
-    pub(crate) services: Vec<String>,
+    pub(crate) services: Vec<Service>,
     pub(crate) states: BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>,
+}
+
+/// A service, by the first part of its topics.
+pub(crate) struct Service {
+    pub(crate) name: String,
+    /// The full name of the `recv` operation that it publishes.
+    pub(crate) update: String,
 }
 
 /// A `recv` operation.
@@ -46,7 +52,8 @@ impl Declared {
         }
         let mut json = Vec::with_capacity(128);
         match &update.revise {
-            Some(revise) => revise(payload, &mut json).map_err(PublishError::Refused)?,
+            Some(revise) => revise(payload, &mut json)
+                .map_err(|failure| PublishError::Refused(failure.to_string()))?,
             None => encode(payload, &mut json).map_err(PublishError::Payload)?,
         }
         // No JSON is empty: that is a handler without a result.
@@ -60,10 +67,10 @@ impl Declared {
         Ok(frame)
     }
 
-    /// Whether topics of this name are served by a topic route's service.
-    pub(crate) fn has_service(&self, topic: &str) -> bool {
+    /// The service of a topic route that serves this topic.
+    pub(crate) fn service(&self, topic: &str) -> Option<&Service> {
         let first = topic.split(':').next().expect("a split has a first part");
-        self.services.iter().any(|service| service == first)
+        self.services.iter().find(|service| service.name == first)
     }
 
     pub(crate) fn state<S: Send + Sync + 'static>(&self) -> Option<Arc<S>> {
@@ -83,8 +90,8 @@ pub enum PublishError {
     Topic(TopicError),
     /// The payload does not serialize, or its handler does not take it.
     Payload(serde_json::Error),
-    /// The `recv` operation's handler refused it.
-    Refused(Failure),
+    /// The `recv` operation's handler refused it, with these words.
+    Refused(String),
     /// A shard's inbox is full; its listeners have not got it.
     Full,
 }
@@ -98,8 +105,8 @@ impl fmt::Display for PublishError {
             Self::Type => f.write_str("the `recv` operation is declared with another payload type"),
             Self::Topic(error) => error.fmt(f),
             Self::Payload(error) => write!(f, "the payload cannot be encoded: {error}"),
-            Self::Refused(failure) => {
-                write!(f, "the `recv` handler refused the payload: {failure}")
+            Self::Refused(words) => {
+                write!(f, "the `recv` handler refused the payload: {words}")
             }
             Self::Full => f.write_str("a shard takes no more updates at the moment"),
         }

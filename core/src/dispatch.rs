@@ -148,6 +148,13 @@ pub struct Effects<'a, 'm> {
 }
 
 impl Effects<'_, '_> {
+    /// The connection listens to `topic` or has a place set aside in it.
+    pub fn has_place(&self, topic: &str) -> bool {
+        let interest = self.state.seats[self.slot].interest;
+        let topic = self.state.hub.find(topic);
+        topic.and_then(|topic| self.state.hub.link(self.slot, interest, topic)).is_some()
+    }
+
     /// Subscribes; it cannot fail where a place was reserved. Subscribing twice is one subscription.
     pub fn subscribe(&mut self, topic: &str) -> Result<(), Denied> {
         self.state.subscribe(self.slot, topic)

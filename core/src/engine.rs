@@ -253,6 +253,11 @@ impl Engine<'_> {
         !self.state.ready.is_empty()
     }
 
+    /// Bytes that were queued since the last write, each once for all its receivers.
+    pub fn queued(&self) -> usize {
+        self.state.outbox.turn.len()
+    }
+
     /// Brings the outcome of a call that was answered [`later`](Answer::later). False, and `outcome`
     /// is not asked, if the connection has ended meanwhile.
     pub fn settle(
@@ -391,7 +396,8 @@ impl Engine<'_> {
         Some(id)
     }
 
-    /// Ends every subscription to a topic. O(listeners).
+    /// Ends every subscription to a topic, and takes back the places that calls have set aside in it.
+    /// O(listeners).
     pub fn end_topic(&mut self, topic: &str) {
         self.state.end_topic(topic);
     }

@@ -99,6 +99,12 @@ impl Hub<'_> {
         self.topics[topic].reserved > 0
     }
 
+    /// The slot and the link of whoever came first and is still there, listening or not.
+    pub(crate) fn first(&self, topic: usize) -> Option<(usize, usize)> {
+        let link = self.topics[topic].first as usize;
+        self.links.get(link).map(|row| (row.slot as usize, link))
+    }
+
     /// The slots that listen, in the order in which they came.
     #[inline]
     pub(crate) fn audience(&self, topic: usize) -> impl Iterator<Item = usize> {

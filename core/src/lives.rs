@@ -123,9 +123,10 @@ impl Life {
         })
     }
 
-    /// The future of this generation is gone. `next` is a generation never used before.
+    /// The future of this generation is gone, or there will be none: nobody waited any more on the
+    /// shard whose turn it was. `next` is a generation never used before.
     pub fn ended(&mut self, generation: u64, next: u64) -> Ended {
-        if self.generation != generation || self.phase != Phase::Ending {
+        if self.generation != generation || self.phase == Phase::Idle {
             return Ended::Late;
         }
         self.phase = Phase::Idle;
@@ -171,6 +172,16 @@ mod tests {
         assert_eq!(life.ended(1, 3), Ended::Restart { shard: 5, generation: 3 });
         assert_eq!(life.ended(1, 4), Ended::Late);
         assert!(life.failed(1).is_empty(), "a late failure of an earlier life touches nothing");
+    }
+
+    #[test]
+    fn a_shard_that_does_not_take_its_turn_passes_it_on() {
+        let mut life = Life::new();
+        life.join(0, 1);
+        life.join(1, 2);
+        assert_eq!(life.leave(0), None);
+        assert_eq!(life.ended(1, 3), Ended::Restart { shard: 1, generation: 3 });
+        assert!(life.started(3).iter().eq([1]));
     }
 
     #[test]

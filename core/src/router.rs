@@ -1,6 +1,6 @@
 //! Operations and their names, as the application declares them. Knows handlers, no connection.
 
-use crate::declared::Update;
+use crate::declared::{Service, Update};
 use crate::extract::{Context, Needs, Rejection};
 use crate::handler::{Handler, Ran};
 use crate::respond::Respond;
@@ -50,8 +50,7 @@ pub struct Router {
     pub(crate) sends: Vec<Sent>,
     /// The server's operations, under their full names.
     pub(crate) recvs: Vec<(String, Update)>,
-    /// Topics that start with one of these parts have a service.
-    pub(crate) services: Vec<String>,
+    pub(crate) services: Vec<Service>,
 }
 
 impl Router {
@@ -124,7 +123,9 @@ impl Router {
             ..send
         }));
         self.recvs.extend(router.recvs.into_iter().map(|(name, update)| (full(name), update)));
-        self.services.extend(router.services);
+        let services = router.services.into_iter();
+        self.services
+            .extend(services.map(|service| Service { update: full(service.update), ..service }));
         self
     }
 }

@@ -25,8 +25,11 @@ impl<Update> Clone for Updates<Update> {
 }
 
 impl<Update: Serialize + 'static> Updates<Update> {
-    pub(crate) fn new(feed: Feed, kind: &str) -> Self {
-        Self { feed, kind: Rc::from(kind), update: PhantomData }
+    /// For a topic of a route that the API includes; from another one nothing can be published.
+    pub(crate) fn new(feed: Feed) -> Self {
+        let service = feed.desk.declared.service(&feed.topic);
+        let kind = Rc::from(service.map_or("", |service| &service.update));
+        Self { feed, kind, update: PhantomData }
     }
 
     /// Sends an update to everybody who listens to the topic. What is published while the service

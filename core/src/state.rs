@@ -362,14 +362,11 @@ impl State<'_> {
         }
     }
 
-    /// Ends every subscription to a topic.
+    /// Ends every subscription to a topic, and takes back what was set aside.
     pub(crate) fn end_topic(&mut self, topic: &str) {
         let Some(topic) = self.hub.find(topic) else { return };
-        loop {
-            let Some(slot) = self.hub.audience(topic).next() else { break };
-            let interest = &mut self.seats[slot].interest;
-            let link = self.hub.link(slot, *interest, topic).expect("a listener has a link");
-            self.hub.remove(interest, link);
+        while let Some((slot, link)) = self.hub.first(topic) {
+            self.hub.remove(&mut self.seats[slot].interest, link);
         }
         self.outbox.seal();
     }

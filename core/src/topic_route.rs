@@ -1,6 +1,7 @@
 //! A family of topics with typed requests and updates: subscribe, unsubscribe, update. Knows no listener.
 
 use crate::client::Client;
+use crate::declared::Service;
 use crate::desk::{Feed, Local};
 use crate::extract::Payload;
 use crate::respond::Refused;
@@ -154,8 +155,7 @@ where
             None => client.subscribe(&topic)?,
             Some(start) => {
                 let (start, request) = (start.clone(), request.clone());
-                let kind = format!("{}.{}", self.name, self.update);
-                let start = move |feed: Feed| start(request, Updates::new(feed, &kind));
+                let start = move |feed: Feed| start(request, Updates::new(feed));
                 client.subscribe_with(&topic, Box::new(start)).await?;
             }
         }
@@ -183,7 +183,7 @@ where
         let (on, off) = (route.clone(), route.clone());
         router = match route.start {
             Some(_) => {
-                router.services.push(route.name);
+                router.services.push(Service { name: route.name, update: route.update });
                 let on = Arc::new(on);
                 router.send(
                     "subscribe",

@@ -41,6 +41,7 @@ pub struct World {
     peers: BTreeMap<String, Seat>,
     now: Instant,
     restless: Option<Duration>,
+    longest: usize,
 }
 
 /// One shard and the tasks on it.
@@ -73,7 +74,14 @@ impl World {
             executor: LocalExecutor::new(),
         };
         let places = (0..shards).map(place).collect();
-        Self { shared, places, peers: BTreeMap::new(), now: Instant::ZERO, restless: None }
+        Self {
+            shared,
+            places,
+            peers: BTreeMap::new(),
+            now: Instant::ZERO,
+            restless: None,
+            longest: 0,
+        }
     }
 
     /// The driver is woken for nothing this often while time passes.
@@ -286,6 +294,11 @@ impl World {
         &self.peers[name].peer.transcript
     }
 
+    /// Bytes of the longest write that a shard has offered.
+    pub fn longest_write(&self) -> usize {
+        self.longest
+    }
+
     /// Sums over all shards.
     pub fn metrics(&self) -> Metrics {
         self.shared.metrics()
@@ -317,9 +330,14 @@ impl World {
         panic!("the world does not come to rest");
     }
 
-    /// One turn of one shard. True: it wants another one.
+    /// One turn of one shard, while the others rest.
+    pub fn step(&mut self, shard: usize) {
+        self.turn(shard);
+    }
+
+    /// True: it wants another turn.
     fn turn(&mut self, index: usize) -> bool {
-        let Self { places, peers, now, .. } = self;
+        let Self { places, peers, now, longest, .. } = self;
         let Place { shard, executor } = &mut places[index];
         shard.handle_time(*now, UNIX + (*now - Instant::ZERO));
         let mut moved = false;
@@ -340,7 +358,7 @@ impl World {
             moved = true;
         }
         shard.turn();
-        moved |= transmit(shard, peers, index, *now);
+        moved |= transmit(shard, peers, index, *now, longest);
         while let Some(gone) = shard.poll_gone() {
             seat(peers, index, gone).id = None;
             moved = true;
@@ -402,6 +420,7 @@ fn transmit(
     peers: &mut BTreeMap<String, Seat>,
     index: usize,
     now: Instant,
+    longest: &mut usize,
 ) -> bool {
     let mut moved = false;
     while let Some(transmit) = shard.poll_transmit() {
@@ -409,6 +428,7 @@ fn transmit(
         let parts: Vec<&[u8]> = transmit.parts().collect();
         assert!(parts.len() <= 64 && parts.iter().all(|part| !part.is_empty()));
         let mut bytes = parts.concat();
+        *longest = bytes.len().max(*longest);
         let peer = &mut seat(peers, index, id).peer;
         bytes.truncate(peer.window.min(peer.gulp));
         if peer.window != usize::MAX {

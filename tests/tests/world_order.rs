@@ -57,6 +57,23 @@ fn a_running_call_holds_the_messages_behind_it_and_nobody_else() {
 }
 
 #[test]
+fn async_calls_of_different_clients_begin_in_the_order_in_which_they_came() {
+    let Stage { mut world, witness, gate } = on_stage(Config::default());
+    // One turn reads both, ann first.
+    let ann = world.frame("ann", Opcode::Text, later(["wait"]).to_string());
+    let bob = world.frame("bob", Opcode::Text, later(["wait"]).to_string());
+    world.post("ann", ann);
+    world.post("bob", bob);
+    gate.order("first");
+    world.run();
+    assert_eq!(witness.took(), ["waits", "goes on with first", "waits"]);
+    assert_eq!(world.messages("ann")[0]["payload"], json!(["first"]));
+    gate.order("second");
+    world.run();
+    assert_eq!(world.messages("bob")[0]["payload"], json!(["second"]));
+}
+
+#[test]
 fn a_ping_is_answered_while_a_call_runs_and_between_fragments() {
     let Stage { mut world, gate, .. } = on_stage(Config::default());
     world.say("ann", later(["wait"]));

@@ -364,6 +364,42 @@ fn a_service_that_ends_or_panics_while_it_runs_has_no_listeners_and_can_start_af
 }
 
 #[test]
+fn a_service_that_ends_as_soon_as_it_has_started_leaves_no_listener_without_a_service() {
+    for run in ["publish 1", "panic"] {
+        let mut stage = Stage::new(2).clients(&["ann"]);
+        stage.world.join(1, "bob");
+        stage.world.say(
+            "ann",
+            json!({"type": "bars.subscribe", "payload": {
+                "symbol": "A", "start": ["wait"], "run": [run],
+            }}),
+        );
+        stage.world.say("bob", on("A"));
+        stage.order("go");
+        assert_eq!(stage.witness.took(), ["start A", "drop A"]);
+        assert_eq!((stage.listeners(), stage.world.metrics().topics), (0, 0));
+        assert_eq!(stage.heard("ann").first().map(String::as_str), Some("ok"));
+        stage.world.say("ann", on("A"));
+        assert_eq!((stage.heard("ann"), stage.listeners()), (vec!["ok".into()], 1));
+        assert_eq!(stage.witness.took(), ["start A"]);
+    }
+}
+
+#[test]
+fn a_handler_that_holds_its_place_while_the_service_ends_gets_no_subscription() {
+    let mut stage = Stage::new(1).clients(&["ann", "bob"]);
+    stage.world.say("bob", running("A", ["sleep 1000"]));
+    stage.world.say("ann", json!({"type": "hold", "payload": {"symbol": "A"}}));
+    stage.wait(1_000);
+    assert_eq!(stage.witness.took(), ["start A", "drop A"]);
+    stage.order("go");
+    assert_eq!((stage.heard("ann"), stage.listeners()), (vec!["ok".into()], 0));
+    stage.world.say("bob", on("A"));
+    assert_eq!(stage.heard("bob"), ["ok", "ok"]);
+    assert_eq!(stage.witness.took(), ["start A"]);
+}
+
+#[test]
 fn a_place_that_is_held_keeps_the_service_alive_until_the_handler_ends() {
     for order in ["go", "fail"] {
         let mut stage = Stage::new(1).clients(&["ann"]);
@@ -523,6 +559,91 @@ fn a_topic_with_a_service_is_subscribed_to_through_its_route_only() {
 }
 
 #[test]
+fn a_late_failure_of_an_earlier_life_does_not_touch_the_present_one() {
+    // In one turn the service ends, its last listener leaves, and two others ask.
+    let mut stage = Stage::new(1).clients(&["ann", "bob", "eve"]);
+    stage.world.say("ann", running("A", ["wait"]));
+    for (name, request) in [("bob", on("B")), ("eve", on("A"))] {
+        let frame = stage.world.frame(name, Opcode::Text, request.to_string());
+        stage.world.post(name, frame);
+    }
+    stage.gate.order("end");
+    stage.world.vanish("ann");
+    stage.world.run();
+    let eve = stage.heard("eve");
+    let lives = stage.witness.took();
+    let alive = lives.iter().filter(|line| *line == "start A").count()
+        - lives.iter().filter(|line| *line == "drop A").count();
+    assert_eq!(stage.listeners(), 1 + alive, "a listener for each service that runs");
+    assert_eq!(eve, ["ok"]);
+    assert_eq!(alive, 1, "{lives:?}");
+}
+
+#[test]
+fn a_shard_whose_turn_came_when_nobody_waited_any_more_passes_it_on() {
+    for others in [false, true] {
+        let mut stage = Stage::new(3).clients(&["ann"]);
+        stage.world.join(1, "bob");
+        stage.world.join(2, "eve");
+        stage.world.say("ann", on("A"));
+        let requests = [("ann", off("A")), ("bob", on("A")), ("eve", on("A"))];
+        for (name, request) in &requests[..if others { 3 } else { 2 }] {
+            let frame = stage.world.frame(name, Opcode::Text, request.to_string());
+            stage.world.post(name, frame);
+        }
+        for shard in [0, 1, 2, 0] {
+            stage.world.step(shard);
+        }
+        // This mail comes before the one that tells bob's shard to start the next life.
+        let update = Bar { close: 1 };
+        stage.world.publisher().publish("bars:A", "bars.update", &update).expect("there is room");
+        stage.world.step(0);
+        assert_eq!(stage.witness.took(), ["start A", "drop A"]);
+        stage.world.vanish("bob");
+        stage.world.run();
+        let lives = stage.witness.took();
+        match others {
+            true => {
+                assert_eq!(lives, ["start A"]);
+                assert_eq!(stage.heard("eve"), ["ok", "1"]);
+            }
+            false => assert!(lives.is_empty()),
+        }
+    }
+}
+
+#[test]
+fn a_service_that_panics_as_it_is_dropped_harms_nobody_and_can_start_afresh() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("as it is dropped");
+        }
+    }
+    let bars = TopicRoute::<Request, Bar>::new("bars")
+        .topic(|request| [request.symbol.clone()])
+        .service(async |request: Request, updates: Updates<Bar>| {
+            let bomb = Bomb;
+            if request.symbol == "slow" {
+                updates.sleep(Duration::from_secs(60)).await;
+            }
+            Ok(async move {
+                let _bomb = bomb;
+                std::future::pending().await
+            })
+        });
+    let mut world = World::new(Api::new("Bars", "1").include(bars)).client("ann");
+    for _ in 0..2 {
+        world.say_together("ann", [on("A"), off("A"), on("slow")]);
+        world.advance(Duration::from_secs(10));
+        let said = world.messages("ann");
+        assert_eq!(said.len(), 3);
+        assert_eq!(said[2]["payload"]["status"], "error");
+        assert_eq!(world.metrics().topics, 0);
+    }
+}
+
+#[test]
 fn a_shutdown_drops_every_service() {
     let mut stage = Stage::new(2).clients(&["ann"]);
     stage.world.join(1, "bob");
@@ -533,4 +654,102 @@ fn a_shutdown_drops_every_service() {
     let log = stage.witness.took();
     assert_eq!(log[..2], ["start A", "start B"]);
     assert!(log.contains(&"drop A".into()) && log.contains(&"drop B".into()));
+}
+
+#[test]
+fn a_topic_route_keeps_its_updates_within_the_routers_that_include_it() {
+    let bars = TopicRoute::<Request, Bar>::new("bars")
+        .topic(|request| [request.symbol.clone()])
+        .service(async |_: Request, updates: Updates<Bar>| {
+            updates.publish(&Bar { close: 1 });
+            Ok(std::future::pending())
+        });
+    let router = Router::new().prefix("v1.").include(Router::new().prefix("eu.").include(bars));
+    let mut world = World::new(Api::new("Bars", "1").include(router)).client("ann");
+    world.say("ann", r#"{"type":"v1.eu.bars.subscribe","payload":{"symbol":"A"}}"#);
+    assert_eq!(world.heard("ann"), ["v1.eu.bars.subscribe.response", "v1.eu.bars.update"]);
+}
+
+/// Numbers that are the same in every run.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, limit: u64) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % limit) as usize
+    }
+}
+
+#[test]
+fn lives_of_a_topic_never_overlap_and_nobody_listens_to_a_dead_one() {
+    const STARTS: [&[&str]; 6] = [
+        &[],
+        &["sleep 10"],
+        &["publish 1", "sleep 50"],
+        &["sleep 5", "refuse"],
+        &["refuse"],
+        &["panic"],
+    ];
+    const RUNS: [&[&str]; 5] =
+        [&[], &[], &["publish 3"], &["sleep 30"], &["publish 2", "sleep 20", "panic"]];
+    for seed in 1..=150 {
+        let mut dice = Dice(seed);
+        let shards = 1 + dice.below(3);
+        let mut stage = Stage::new(shards);
+        let publisher = stage.world.publisher();
+        let names = ["ann", "bob", "eve", "joe", "zoe"];
+        for name in names {
+            stage.world.join(dice.below(shards as u64), name);
+        }
+        for _ in 0..120 {
+            let name = names[dice.below(5)];
+            let symbol = ["A", "B"][dice.below(2)];
+            let request = match dice.below(8) {
+                0..=3 => json!({"type": "bars.subscribe", "payload": {
+                    "symbol": symbol, "start": STARTS[dice.below(6)], "run": RUNS[dice.below(5)],
+                }}),
+                4 | 5 => off(symbol),
+                6 => {
+                    json!({"type": "glance", "payload": {"symbol": symbol, "start": ["sleep 10"]}})
+                }
+                _ => {
+                    stage.world.vanish(name);
+                    if dice.below(2) == 0 {
+                        stage.world.run();
+                    }
+                    stage.world.run();
+                    stage.world.join(dice.below(shards as u64), name);
+                    continue;
+                }
+            };
+            let frame = stage.world.frame(name, Opcode::Text, request.to_string());
+            stage.world.post(name, frame);
+            match dice.below(8) {
+                0 => stage.wait(dice.below(40) as u64),
+                1 => stage.world.run(),
+                2 => publisher.publish("bars:A", "bars.update", &Bar { close: 4 }).expect("room"),
+                _ => stage.world.step(dice.below(shards as u64)),
+            }
+        }
+        stage.wait(60_000);
+        let log = stage.witness.took();
+        let mut alive = 0;
+        for symbol in ["A", "B"] {
+            let lives: Vec<&str> =
+                log.iter().filter_map(|line| line.strip_suffix(symbol)).map(str::trim).collect();
+            let proper = lives
+                .iter()
+                .enumerate()
+                .all(|(at, word)| *word == if at % 2 == 0 { "start" } else { "drop" });
+            assert!(proper, "seed {seed}: lives of {symbol} overlap: {lives:?}");
+            alive += lives.len() % 2;
+        }
+        assert_eq!(stage.world.metrics().topics, alive, "seed {seed}: a topic for each service");
+        for name in names {
+            stage.world.say_together(name, [off("A"), off("B")]);
+        }
+        assert_eq!(stage.witness.took().len(), alive, "seed {seed}: the last leaving drops it");
+    }
 }

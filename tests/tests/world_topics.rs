@@ -139,6 +139,46 @@ fn updates_reach_all_shards_each_listener_once_and_in_order() {
 }
 
 #[test]
+fn a_publisher_on_another_thread_reaches_all_shards_in_its_order() {
+    let mut world = world(2).client_on(0, "ann").client_on(1, "bob");
+    for name in ["ann", "bob"] {
+        world.say(name, act(["subscribe a"]));
+        world.heard(name);
+    }
+    let publisher = world.publisher();
+    let thread = std::thread::spawn(move || {
+        (0..1_000).try_for_each(|value| publisher.publish("a", "news", &News { value }))
+    });
+    thread.join().expect("the thread ends").expect("the inboxes have room");
+    world.run();
+    for name in ["ann", "bob"] {
+        let messages = world.messages(name);
+        let values = messages.iter().filter_map(|message| message["payload"]["value"].as_u64());
+        assert!(values.eq(0..1_000), "{name}");
+    }
+}
+
+#[test]
+fn a_burst_from_other_threads_is_written_in_turns_of_a_bounded_size_and_in_its_order() {
+    let config = Config { turn_bytes: 1_000, ..Config::default() };
+    let api = stage(&Witness::default(), &Gate::default());
+    let mut world = World::with(config, 1, api).client("ann").client("bob");
+    world.say("ann", act(["subscribe a"]));
+    world.say("bob", act(["subscribe a"]));
+    let publisher = world.publisher();
+    for value in 0..500 {
+        publisher.publish("a", "news", &News { value }).expect("the inbox has room");
+    }
+    world.run();
+    assert!(world.longest_write() < 1_100, "{} bytes at once", world.longest_write());
+    for name in ["ann", "bob"] {
+        let messages = world.messages(name);
+        let values = messages.iter().filter_map(|message| message["payload"]["value"].as_u64());
+        assert!(values.eq(0..500), "{name}");
+    }
+}
+
+#[test]
 fn a_publisher_is_told_when_an_inbox_is_full_and_what_was_taken_arrives() {
     let mut world = world(1).client("ann");
     // A long name fills the inbox sooner.

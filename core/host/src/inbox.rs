@@ -16,14 +16,14 @@ pub enum Mail {
         /// A whole frame.
         frame: Arc<[u8]>,
     },
-    /// The service of a topic has started.
-    Started(Arc<str>),
+    /// The service of a topic has started, at this moment of the registry.
+    Started(Arc<str>, u64),
     /// This shard is to start the topic's next life.
     Start(Arc<str>, u64),
     /// This shard is to drop the future of this life.
     Stop(Arc<str>, u64),
-    /// The service has refused to start, or its future has ended.
-    Failed(Arc<str>, Refused),
+    /// The service has refused to start, or its future has ended, at this moment of the registry.
+    Failed(Arc<str>, u64, Refused),
     /// Everybody is to be closed.
     Shutdown,
 }

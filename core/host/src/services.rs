@@ -4,7 +4,6 @@ use crate::front::panicked;
 use crate::shared::Shared;
 use fastws_core::desk::{Ask, Desk, Feed, Local, Reservation, Starter};
 use fastws_core::engine::Engine;
-use fastws_core::ids::CallId;
 use fastws_core::lives::Joined;
 use fastws_core::respond::Refused;
 use fastws_core::time::Duration;
@@ -23,7 +22,7 @@ pub(crate) struct Services {
     shard: usize,
     desk: Rc<Desk>,
     /// Topics with a service that somebody on this shard listens to or waits for.
-    topics: HashMap<Arc<str>, Status>,
+    topics: HashMap<Arc<str>, Topic>,
     /// The futures that run on this shard.
     running: HashMap<(Arc<str>, u64), Rc<Stop>>,
     /// Updates of topics whose first subscription has not taken effect yet.
@@ -32,13 +31,18 @@ pub(crate) struct Services {
     events: Rc<RefCell<Vec<Event>>>,
 }
 
+struct Topic {
+    /// When this shard became interested: mail about what was before does not concern it.
+    joined: u64,
+    status: Status,
+}
+
 enum Status {
     Starting(Vec<Waiter>),
     Running,
 }
 
 struct Waiter {
-    call: CallId,
     answer: Rc<Reservation>,
     start: Option<Starter>,
 }
@@ -71,62 +75,59 @@ impl Services {
         if let Err(denied) = engine.reserve(call, &topic) {
             return answer.answer(Err(Refused::new(denied.to_string())));
         }
-        let waiter = Waiter { call, answer, start: Some(start) };
-        match self.topics.get_mut(&*topic) {
+        let waiter = Waiter { answer, start: Some(start) };
+        match self.topics.get_mut(&*topic).map(|topic| &mut topic.status) {
             Some(Status::Running) => waiter.answer.answer(Ok(())),
             Some(Status::Starting(waiters)) => waiters.push(waiter),
             None => {
                 let topic: Arc<str> = Arc::from(&*topic);
-                self.topics.insert(topic.clone(), Status::Starting(vec![waiter]));
-                match self.shared.join(&topic, self.shard) {
-                    Joined::Start(generation) => self.start(engine, &topic, generation),
+                let (next, joined) = self.shared.join(&topic, self.shard);
+                let status = Status::Starting(vec![waiter]);
+                self.topics.insert(topic.clone(), Topic { joined, status });
+                match next {
+                    Joined::Start(generation) => self.start(&topic, generation),
                     Joined::Wait => {}
-                    Joined::Running => self.started(engine, &topic),
+                    Joined::Running => self.started(&topic, joined),
                 }
             }
         }
     }
 
     /// This shard's turn to start a topic's life, on the request of whoever waits first.
-    pub(crate) fn start(
-        &mut self,
-        engine: &mut Engine<'static>,
-        topic: &Arc<str>,
-        generation: u64,
-    ) {
+    pub(crate) fn start(&mut self, topic: &Arc<str>, generation: u64) {
         let waiting = match self.topics.get_mut(topic) {
-            Some(Status::Starting(waiters)) => {
+            Some(Topic { joined, status: Status::Starting(waiters) }) if *joined <= generation => {
                 waiters.iter_mut().find_map(|waiter| waiter.start.take())
             }
             _ => None,
         };
         let Some(start) = waiting else {
-            let refused = Refused::new("nobody waits for it any more");
-            self.shared.failed(topic, generation, &refused);
-            return self.failed(engine, topic, &refused);
+            // Who waited has left before it was this shard's turn: somebody else's, if anybody's.
+            return self.shared.ended(topic, generation);
         };
         let stop = Rc::<Stop>::default();
         self.running.insert((topic.clone(), generation), stop.clone());
         let feed = Feed { desk: self.desk.clone(), topic: Rc::from(&**topic) };
-        self.tasks.push(Box::pin(live(
-            feed,
-            start,
-            topic.clone(),
-            generation,
-            stop,
-            self.events.clone(),
-        )));
+        let (topic, events) = (topic.clone(), self.events.clone());
+        self.tasks.push(Box::pin(async move {
+            let life = live(feed, start, &topic, generation, &stop, &events);
+            // A service may panic in its start, while it runs, and as it is dropped.
+            let event = AssertUnwindSafe(life).catch_unwind().await.unwrap_or_else(|panic| {
+                log::error!("the service of topic `{topic}` {}", panicked(&*panic));
+                Event::Failed(topic, generation, Refused::new("the topic has failed"))
+            });
+            events.borrow_mut().push(event);
+        }));
     }
 
     /// The service runs: who waited has its place.
-    pub(crate) fn started(&mut self, engine: &mut Engine<'static>, topic: &Arc<str>) {
-        let Some(status) = self.topics.get_mut(topic) else { return };
-        if let Status::Starting(waiters) = std::mem::replace(status, Status::Running) {
-            for Waiter { call, answer, .. } in waiters {
-                if Rc::strong_count(&answer) == 1 {
-                    engine.give_back(call, topic);
-                }
-                answer.answer(Ok(()));
+    pub(crate) fn started(&mut self, topic: &Arc<str>, moment: u64) {
+        let Some(topic) = self.topics.get_mut(topic).filter(|topic| topic.joined <= moment) else {
+            return;
+        };
+        if let Status::Starting(waiters) = std::mem::replace(&mut topic.status, Status::Running) {
+            for waiter in waiters {
+                waiter.answer.answer(Ok(()));
             }
         }
     }
@@ -136,24 +137,24 @@ impl Services {
         &mut self,
         engine: &mut Engine<'static>,
         topic: &Arc<str>,
+        moment: u64,
         refused: &Refused,
     ) {
-        match self.topics.remove(topic) {
-            Some(Status::Starting(waiters)) => {
-                for Waiter { call, answer, .. } in waiters {
-                    engine.give_back(call, topic);
-                    answer.answer(Err(refused.clone()));
-                }
+        if self.topics.get(topic).is_none_or(|topic| topic.joined > moment) {
+            return;
+        }
+        engine.end_topic(topic);
+        if let Some(Topic { status: Status::Starting(waiters), .. }) = self.topics.remove(topic) {
+            for waiter in waiters {
+                waiter.answer.answer(Err(refused.clone()));
             }
-            Some(Status::Running) => engine.end_topic(topic),
-            None => {}
         }
     }
 
     /// Nobody on this shard is interested in a topic any more.
     pub(crate) fn leave(&mut self, topic: &str) {
         self.held.remove(topic);
-        if let Some((topic, status)) = self.topics.remove_entry(topic) {
+        if let Some((topic, Topic { status, .. })) = self.topics.remove_entry(topic) {
             if let Status::Starting(waiters) = status {
                 for waiter in waiters {
                     waiter.answer.answer(Err(Refused::new("the connection has ended")));
@@ -236,46 +237,35 @@ impl Services {
     }
 }
 
-/// One life of one topic, from its start to the end of its future.
+/// One life of one topic, from its start to the end of its future, and how it ended.
 async fn live(
     feed: Feed,
     start: Starter,
-    topic: Arc<str>,
+    topic: &Arc<str>,
     generation: u64,
-    stop: Rc<Stop>,
-    events: Rc<RefCell<Vec<Event>>>,
-) {
+    stop: &Stop,
+    events: &RefCell<Vec<Event>>,
+) -> Event {
     let late = feed.desk.sleep(START);
-    let begun = AssertUnwindSafe(async { start(feed).await }).catch_unwind();
-    let begun = async { Some(begun.await.unwrap_or_else(|panic| Err(log_panic(&topic, &*panic)))) };
     let late = async {
         late.await;
         Some(Err(Refused::new("the topic did not start in time")))
     };
-    let event = match stopped(&stop, begun.or(late)).await {
-        None => Event::Stopped(topic, generation),
-        Some(Err(refused)) => Event::Failed(topic, generation, refused),
-        Some(Ok(run)) => {
-            events.borrow_mut().push(Event::Started(topic.clone(), generation));
-            let ended = async {
-                let refused = match AssertUnwindSafe(run).catch_unwind().await {
-                    Ok(()) => Refused::new("the topic has ended"),
-                    Err(panic) => log_panic(&topic, &*panic),
-                };
-                Some(refused)
-            };
-            match stopped(&stop, ended).await {
-                None => Event::Stopped(topic, generation),
-                Some(refused) => Event::Failed(topic, generation, refused),
-            }
-        }
+    let begun = async { Some(start(feed).await) };
+    let run = match stopped(stop, begun.or(late)).await {
+        None => return Event::Stopped(topic.clone(), generation),
+        Some(Err(refused)) => return Event::Failed(topic.clone(), generation, refused),
+        Some(Ok(run)) => run,
     };
-    events.borrow_mut().push(event);
-}
-
-fn log_panic(topic: &str, panic: &(dyn std::any::Any + Send)) -> Refused {
-    log::error!("the service of topic `{topic}` {}", panicked(panic));
-    Refused::new("the topic has failed")
+    events.borrow_mut().push(Event::Started(topic.clone(), generation));
+    let ended = async {
+        run.await;
+        Some(())
+    };
+    match stopped(stop, ended).await {
+        None => Event::Stopped(topic.clone(), generation),
+        Some(()) => Event::Failed(topic.clone(), generation, Refused::new("the topic has ended")),
+    }
 }
 
 /// Drops `future` when it is told to stop.

@@ -16,6 +16,7 @@ use fastws_core::shelf::Full;
 use fastws_core::time::{Duration, Instant};
 use futures_lite::FutureExt;
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -35,7 +36,9 @@ pub struct Shard {
     index: usize,
     now: Instant,
     finished: Rc<RefCell<Vec<Finished>>>,
-    tasks: Vec<Local<()>>,
+    tasks: VecDeque<Local<()>>,
+    /// What was taken from the inbox and is not done yet.
+    mail: VecDeque<Mail>,
 }
 
 /// An async handler's outcome.
@@ -61,7 +64,8 @@ impl Shard {
             index,
             now: Instant::ZERO,
             finished: Rc::default(),
-            tasks: Vec::new(),
+            tasks: VecDeque::new(),
+            mail: VecDeque::new(),
         }
     }
 
@@ -113,7 +117,14 @@ impl Shard {
     /// Takes the mail and what handlers and services have said, and goes on with what waited.
     pub fn turn(&mut self) {
         let now = self.now;
-        for mail in self.shared.inbox(self.index).take() {
+        if self.mail.is_empty() {
+            self.mail = self.shared.inbox(self.index).take();
+        }
+        // Mail has a turn's worth of its own, whatever requests have made before.
+        let end = self.engine.queued() + self.shared.config.turn_bytes as usize;
+        while self.engine.queued() < end
+            && let Some(mail) = self.mail.pop_front()
+        {
             self.handle_mail(mail);
         }
         loop {
@@ -152,10 +163,12 @@ impl Shard {
         let Self { services, engine, .. } = self;
         match mail {
             Mail::Update { topic, frame } => services.publish(engine, topic, frame),
-            Mail::Started(topic) => services.started(engine, &topic),
-            Mail::Start(topic, generation) => services.start(engine, &topic, generation),
+            Mail::Started(topic, moment) => services.started(&topic, moment),
+            Mail::Start(topic, generation) => services.start(&topic, generation),
             Mail::Stop(topic, generation) => services.stop(&topic, generation),
-            Mail::Failed(topic, refused) => services.failed(engine, &topic, &refused),
+            Mail::Failed(topic, moment, refused) => {
+                services.failed(engine, &topic, moment, &refused)
+            }
             Mail::Shutdown => engine.close_all(self.now, Close::SHUTDOWN),
         }
         self.handle_lives();
@@ -190,13 +203,14 @@ impl Shard {
         });
     }
 
-    /// The next future to be run on this thread until it ends: a handler or a service.
+    /// The next future to be run on this thread until it ends: a handler or a service. They begin in
+    /// the order in which they were asked for.
     pub fn poll_task(&mut self) -> Option<Local<()>> {
         for pending in std::mem::take(&mut self.front.pending) {
-            self.tasks.push(self.call(pending));
+            self.tasks.push_back(self.call(pending));
         }
-        self.tasks.append(&mut self.services.tasks);
-        self.tasks.pop()
+        self.tasks.extend(self.services.tasks.drain(..));
+        self.tasks.pop_front()
     }
 
     fn call(&self, pending: Pending) -> Local<()> {
@@ -240,6 +254,7 @@ impl Shard {
             || !self.finished.borrow().is_empty()
             || !self.tasks.is_empty()
             || !self.services.is_idle()
+            || !self.mail.is_empty()
             || !self.shared.inbox(self.index).is_empty()
     }
 

@@ -38,7 +38,8 @@ struct Registry {
     lives: HashMap<Arc<str>, Life>,
     /// How many shards have somebody interested in a topic.
     topics: HashMap<Box<str>, usize>,
-    generation: u64,
+    /// Counts joins, starts and ends, so that late mail can be told from mail of the present life.
+    moment: u64,
 }
 
 impl Shared {
@@ -114,23 +115,30 @@ impl Shared {
         }
     }
 
-    pub(crate) fn join(&self, topic: &Arc<str>, shard: usize) -> Joined {
+    /// What a shard does that has just become interested, and the moment at which it has.
+    pub(crate) fn join(&self, topic: &Arc<str>, shard: usize) -> (Joined, u64) {
         let mut registry = self.registry();
-        let next = registry.next();
-        registry.lives.entry(topic.clone()).or_default().join(shard, next)
+        let moment = registry.next();
+        (registry.lives.entry(topic.clone()).or_default().join(shard, moment), moment)
     }
 
     pub(crate) fn started(&self, topic: &Arc<str>, generation: u64) {
-        let shards = self.registry().life(topic, |life| life.started(generation));
+        let mut registry = self.registry();
+        let moment = registry.next();
+        let shards = registry.life(topic, |life| life.started(generation));
+        drop(registry);
         for shard in shards.iter() {
-            self.tell(shard, Mail::Started(topic.clone()));
+            self.tell(shard, Mail::Started(topic.clone(), moment));
         }
     }
 
     pub(crate) fn failed(&self, topic: &Arc<str>, generation: u64, refused: &Refused) {
-        let shards = self.registry().life(topic, |life| life.failed(generation));
+        let mut registry = self.registry();
+        let moment = registry.next();
+        let shards = registry.life(topic, |life| life.failed(generation));
+        drop(registry);
         for shard in shards.iter() {
-            self.tell(shard, Mail::Failed(topic.clone(), refused.clone()));
+            self.tell(shard, Mail::Failed(topic.clone(), moment, refused.clone()));
         }
     }
 
@@ -159,8 +167,8 @@ impl Shared {
 
 impl Registry {
     fn next(&mut self) -> u64 {
-        self.generation += 1;
-        self.generation
+        self.moment += 1;
+        self.moment
     }
 
     /// Changes a topic's life, and forgets it when it is over.
