@@ -477,7 +477,7 @@ impl State<'_> {
         match incoming {
             Incoming::Text(text) => self.dispatch(now, slot, Some(text), dispatch),
             Incoming::Binary(_) => self.dispatch(now, slot, None, dispatch),
-            Incoming::Ping(payload) => self.pong(slot, payload),
+            Incoming::Ping(payload) => self.pong(now, slot, payload),
             Incoming::Pong => {}
             Incoming::Close(close) => self.handle_close(now, slot, close),
         }

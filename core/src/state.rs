@@ -210,9 +210,10 @@ impl State<'_> {
         let _ = self.control(slot, To::Close(slot as u32), Opcode::Close, &payload[..len]);
     }
 
-    pub(crate) fn pong(&mut self, slot: usize, payload: &[u8]) {
+    pub(crate) fn pong(&mut self, now: Instant, slot: usize, payload: &[u8]) {
         if self.seats[slot].session.phase == Phase::Open {
-            let _ = self.control(slot, To::Pong(slot as u32), Opcode::Pong, payload);
+            let pong = self.control(slot, To::Pong(slot as u32), Opcode::Pong, payload);
+            pong.unwrap_or_else(|overflow| self.overflow(now, slot, overflow));
         }
     }
 
@@ -232,10 +233,11 @@ impl State<'_> {
         // holds for this slot. Only a close comes last, and nothing before the handshake's answer.
         if opcode == Opcode::Close {
             self.keep_or_cut(slot);
-        } else if self.outbox.begins_raw(&self.seats[slot].outgoing) {
-            return Err(Overflow::Slow);
         }
         let seat = &mut self.seats[slot];
+        if self.outbox.begins_raw(&seat.outgoing) {
+            self.outbox.stash(slot, &mut seat.outgoing, 0)?;
+        }
         self.transmit.mark(slot, &mut seat.transmit);
         self.outbox.keep_now(slot, &mut seat.outgoing, to, opcode, payload)
     }
@@ -486,10 +488,8 @@ impl State<'_> {
         match due {
             Due::Nothing | Due::Handshake => {}
             Due::Ping => {
-                let pinged = self.control(slot, To::Reply(slot as u32), Opcode::Ping, &[]);
-                if let Err(overflow) = pinged {
-                    self.overflow(now, slot, overflow);
-                }
+                let ping = self.control(slot, To::Reply(slot as u32), Opcode::Ping, &[]);
+                ping.unwrap_or_else(|overflow| self.overflow(now, slot, overflow));
             }
             Due::TimedOut => {
                 let mut words = Words::default();

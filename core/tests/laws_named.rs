@@ -125,6 +125,21 @@ fn nothing_overtakes_the_answer_to_the_handshake() {
 }
 
 #[test]
+fn in_a_full_turn_a_ping_of_ours_does_not_overtake_the_answer_to_the_handshake() {
+    let mut connections = ConnectionMemory::<1, 1_024, 1_024>::new();
+    let mut topics = TopicMemory::<1, 2, 8>::new();
+    let mut turn = TurnMemory::<130, 64>::new();
+    let config = Config::default();
+    let ping = config.ping;
+    let mut engine = Engine::lent(config, 1, &mut connections, &mut topics, &mut turn);
+    let id = engine.accept(NOW, [0; 16]).unwrap();
+    say(&mut engine, &mut App::default(), id, UPGRADE);
+    engine.handle_timeout(NOW + ping);
+    let (heard, _) = write(&mut engine, id, usize::MAX);
+    assert!(heard.starts_with(b"HTTP/1.1 101 ") && heard.ends_with(b"\r\n\r\n\x89\0"));
+}
+
+#[test]
 fn a_page_longer_than_a_backlog_is_written_to_its_end() {
     for first in [0, 1, 100] {
         let config = Config { backlog_bytes: 1_000, ..Config::default() };
