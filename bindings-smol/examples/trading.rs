@@ -26,10 +26,9 @@ fn main() -> ExitCode {
 fn serve(options: &Options) -> Result<(), Box<dyn Error>> {
     let api = fastws_trading::api(fastws_trading::open(options)?);
     let (first, others) = options.listen.split_first().expect("there is a default");
-    let refused = |address| move |error| format!("cannot listen on {address}: {error}");
-    let mut server = Server::bind(first).map_err(refused(first))?;
+    let mut server = Server::bind(first)?;
     for address in others {
-        server = server.and_bind(address).map_err(refused(address))?;
+        server = server.and_bind(address)?;
     }
     for path in &options.paths {
         server = server.path(path);

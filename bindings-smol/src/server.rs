@@ -36,7 +36,11 @@ impl Server {
 
     /// Listens on one more address.
     pub fn and_bind(mut self, address: impl ToSocketAddrs) -> io::Result<Self> {
-        let listener = TcpListener::bind(address)?;
+        let addresses: Vec<SocketAddr> = address.to_socket_addrs()?.collect();
+        let listener = TcpListener::bind(&addresses[..]).map_err(|error| {
+            let names: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
+            io::Error::new(error.kind(), format!("cannot listen on {}: {error}", names.join(", ")))
+        })?;
         listener.set_nonblocking(true)?;
         self.listeners.push(listener);
         Ok(self)
@@ -175,7 +179,6 @@ impl Handle {
 }
 
 /// Why a server does not start, or has ended.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
     /// The API has a mistake.
@@ -190,6 +193,13 @@ impl fmt::Display for Error {
             Self::Build(error) => error.fmt(f),
             Self::Io(error) => error.fmt(f),
         }
+    }
+}
+
+/// The same sentence, since `main` prints an error that it returns in this form.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

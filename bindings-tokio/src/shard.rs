@@ -60,7 +60,6 @@ pub async fn serve(
 }
 
 /// Why nothing is served.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
     /// The API has a mistake.
@@ -75,6 +74,13 @@ impl fmt::Display for Error {
             Self::Build(error) => error.fmt(f),
             Self::Io(error) => error.fmt(f),
         }
+    }
+}
+
+/// The same sentence, since `main` prints an error that it returns in this form.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

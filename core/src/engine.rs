@@ -77,8 +77,12 @@ impl Engine<'_> {
         Ok(self.state.id(slot))
     }
 
-    /// A new connection whose handshake somebody else has done.
+    /// A new connection whose handshake somebody else has done. On [`Full`] the driver drops the
+    /// stream.
     pub fn open(&mut self, now: Instant, uid: [u8; 16]) -> Result<ConnectionId, Full> {
+        if self.state.open >= self.state.config.connections {
+            return Err(Full);
+        }
         let slot = self.state.seat(now, uid, Phase::Open)?;
         Ok(self.state.id(slot))
     }
@@ -188,7 +192,7 @@ impl Engine<'_> {
     }
 
     /// A whole message of a stream that is framed elsewhere. False: it has to wait, and the driver
-    /// offers it again in a later turn; pings and pongs never have to.
+    /// offers it again after every turn's writes; pings and pongs never have to.
     pub fn handle_message<D: Dispatch>(
         &mut self,
         now: Instant,
@@ -199,8 +203,12 @@ impl Engine<'_> {
     ) -> bool {
         let Some(slot) = self.state.slot(id) else { return true };
         // A sign of life has no place in the order of messages.
-        if self.state.must_wait(slot) && !matches!(opcode, Opcode::Ping | Opcode::Pong) {
-            return false;
+        if !matches!(opcode, Opcode::Ping | Opcode::Pong) {
+            let refused = self.state.must_wait(slot);
+            self.state.seats[slot].session.refused = refused;
+            if refused {
+                return false;
+            }
         }
         self.state.hear(now, slot);
         let incoming = match opcode {
@@ -362,7 +370,7 @@ impl Engine<'_> {
         while let Some(slot) = self.state.deadlines.due(now) {
             let seat = &self.state.seats[slot];
             let deaf = seat.session.phase == Phase::Open
-                && seat.assembly.room(&self.inputs.row(slot)) == 0;
+                && (seat.session.refused || seat.assembly.room(&self.inputs.row(slot)) == 0);
             if self.state.handle_timeout(now, slot, deaf) == Due::Handshake {
                 self.inputs.row(slot).truncate(0);
                 self.state.refuse(now, slot, Refusal::TimedOut);
@@ -469,7 +477,7 @@ impl State<'_> {
         match incoming {
             Incoming::Text(text) => self.dispatch(now, slot, Some(text), dispatch),
             Incoming::Binary(_) => self.dispatch(now, slot, None, dispatch),
-            Incoming::Ping(payload) => self.pong(slot, payload),
+            Incoming::Ping(payload) => self.pong(now, slot, payload),
             Incoming::Pong => {}
             Incoming::Close(close) => self.handle_close(now, slot, close),
         }

@@ -20,7 +20,8 @@ impl<'m> Marks<'m> {
             return;
         }
         *marked = true;
-        if self.rows.room() == 0 {
+        // A queue that is never empty does not grow with what went through it.
+        if self.rows.room() == 0 || self.next > self.rows.len() / 2 {
             self.rows.discard_front(self.next);
             self.next = 0;
         }
@@ -45,5 +46,25 @@ impl<'m> Marks<'m> {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.next == self.rows.len()
+    }
+}
+
+#[cfg(all(test, feature = "alloc"))]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    #[test]
+    fn a_queue_that_is_never_empty_does_not_grow() {
+        let mut marks = Marks::new(Shelf::Owned(vec![]));
+        let mut marked = [false; 4];
+        marks.mark(0, &mut marked[0]);
+        for row in (0..4).cycle().skip(1).take(1_000) {
+            marks.mark(row, &mut marked[row]);
+            let first = marks.poll().unwrap();
+            assert_eq!((first + 1) % 4, row, "the order in which they were marked");
+            marked[first] = false;
+            assert!(marks.rows.len() <= 8);
+        }
     }
 }

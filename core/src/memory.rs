@@ -223,6 +223,7 @@ impl<'m> Engine<'m> {
         const {
             assert!(INPUT > INPUT_SLACK, "INPUT is too small for any message");
             assert!(BACKLOG > SLACK, "BACKLOG is too small for pongs and a close frame");
+            assert!(BYTES >= 2 && NOTES >= 2, "a turn is too small for any reply");
         }
         let config = Config {
             connections: config.connections.min(CONNECTIONS as u32),

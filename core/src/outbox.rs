@@ -264,6 +264,8 @@ impl Outbox<'_> {
         out: &mut Outgoing,
         mut sent: usize,
     ) -> Result<(), Overflow> {
+        // What is noted no more must not grow.
+        self.seal();
         let mut at = core::mem::replace(&mut out.first, NONE);
         out.last = NONE;
         while let Some(note) = self.notes.get(at as usize).copied() {

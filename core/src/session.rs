@@ -38,6 +38,8 @@ pub(crate) struct Session {
     pinged: bool,
     /// A call runs: the next message waits for it.
     pub(crate) calling: bool,
+    /// A message that is framed elsewhere was refused, and waits with the driver.
+    pub(crate) refused: bool,
     /// Counts calls, so that a late outcome finds nothing.
     pub(crate) call: u32,
     opened: Instant,
@@ -52,6 +54,7 @@ impl Session {
             phase,
             pinged: false,
             calling: false,
+            refused: false,
             call: 0,
             opened: now,
             heard: now,

@@ -152,8 +152,9 @@ impl State<'_> {
         if seat.session.phase == Phase::Open {
             self.open -= 1;
             self.hub.leave(&mut seat.interest);
-            self.outbox.seal();
         }
+        // Neither those who stay nor the row's next connection note what this one did.
+        self.outbox.seal();
         seat.session.enter(now, phase);
         if phase == Phase::Gone {
             self.gone.mark(slot, &mut seat.gone);
@@ -209,9 +210,10 @@ impl State<'_> {
         let _ = self.control(slot, To::Close(slot as u32), Opcode::Close, &payload[..len]);
     }
 
-    pub(crate) fn pong(&mut self, slot: usize, payload: &[u8]) {
+    pub(crate) fn pong(&mut self, now: Instant, slot: usize, payload: &[u8]) {
         if self.seats[slot].session.phase == Phase::Open {
-            let _ = self.control(slot, To::Pong(slot as u32), Opcode::Pong, payload);
+            let pong = self.control(slot, To::Pong(slot as u32), Opcode::Pong, payload);
+            pong.unwrap_or_else(|overflow| self.overflow(now, slot, overflow));
         }
     }
 
@@ -231,10 +233,11 @@ impl State<'_> {
         // holds for this slot. Only a close comes last, and nothing before the handshake's answer.
         if opcode == Opcode::Close {
             self.keep_or_cut(slot);
-        } else if self.outbox.begins_raw(&self.seats[slot].outgoing) {
-            return Err(Overflow::Slow);
         }
         let seat = &mut self.seats[slot];
+        if self.outbox.begins_raw(&seat.outgoing) {
+            self.outbox.stash(slot, &mut seat.outgoing, 0)?;
+        }
         self.transmit.mark(slot, &mut seat.transmit);
         self.outbox.keep_now(slot, &mut seat.outgoing, to, opcode, payload)
     }
@@ -415,7 +418,8 @@ impl State<'_> {
     /// The turn wants to be written before more is dispatched.
     #[inline]
     pub(crate) fn turn_is_full(&self) -> bool {
-        self.outbox.turn.len() >= self.config.turn_bytes as usize || !self.outbox.fits(0, 2)
+        let limit = self.config.turn_bytes.max(1) as usize;
+        self.outbox.turn.len() >= limit || !self.outbox.fits(0, 2)
     }
 
     /// Another reply might not fit into its backlog, should the socket take nothing.
@@ -484,10 +488,8 @@ impl State<'_> {
         match due {
             Due::Nothing | Due::Handshake => {}
             Due::Ping => {
-                let pinged = self.control(slot, To::Reply(slot as u32), Opcode::Ping, &[]);
-                if let Err(overflow) = pinged {
-                    self.overflow(now, slot, overflow);
-                }
+                let ping = self.control(slot, To::Reply(slot as u32), Opcode::Ping, &[]);
+                ping.unwrap_or_else(|overflow| self.overflow(now, slot, overflow));
             }
             Due::TimedOut => {
                 let mut words = Words::default();

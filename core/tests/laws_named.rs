@@ -4,12 +4,13 @@
 use fastws_core::action::Close;
 use fastws_core::config::Config;
 use fastws_core::dispatch::{Admission, Answer, Call, Dispatch, Verdict};
-use fastws_core::engine::{Engine, Sent};
+use fastws_core::engine::{Engine, Life, Sent};
 use fastws_core::frame::{Head, Opcode, mask};
 use fastws_core::handshake::Request;
 use fastws_core::ids::{CallId, ConnectionId, OperationId};
 use fastws_core::memory::{ConnectionMemory, TopicMemory, TurnMemory};
-use fastws_core::time::Instant;
+use fastws_core::shelf::Full;
+use fastws_core::time::{Duration, Instant};
 
 const NOW: Instant = Instant::from_millis(1);
 
@@ -106,6 +107,267 @@ fn on_lent_memory_a_pong_and_a_close_frame_fit_wherever_the_backlog_stands() {
         assert_eq!(heard.iter().filter(|(first, _)| *first == 0x81).count(), count, "{case}");
     }
     assert!(most > 10, "some updates are kept");
+}
+
+#[test]
+fn nothing_overtakes_the_answer_to_the_handshake() {
+    let mut engine = Engine::new(Config::default(), 1);
+    let mut app = App::default();
+    let id = engine.accept(NOW, [0; 16]).unwrap();
+    say(&mut engine, &mut app, id, UPGRADE);
+    write(&mut engine, id, 0);
+    say(&mut engine, &mut app, id, &framed(0x89, b"!"));
+    write(&mut engine, id, 0);
+    engine.handle_writable(id);
+    let (heard, _) = write(&mut engine, id, usize::MAX);
+    assert!(heard.starts_with(b"HTTP/1.1 101 "));
+    assert!(heard.ends_with(b"\r\n\r\n\x8a\x01!"));
+}
+
+#[test]
+fn in_a_full_turn_a_ping_of_ours_does_not_overtake_the_answer_to_the_handshake() {
+    let mut connections = ConnectionMemory::<1, 1_024, 1_024>::new();
+    let mut topics = TopicMemory::<1, 2, 8>::new();
+    let mut turn = TurnMemory::<130, 64>::new();
+    let config = Config::default();
+    let ping = config.ping;
+    let mut engine = Engine::lent(config, 1, &mut connections, &mut topics, &mut turn);
+    let id = engine.accept(NOW, [0; 16]).unwrap();
+    say(&mut engine, &mut App::default(), id, UPGRADE);
+    engine.handle_timeout(NOW + ping);
+    let (heard, _) = write(&mut engine, id, usize::MAX);
+    assert!(heard.starts_with(b"HTTP/1.1 101 ") && heard.ends_with(b"\r\n\r\n\x89\0"));
+}
+
+#[test]
+fn a_page_longer_than_a_backlog_is_written_to_its_end() {
+    for first in [0, 1, 100] {
+        let config = Config { backlog_bytes: 1_000, ..Config::default() };
+        let mut engine = Engine::new(config, 1);
+        let id = engine.accept(NOW, [0; 16]).unwrap();
+        say(&mut engine, &mut App::default(), id, b"GET /page HTTP/1.1\r\n\r\n");
+        let (mut heard, _) = write(&mut engine, id, first);
+        engine.handle_writable(id);
+        let (rest, sent) = write(&mut engine, id, usize::MAX);
+        heard.extend(rest);
+        assert!(heard.ends_with(&[b'.'; PAGE]));
+        assert_eq!(sent, Sent::Finished);
+    }
+}
+
+#[test]
+fn a_close_frame_is_not_dropped_with_what_is_too_much() {
+    let config = Config { backlog_bytes: 1_000, ..Config::default() };
+    let mut engine = Engine::new(config, 1);
+    let mut app = App::default();
+    let id = listener(&mut engine, &mut app, "t");
+    engine.publish("t", "u", b"1").unwrap();
+    write(&mut engine, id, 0);
+    for _ in 0..10 {
+        engine.publish("t", "u", quoted(400).as_bytes()).unwrap();
+    }
+    engine.close(NOW, id, Close::SHUTDOWN);
+    assert!(engine.poll_transmit(NOW).is_none());
+    engine.handle_writable(id);
+    let (heard, _) = write(&mut engine, id, usize::MAX);
+    assert_eq!(frames(&heard), [(0x88, close(1008, "Slow consumer"))]);
+}
+
+#[test]
+fn the_peers_close_is_heard_behind_messages_that_waited() {
+    let mut engine = Engine::new(Config::default(), 1);
+    let mut app = App::default();
+    let id = engine.open(NOW, [0; 16]).unwrap();
+    say(
+        &mut engine,
+        &mut app,
+        id,
+        &[text("later", ""), text("echo", ""), text("echo", "")].concat(),
+    );
+    engine.close(NOW, id, Close::SHUTDOWN);
+    write(&mut engine, id, usize::MAX);
+    say(&mut engine, &mut app, id, &framed(0x88, &[0x03, 0xe8]));
+    engine.resume(NOW, &mut app);
+    assert_eq!(write(&mut engine, id, usize::MAX).1, Sent::Finished);
+}
+
+#[test]
+fn the_peers_close_that_waited_is_heard_once_we_close() {
+    let mut engine = Engine::new(Config::default(), 1);
+    let mut app = App::default();
+    let id = engine.open(NOW, [0; 16]).unwrap();
+    let bye = framed(0x88, &[0x03, 0xe8]);
+    say(&mut engine, &mut app, id, &[text("later", ""), text("echo", ""), bye].concat());
+    engine.close(NOW, id, Close::SHUTDOWN);
+    assert!(engine.is_ready());
+    engine.resume(NOW, &mut app);
+    let (heard, sent) = write(&mut engine, id, usize::MAX);
+    assert_eq!(frames(&heard), [(0x88, close(1001, "Server shutting down"))]);
+    assert_eq!(sent, Sent::Finished);
+}
+
+#[test]
+fn a_closing_connection_is_read_however_much_waited() {
+    let config = Config { message_bytes: 200, handshake_bytes: 200, ..Config::default() };
+    let mut engine = Engine::new(config, 1);
+    let mut app = App::default();
+    let id = engine.open(NOW, [0; 16]).unwrap();
+    say(&mut engine, &mut app, id, &text("later", ""));
+    let mut stream = text("echo", "").repeat(100);
+    while let Some(room @ 1..) = engine.room(id) {
+        engine.handle_bytes(NOW, id, &mut stream.drain(..room).collect::<Vec<_>>(), &mut app);
+    }
+    engine.close(NOW, id, Close::SHUTDOWN);
+    engine.resume(NOW, &mut app);
+    assert_ne!(engine.room(id), Some(0));
+}
+
+#[test]
+fn whoever_breaks_the_protocol_is_finished_after_the_close_frame() {
+    let mut engine = Engine::new(Config::default(), 1);
+    let id = engine.open(NOW, [0; 16]).unwrap();
+    say(&mut engine, &mut App::default(), id, b"\xff\x80");
+    let (heard, sent) = write(&mut engine, id, usize::MAX);
+    assert_eq!(frames(&heard)[0].0, 0x88);
+    assert_eq!(sent, Sent::Finished);
+}
+
+#[test]
+fn in_a_full_turn_a_ping_costs_nobody_an_update() {
+    let mut connections = ConnectionMemory::<2, 1_024, 1_024>::new();
+    let mut topics = TopicMemory::<1, 2, 8>::new();
+    let mut turn = TurnMemory::<500, 64>::new();
+    let config = Config::default();
+    let mut engine = Engine::lent(config, 1, &mut connections, &mut topics, &mut turn);
+    let mut app = App::default();
+    let id = listener(&mut engine, &mut app, "t");
+    engine.publish("t", "u", quoted(350).as_bytes()).unwrap();
+    say(&mut engine, &mut app, id, &framed(0x89, &[b'p'; 125]));
+    engine.publish("t", "u", b"1").unwrap();
+    let (heard, _) = write(&mut engine, id, usize::MAX);
+    let mut opcodes: Vec<u8> = frames(&heard).iter().map(|(first, _)| *first).collect();
+    opcodes.sort();
+    assert_eq!(opcodes, [0x81, 0x81, 0x8a]);
+}
+
+#[test]
+fn in_a_full_turn_a_ping_drops_nothing_of_a_reader_that_keeps_up() {
+    let mut connections = ConnectionMemory::<1, 1_024, 700>::new();
+    let mut topics = TopicMemory::<1, 2, 8>::new();
+    let mut turn = TurnMemory::<2_000, 64>::new();
+    let config = Config::default();
+    let mut engine = Engine::lent(config, 1, &mut connections, &mut topics, &mut turn);
+    let mut app = App::default();
+    let id = listener(&mut engine, &mut app, "t");
+    for _ in 0..5 {
+        engine.publish("t", "u", quoted(340).as_bytes()).unwrap();
+    }
+    say(&mut engine, &mut app, id, &framed(0x89, &[b'p'; 125]));
+    let (heard, _) = write(&mut engine, id, usize::MAX);
+    assert_eq!(frames(&heard).iter().filter(|(first, _)| *first == 0x81).count(), 5);
+    assert_eq!(frames(&heard).iter().filter(|(first, _)| *first == 0x8a).count(), 1);
+}
+
+#[test]
+fn a_rows_next_connection_notes_its_own_bytes() {
+    let mut engine = Engine::new(Config::default(), 1);
+    let mut app = App::default();
+    let first = engine.accept(NOW, [0; 16]).unwrap();
+    say(&mut engine, &mut app, first, b"nonsense\r\n\r\n");
+    engine.handle_end(NOW, first);
+    assert_eq!(engine.poll_gone(), Some(first));
+    let second = engine.accept(NOW, [0; 16]).unwrap();
+    assert_eq!(first.slot(), second.slot());
+    say(&mut engine, &mut app, second, b"nonsense\r\n\r\n");
+    assert!(write(&mut engine, second, usize::MAX).0.starts_with(b"HTTP/1.1 400 "));
+}
+
+#[test]
+fn memory_can_be_lent_again() {
+    let mut connections = ConnectionMemory::<2, 1_024, 1_024>::new();
+    let mut topics = TopicMemory::<2, 2, 8>::new();
+    let mut turn = TurnMemory::<2_000, 64>::new();
+    for _ in 0..3 {
+        let config = Config::default();
+        let mut engine = Engine::lent(config, 1, &mut connections, &mut topics, &mut turn);
+        let mut app = App::default();
+        for _ in 0..2 {
+            let id = listener(&mut engine, &mut app, "t");
+            say(&mut engine, &mut app, id, &text("echo", "")[..5]);
+            write(&mut engine, id, 3);
+        }
+        assert_eq!(engine.poll_life(), Some(Life::First("t")));
+        engine.publish("t", "u", b"1").unwrap();
+    }
+}
+
+#[test]
+fn a_ping_that_was_answered_is_followed_by_the_next_in_time() {
+    let secs = Duration::from_secs;
+    let config = Config { ping: secs(5), pong: secs(60), ..Config::default() };
+    let mut engine = Engine::new(config, 1);
+    let mut app = App::default();
+    let id = engine.open(NOW, [0; 16]).unwrap();
+    engine.handle_timeout(NOW + secs(5));
+    assert_eq!(frames(&write(&mut engine, id, usize::MAX).0), [(0x89, vec![])]);
+    engine.handle_bytes(NOW + secs(6), id, &mut framed(0x8a, b""), &mut app);
+    assert!(engine.poll_timeout().unwrap() <= NOW + secs(11));
+    engine.handle_timeout(NOW + secs(11));
+    assert_eq!(frames(&write(&mut engine, id, usize::MAX).0), [(0x89, vec![])]);
+}
+
+#[test]
+fn a_message_that_waits_counts_as_sent() {
+    let secs = Duration::from_secs;
+    let config = Config { heartbeat: Some(secs(10)), ..Config::default() };
+    let mut engine = Engine::new(config, 1);
+    let mut app = App::default();
+    let id = engine.open(NOW, [0; 16]).unwrap();
+    say(&mut engine, &mut app, id, &text("later", ""));
+    engine.handle_bytes(NOW + secs(6), id, &mut text("echo", ""), &mut app);
+    engine.handle_timeout(NOW + secs(12));
+    assert_eq!(engine.connections(), 1);
+    engine.handle_timeout(NOW + secs(16));
+    assert_eq!(engine.connections(), 0);
+}
+
+#[test]
+fn a_peer_that_waits_with_its_driver_is_not_silent() {
+    let secs = Duration::from_secs;
+    let config = Config { heartbeat: Some(secs(30)), ..Config::default() };
+    let mut engine = Engine::new(config, 1);
+    let mut app = App::default();
+    let id = engine.open(NOW, [0; 16]).unwrap();
+    let hand = |engine: &mut Engine<'_>, app: &mut App, kind| {
+        engine.handle_message(NOW, id, Opcode::Text, &mut words(kind, ""), app)
+    };
+    assert!(hand(&mut engine, &mut app, "later"));
+    assert!(!hand(&mut engine, &mut app, "echo"));
+    for later in 1..100 {
+        engine.handle_timeout(NOW + secs(later * 7));
+        assert!(engine.poll_transmit(NOW).is_none());
+    }
+    assert_eq!(engine.connections(), 1);
+}
+
+#[test]
+fn streams_whose_handshake_is_done_count_as_connections_too() {
+    let mut engine = Engine::new(Config { connections: 2, ..Config::default() }, 1);
+    let first = engine.open(NOW, [0; 16]).unwrap();
+    engine.open(NOW, [0; 16]).unwrap();
+    assert_eq!(engine.open(NOW, [0; 16]), Err(Full));
+    engine.close(NOW, first, Close::SHUTDOWN);
+    assert!(engine.open(NOW, [0; 16]).is_ok());
+}
+
+#[test]
+fn a_turn_takes_a_message_even_where_the_limit_is_nothing() {
+    let mut engine = Engine::new(Config { turn_bytes: 0, ..Config::default() }, 1);
+    let mut app = App::default();
+    let id = engine.open(NOW, [0; 16]).unwrap();
+    say(&mut engine, &mut app, id, &text("echo", ""));
+    engine.resume(NOW, &mut app);
+    assert_eq!(frames(&write(&mut engine, id, usize::MAX).0).len(), 1);
 }
 
 /// An application that answers as it is asked to.
@@ -219,3 +481,6 @@ fn quoted(len: usize) -> String {
 const PAGE: usize = 5_000;
 const REASON: &str = "a reason of a hundred and twenty-three bytes, which is all that a close frame can \
     carry besides its code, and no byte more of it!";
+const UPGRADE: &[u8] =
+    b"GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";

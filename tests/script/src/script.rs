@@ -28,7 +28,7 @@ pub const SCRIPT: &[&[Step]] = &[
 /// The limits that the script runs into. Those of [`Memory`] are the same or wider.
 pub fn config() -> Config {
     Config {
-        connections: 6,
+        connections: 7,
         message_bytes: 512,
         nesting: 4,
         backlog_bytes: 600,

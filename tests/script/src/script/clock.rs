@@ -2,7 +2,7 @@
 
 use crate::ALL;
 use crate::Step::{self, *};
-use crate::words::{ANN, BOB, CAT, DAN, ECHO, EVE, FAY, GUS, LONG};
+use crate::words::{ANN, BOB, CAT, DAN, ECHO, EVE, FAY, GUS, HAL, LONG, UPGRADE};
 
 pub(super) const CLOCK: &[Step] = &[
     // Pings and what answers them; a peer that is gone without a word.
@@ -77,6 +77,27 @@ pub(super) const CLOCK: &[Step] = &[
     Wait(1),
     Turn,
     End(FAY),
+    Turn,
+    // As many as there may be: one more is refused, with its handshake done or not.
+    Open(ANN),
+    Open(BOB),
+    Open(CAT),
+    Open(DAN),
+    Open(EVE),
+    Open(FAY),
+    Open(GUS),
+    Open(HAL),
+    Accept(HAL),
+    Bytes(HAL, ALL, UPGRADE),
+    Turn,
+    End(ANN),
+    End(BOB),
+    End(CAT),
+    End(DAN),
+    End(EVE),
+    End(FAY),
+    End(GUS),
+    End(HAL),
     Turn,
     // Closing everybody: who is open, who has not finished its handshake, who closes already.
     Open(ANN),
