@@ -39,6 +39,8 @@ struct State {
     mail: VecDeque<Mail>,
     /// Of the updates that wait.
     bytes: usize,
+    /// Updates that were not taken.
+    lost: u64,
 }
 
 impl Inbox {
@@ -52,6 +54,7 @@ impl Inbox {
         let mut state = self.lock();
         if let Mail::Update { frame, .. } = &mail {
             if state.bytes + frame.len() > MAX_BYTES {
+                state.lost += 1;
                 return Err(Full);
             }
             state.bytes += frame.len();
@@ -67,7 +70,14 @@ impl Inbox {
 
     /// Takes what is there, in order.
     pub fn take(&self) -> VecDeque<Mail> {
-        std::mem::take(&mut *self.lock()).mail
+        let mut state = self.lock();
+        state.bytes = 0;
+        std::mem::take(&mut state.mail)
+    }
+
+    /// How many updates were not taken since the start.
+    pub fn lost(&self) -> u64 {
+        self.lock().lost
     }
 
     /// Nothing is there.
@@ -83,3 +93,19 @@ impl Inbox {
 
 /// Bytes of updates that may wait for a shard.
 const MAX_BYTES: usize = 16 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_full_inbox_does_not_take_is_counted_and_an_emptied_one_takes_again() {
+        let inbox = Inbox::new(Waker::noop().clone());
+        let frame: Arc<[u8]> = vec![0; MAX_BYTES / 2].into();
+        let update = || Mail::Update { topic: "bars".into(), frame: frame.clone() };
+        assert_eq!([(); 3].map(|()| inbox.push(update())), [Ok(()), Ok(()), Err(Full)]);
+        inbox.push(Mail::Shutdown).expect("only updates can be refused");
+        assert_eq!((inbox.take().len(), inbox.lost()), (3, 1));
+        assert_eq!(inbox.push(update()), Ok(()));
+    }
+}

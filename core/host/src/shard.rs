@@ -152,9 +152,9 @@ impl Shard {
             Metrics {
                 connections: self.engine.connections(),
                 subscriptions: self.engine.subscriptions(),
-                topics: 0,
                 messages_received: counts.received,
                 messages_sent: counts.sent,
+                ..Metrics::default()
             },
         );
     }

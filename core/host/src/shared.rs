@@ -204,6 +204,7 @@ impl Shards for Shared {
             metrics.messages_received += counters.received.load(Ordering::Relaxed);
             metrics.messages_sent += counters.sent.load(Ordering::Relaxed);
         }
+        metrics.updates_lost = self.inboxes.iter().map(Inbox::lost).sum();
         metrics
     }
 }
