@@ -5,7 +5,7 @@
 #![no_main]
 
 use fastws_core::assembly::{Incoming, Reader};
-use fastws_core::frame::{Opcode, Role, Violation};
+use fastws_core::frame::{Role, Violation};
 use libfuzzer_sys::fuzz_target;
 use std::io::{self, Read, Write};
 use tungstenite::protocol::{Role as TheirRole, WebSocket, WebSocketConfig};
