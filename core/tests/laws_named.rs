@@ -283,6 +283,27 @@ fn a_rows_next_connection_notes_its_own_bytes() {
 }
 
 #[test]
+fn whoever_comes_within_a_turn_hears_what_follows_and_nothing_else() {
+    let mut engine = Engine::new(Config::default(), 1);
+    let mut app = App::default();
+    let first = listener(&mut engine, &mut app, "t");
+    engine.publish("t", "u", b"1").unwrap();
+    let second = listener(&mut engine, &mut app, "t");
+    engine.publish("t", "u", b"2").unwrap();
+    engine.publish("t", "u", b"3").unwrap();
+    let update = |n| (0x81, format!(r#"{{"type":"u","topic":"t","payload":{n}}}"#).into_bytes());
+    let mut heard = [(first, Vec::new()), (second, Vec::new())];
+    while let Some(transmit) = engine.poll_transmit(NOW) {
+        let id = transmit.id();
+        let bytes = transmit.parts().collect::<Vec<_>>().concat();
+        engine.handle_sent(NOW, id, bytes.len());
+        heard.iter_mut().find(|(to, _)| *to == id).unwrap().1.extend(bytes);
+    }
+    assert_eq!(frames(&heard[0].1), [update(1), update(2), update(3)]);
+    assert_eq!(frames(&heard[1].1), [update(2), update(3)]);
+}
+
+#[test]
 fn memory_can_be_lent_again() {
     let mut connections = ConnectionMemory::<2, 1_024, 1_024>::new();
     let mut topics = TopicMemory::<2, 2, 8>::new();
