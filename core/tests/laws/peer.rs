@@ -130,12 +130,11 @@ impl Peer {
         self.calling.is_none() && matches!(self.asked.front(), Some(Asked::End(_)))
     }
 
-    /// Bytes that it has not taken.
+    /// Bytes of frames that it has not taken whole.
     pub(crate) fn waiting(&self) -> usize {
         let frames =
             self.due.iter().map(|(text, _)| text.len() + if text.len() > 125 { 4 } else { 2 });
-        let heard = if self.head == Opening::Done { self.heard.len() } else { 0 };
-        frames.sum::<usize>().saturating_sub(heard)
+        frames.sum()
     }
 
     pub(crate) fn say(&mut self, opcode: Opcode, payload: &[u8]) {

@@ -89,6 +89,7 @@ impl<'m> World<'m> {
                 self.engine.end_topic(&name(topic % TOPICS));
                 for peer in &mut self.peers.all {
                     peer.listens.remove(&(topic % TOPICS));
+                    peer.reserved.remove(&(topic % TOPICS));
                 }
             }
             Operation::Narrow { peer, bytes } => {
