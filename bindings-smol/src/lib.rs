@@ -39,7 +39,8 @@ pub use fastws_core::respond::{Close, Failure, Refused};
 pub use fastws_core::router::Router;
 pub use fastws_core::service::Updates;
 pub use fastws_core::topic_route::{Params, TopicRoute};
-pub use server::{Error, Handle, Running, Server};
+pub use fastws_host::error::Error;
+pub use server::{Handle, Running, Server};
 
 /// Keeps the README's example compiling.
 #[cfg(doctest)]

@@ -2,9 +2,10 @@
 
 use crate::shard::{Arrival, Driver, Note};
 use async_tungstenite::WebSocketStream;
-use fastws_core::api::{Api, BuildError};
+use fastws_core::api::Api;
 use fastws_core::config::Config;
 use fastws_core::publisher::Publisher;
+use fastws_host::error::Error;
 use fastws_host::shared::Shared;
 use futures_lite::{AsyncRead, AsyncWrite};
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
@@ -13,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Waker;
 use std::thread::JoinHandle;
-use std::{fmt, io, thread};
+use std::{io, thread};
 
 /// A server that listens already and does not accept yet.
 ///
@@ -175,38 +176,5 @@ impl Handle {
     {
         let shard = self.next.fetch_add(1, Ordering::Relaxed) % self.notes.len();
         self.notes[shard].arrive(Arrival::new(stream));
-    }
-}
-
-/// Why a server does not start, or has ended.
-#[non_exhaustive]
-pub enum Error {
-    /// The API has a mistake.
-    Build(BuildError),
-    /// A socket or a thread could not be had.
-    Io(io::Error),
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Build(error) => error.fmt(f),
-            Self::Io(error) => error.fmt(f),
-        }
-    }
-}
-
-/// The same sentence, since `main` prints an error that it returns in this form.
-impl fmt::Debug for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl std::error::Error for Error {}
-
-impl From<io::Error> for Error {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
     }
 }

@@ -30,4 +30,5 @@ pub use fastws_core::respond::{Close, Failure, Refused};
 pub use fastws_core::router::Router;
 pub use fastws_core::service::Updates;
 pub use fastws_core::topic_route::{Params, TopicRoute};
-pub use shard::{Error, serve};
+pub use fastws_host::error::Error;
+pub use shard::serve;

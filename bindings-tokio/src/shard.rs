@@ -1,22 +1,23 @@
 //! One shard on a tokio thread: a task for each socket, and one that takes the turns. Knows no rule of
 //! the protocol.
 
-use fastws_core::api::{Api, BuildError};
+use fastws_core::api::Api;
 use fastws_core::config::Config;
 use fastws_core::engine::Sent;
 use fastws_core::ids::ConnectionId;
 use fastws_core::time::Instant;
+use fastws_host::error::Error;
 use fastws_host::shard::Shard;
 use fastws_host::shared::Shared;
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
+use std::io;
 use std::io::{ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::SystemTime;
-use std::{fmt, io};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
@@ -57,39 +58,6 @@ pub async fn serve(
     };
     tasks.run_until(turns).await;
     Ok(())
-}
-
-/// Why nothing is served.
-#[non_exhaustive]
-pub enum Error {
-    /// The API has a mistake.
-    Build(BuildError),
-    /// A socket could not be had.
-    Io(io::Error),
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Build(error) => error.fmt(f),
-            Self::Io(error) => error.fmt(f),
-        }
-    }
-}
-
-/// The same sentence, since `main` prints an error that it returns in this form.
-impl fmt::Debug for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl std::error::Error for Error {}
-
-impl From<io::Error> for Error {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
 }
 
 /// Rung by sockets, by other threads, and by whoever has something for the next turn.
