@@ -35,7 +35,7 @@ pub use fastws_core::declared::PublishError;
 pub use fastws_core::desk::Metrics;
 pub use fastws_core::extract::{Clock, Now, Payload, State};
 pub use fastws_core::publisher::{App, Publisher};
-pub use fastws_core::respond::{Close, Failure, Refused};
+pub use fastws_core::respond::{Close, Failure, Fault, Refused};
 pub use fastws_core::router::Router;
 pub use fastws_core::service::Updates;
 pub use fastws_core::topic_route::{Params, TopicRoute};

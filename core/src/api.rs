@@ -66,7 +66,7 @@ impl Api {
         if let Some(state) = self.twice {
             return Err(BuildError::StateTwice { state });
         }
-        let Router { sends, recvs, services, .. } = self.router;
+        let Router { sends, recvs, routes, .. } = self.router;
         let mut names: BTreeMap<&str, &'static str> = BTreeMap::new();
         let sent = sends.iter().map(|send| (send.name.as_str(), "a `send` operation"));
         let received = recvs.iter().map(|(name, _)| (name.as_str(), "a `recv` operation"));
@@ -107,7 +107,7 @@ impl Api {
         // By length first: most comparisons end at a number.
         operations.sort_by(|a, b| (a.name.len(), &a.name).cmp(&(b.name.len(), &b.name)));
         let declared =
-            Declared { updates: recvs.into_iter().collect(), services, states: self.states };
+            Declared { updates: recvs.into_iter().collect(), routes, states: self.states };
         Ok(Catalog {
             title: self.title,
             version: self.version,

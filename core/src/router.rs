@@ -1,6 +1,6 @@
 //! Operations and their names, as the application declares them. Knows handlers, no connection.
 
-use crate::declared::{Service, Update};
+use crate::declared::{Route, Update};
 use crate::extract::{Context, Needs, Rejection};
 use crate::handler::{Handler, Ran};
 use crate::respond::Respond;
@@ -50,7 +50,7 @@ pub struct Router {
     pub(crate) sends: Vec<Sent>,
     /// The server's operations, under their full names.
     pub(crate) recvs: Vec<(String, Update)>,
-    pub(crate) services: Vec<Service>,
+    pub(crate) routes: Vec<Route>,
 }
 
 impl Router {
@@ -123,9 +123,11 @@ impl Router {
             ..send
         }));
         self.recvs.extend(router.recvs.into_iter().map(|(name, update)| (full(name), update)));
-        let services = router.services.into_iter();
-        self.services
-            .extend(services.map(|service| Service { update: full(service.update), ..service }));
+        self.routes.extend(router.routes.into_iter().map(|route| Route {
+            update: full(route.update),
+            error: full(route.error),
+            ..route
+        }));
         self
     }
 }

@@ -1,10 +1,10 @@
 //! A family of topics with typed requests and updates: subscribe, unsubscribe, update. Knows no listener.
 
 use crate::client::Client;
-use crate::declared::Service;
+use crate::declared::{Report, Route};
 use crate::desk::{Feed, Local};
 use crate::extract::Payload;
-use crate::respond::Refused;
+use crate::respond::{Fault, Refused};
 use crate::router::Router;
 use crate::service::{Begun, Updates};
 use crate::topic;
@@ -22,7 +22,7 @@ use serde_json::{Map, Value};
 type Parts<Request> = Arc<dyn Fn(&Request) -> Vec<String> + Send + Sync>;
 type Extra<Request> = Arc<dyn Fn(&Request) -> Map<String, Value> + Send + Sync>;
 type Start<Request, Update> =
-    Arc<dyn Fn(Request, Updates<Update>) -> Local<Result<Local<()>, Refused>> + Send + Sync>;
+    Arc<dyn Fn(Request, Updates<Update>) -> Local<Result<Local<Fault>, Refused>> + Send + Sync>;
 
 /// Topics under one name. `bars` brings `bars.subscribe`, `bars.unsubscribe` and `bars.update`.
 ///
@@ -133,7 +133,9 @@ where
                 if R::STARTS {
                     return begun.await;
                 }
-                Ok(Box::pin(async { drop(begun.await) }) as Local<()>)
+                Ok(Box::pin(async {
+                    begun.await.expect("what has nothing to start refuses nothing").await
+                }) as Local<Fault>)
             })
         }));
         self
@@ -178,12 +180,19 @@ where
     Update: Serialize + 'static,
 {
     fn from(route: TopicRoute<Request, Update>) -> Self {
-        let mut router =
-            Router::new().prefix(&format!("{}.", route.name)).recv::<Update>(&route.update);
+        let mut router = Router::new()
+            .prefix(&format!("{}.", route.name))
+            .recv::<Update>(&route.update)
+            .recv::<Report>("error");
+        router.routes.push(Route {
+            name: route.name.clone(),
+            update: route.update.clone(),
+            error: "error".into(),
+            serves: route.start.is_some(),
+        });
         let (on, off) = (route.clone(), route.clone());
         router = match route.start {
             Some(_) => {
-                router.services.push(Service { name: route.name, update: route.update });
                 let on = Arc::new(on);
                 router.send(
                     "subscribe",
