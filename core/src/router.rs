@@ -160,3 +160,10 @@ impl Router {
         self
     }
 }
+
+/// Functions without arguments, such as what `#[send]` leaves of a handler.
+impl<F: FnOnce() -> Router> From<F> for Router {
+    fn from(declare: F) -> Self {
+        declare()
+    }
+}

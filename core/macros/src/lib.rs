@@ -69,7 +69,7 @@ impl Parse for Send {
 const USAGE: &str =
     r#"write #[send("subscribe")] or #[send("subscribe", reply = "subscribe.response")]"#;
 
-/// Replaces a function by a value of its name, which a router can include.
+/// Turns a function into one that makes a router of it, and keeps the former as `name::call`.
 fn operation(
     item: TokenStream,
     krate: &str,
@@ -86,20 +86,21 @@ fn operation(
     let doc = documentation(&function.attrs);
     let mut call = function.clone();
     call.sig.ident = Ident::new("call", name.span());
+    let docs = quote!(#(#docs)*);
+    // A type for `name::call`, a function for `include(name)`: a unit struct would be both, and would
+    // turn a variable of its name into a pattern.
     quote! {
-        #(#docs)*
-        #[allow(non_camel_case_types, reason = "it is named like the function that it stands for")]
-        #[derive(Clone, Copy, Debug)]
-        #visibility struct #name;
+        #docs
+        #[allow(non_camel_case_types, dead_code, reason = "it is a name for `call`")]
+        #visibility struct #name {}
 
         impl #name {
             #call
         }
 
-        impl ::core::convert::From<#name> for #root::expanded::Router {
-            fn from(_: #name) -> Self {
-                #root::expanded::Router::new().#declaration.doc(#doc)
-            }
+        #docs
+        #visibility fn #name() -> #root::expanded::Router {
+            #root::expanded::Router::new().#declaration.doc(#doc)
         }
     }
     .into()
