@@ -70,6 +70,8 @@ pub mod router;
 #[cfg(feature = "alloc")]
 pub mod topic_route;
 #[cfg(feature = "alloc")]
+mod asyncapi;
+#[cfg(feature = "alloc")]
 pub mod catalog;
 #[cfg(feature = "alloc")]
 pub mod api;
