@@ -1,9 +1,11 @@
 //! The application as its author puts it together. Mistakes are found here, before anybody connects.
 
-use crate::catalog::{Catalog, Operation};
+use crate::catalog::{self, Catalog};
 use crate::declared::Declared;
 use crate::envelope;
-use crate::router::Router;
+use crate::extract::Needs;
+use crate::respond::Reply;
+use crate::router::{Operation, Role, Router};
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -31,9 +33,11 @@ pub struct Api {
     title: String,
     version: String,
     router: Router,
-    states: BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>,
+    states: States,
     twice: Option<&'static str>,
 }
+
+type States = BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>;
 
 impl Api {
     /// An API without operations.
@@ -66,48 +70,40 @@ impl Api {
         if let Some(state) = self.twice {
             return Err(BuildError::StateTwice { state });
         }
-        let Router { sends, recvs, services, .. } = self.router;
+        let Router { operations: declared, services, .. } = self.router;
         let mut names: BTreeMap<&str, &'static str> = BTreeMap::new();
-        let sent = sends.iter().map(|send| (send.name.as_str(), "a `send` operation"));
-        let received = recvs.iter().map(|(name, _)| (name.as_str(), "a `recv` operation"));
-        for (name, role) in sent.chain(received) {
-            check_name(name)?;
-            if let Some(first) = names.insert(name, role) {
-                return Err(BuildError::Twice { name: name.into(), first, second: role });
-            }
-        }
         let mut replies: BTreeMap<&str, &str> = BTreeMap::new();
-        for send in &sends {
-            let name = || send.name.clone();
-            if let Some(reply) = &send.reply {
-                check_name(reply)?;
-                if let Some(first) = replies.insert(reply, &send.name) {
-                    return Err(BuildError::ReplyTwice {
-                        reply: reply.clone(),
-                        first: first.into(),
-                        second: name(),
-                    });
-                }
-            } else if send.replies {
-                return Err(BuildError::ReplyWithoutName { name: name() });
+        for Operation { name, role, .. } in &declared {
+            check_name(name)?;
+            let kind = match role {
+                Role::Send { .. } => "a `send` operation",
+                Role::Recv { .. } => "a `recv` operation",
+            };
+            if let Some(first) = names.insert(name, kind) {
+                return Err(BuildError::Twice { name: name.clone(), first, second: kind });
             }
-            if send.needs.payloads > 1 {
-                return Err(BuildError::TwoPayloads { name: name() });
-            }
-            for &(id, state) in &send.needs.states {
-                if !self.states.contains_key(&id) {
-                    return Err(BuildError::StateMissing { name: name(), state });
+            if let Role::Send { reply, needs, result, .. } = role {
+                check_send(&self.states, name, reply.as_deref(), needs, result)?;
+                if let Some(reply) = reply
+                    && let Some(first) = replies.insert(reply, name)
+                {
+                    let (reply, first, second) = (reply.clone(), first.into(), name.clone());
+                    return Err(BuildError::ReplyTwice { reply, first, second });
                 }
             }
         }
-        let mut operations: Vec<Operation> = sends
-            .into_iter()
-            .map(|send| Operation { name: send.name, reply: send.reply, run: send.run })
-            .collect();
+        let (mut operations, mut updates) = (Vec::new(), BTreeMap::new());
+        for Operation { name, role, .. } in declared {
+            match role {
+                Role::Send { reply, run, .. } => {
+                    operations.push(catalog::Operation { name, reply, run });
+                }
+                Role::Recv { update, .. } => drop(updates.insert(name, update)),
+            }
+        }
         // By length first: most comparisons end at a number.
         operations.sort_by(|a, b| (a.name.len(), &a.name).cmp(&(b.name.len(), &b.name)));
-        let declared =
-            Declared { updates: recvs.into_iter().collect(), services, states: self.states };
+        let declared = Declared { updates, services, states: self.states };
         Ok(Catalog {
             title: self.title,
             version: self.version,
@@ -115,6 +111,33 @@ impl Api {
             declared: Arc::new(declared),
         })
     }
+}
+
+fn check_send(
+    states: &States,
+    name: &str,
+    reply: Option<&str>,
+    needs: &Needs,
+    result: &Reply,
+) -> Result<(), BuildError> {
+    let name = || String::from(name);
+    if let Reply::Unknown(result) = result {
+        return Err(BuildError::UnknownError { name: name(), result });
+    }
+    match reply {
+        Some(reply) => check_name(reply)?,
+        None if matches!(result, Reply::Nothing) => {}
+        None => return Err(BuildError::ReplyWithoutName { name: name() }),
+    }
+    if needs.payloads.len() > 1 {
+        return Err(BuildError::TwoPayloads { name: name() });
+    }
+    for &(id, state) in &needs.states {
+        if !states.contains_key(&id) {
+            return Err(BuildError::StateMissing { name: name(), state });
+        }
+    }
+    Ok(())
 }
 
 fn check_name(name: &str) -> Result<(), BuildError> {
@@ -156,6 +179,13 @@ pub enum BuildError {
         /// The operation.
         name: String,
     },
+    /// A handler returns a `Result` whose error says nothing about how the connection goes on.
+    UnknownError {
+        /// The operation.
+        name: String,
+        /// What it returns.
+        result: &'static str,
+    },
     /// A handler takes the payload twice.
     TwoPayloads {
         /// The operation.
@@ -194,6 +224,10 @@ impl fmt::Display for BuildError {
             Self::ReplyWithoutName { name } => write!(
                 f,
                 "operation `{name}` returns a value but has no reply: give it a reply's name, or return `()`"
+            ),
+            Self::UnknownError { name, result } => write!(
+                f,
+                "the handler of `{name}` returns `{result}`, whose error is none that closes or is logged: make it a `Failure`, a `Close` or an error"
             ),
             Self::TwoPayloads { name } => {
                 write!(f, "the handler of `{name}` takes two payloads: put both into one type")

@@ -8,12 +8,14 @@ use crate::respond::Refused;
 use crate::router::Router;
 use crate::service::{Begun, Updates};
 use crate::topic;
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::DeserializeOwned;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -33,11 +35,11 @@ type Start<Request, Update> =
 /// ```
 /// use fastws_core::time::Duration;
 /// use fastws_core::topic_route::{Params, TopicRoute};
-/// use serde::{Deserialize, Serialize};
+/// use fastws_core::payload;
 ///
-/// #[derive(Clone, Deserialize)]
+/// #[payload]
 /// struct Request { symbol: String, #[serde(default)] params: Params }
-/// #[derive(Serialize)]
+/// #[payload]
 /// struct Bar { close: f64 }
 ///
 /// let bars = TopicRoute::<Request, Bar>::new("bars")
@@ -76,8 +78,8 @@ impl<Request, Update> Clone for TopicRoute<Request, Update> {
 
 impl<Request, Update> TopicRoute<Request, Update>
 where
-    Request: DeserializeOwned + Clone + 'static,
-    Update: Serialize + 'static,
+    Request: DeserializeOwned + JsonSchema + Clone + 'static,
+    Update: Serialize + JsonSchema + 'static,
 {
     /// A route whose only topic is its name.
     pub fn new(name: &str) -> Self {
@@ -174,8 +176,8 @@ where
 
 impl<Request, Update> From<TopicRoute<Request, Update>> for Router
 where
-    Request: DeserializeOwned + Clone + 'static,
-    Update: Serialize + 'static,
+    Request: DeserializeOwned + JsonSchema + Clone + 'static,
+    Update: Serialize + JsonSchema + 'static,
 {
     fn from(route: TopicRoute<Request, Update>) -> Self {
         let mut router =
@@ -237,8 +239,26 @@ impl Serialize for Response {
     }
 }
 
+impl JsonSchema for Response {
+    fn schema_name() -> Cow<'static, str> {
+        "SubscriptionResponse".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "object",
+            "properties": {
+                "status": {"enum": ["ok", "error"]},
+                "message": {"type": "string"},
+                "topic": {"type": "string"},
+            },
+            "required": ["status", "message", "topic"],
+        })
+    }
+}
+
 /// A free map of parameters, in which `10` and `"10"` are alike. A missing map is empty.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Params(BTreeMap<String, Value>);
 
 impl Params {
@@ -249,6 +269,16 @@ impl Params {
             Some(Value::String(text)) => text.clone(),
             Some(value) => value.to_string(),
         }
+    }
+}
+
+impl JsonSchema for Params {
+    fn schema_name() -> Cow<'static, str> {
+        "Params".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": ["object", "null"], "additionalProperties": true})
     }
 }
 
