@@ -12,6 +12,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::{Any, TypeId};
 use core::fmt;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 pub(crate) type Revise = Box<dyn Fn(&dyn Any, &mut Vec<u8>) -> Result<(), Failure> + Send + Sync>;
@@ -35,8 +36,9 @@ pub(crate) struct Route {
     pub(crate) serves: bool,
 }
 
-/// The payload of a route's `error`.
-#[derive(Serialize)]
+/// What its listeners are told about a topic.
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "TopicError")]
 pub(crate) struct Report {
     topic: String,
     code: Cow<'static, str>,
