@@ -21,7 +21,7 @@ mod shard;
 
 pub use fastws_core::api::{Api, BuildError};
 pub use fastws_core::client::Client;
-pub use fastws_core::config::Config;
+pub use fastws_core::config::{Config, OnError};
 pub use fastws_core::declared::PublishError;
 pub use fastws_core::desk::Metrics;
 pub use fastws_core::extract::{Clock, Now, Payload, State};

@@ -2,9 +2,9 @@
 
 use crate::action::{Close, Denied, Words};
 use crate::assembly::Assembly;
-use crate::config::Config;
+use crate::config::{Config, OnError};
 use crate::deadlines::Deadlines;
-use crate::envelope::Outgoing as Message;
+use crate::envelope::{Encode, Failed, Outgoing as Message};
 use crate::frame::{self, Opcode, Violation};
 use crate::hub::{Hub, Interest, NONE};
 use crate::ids::{CallId, ConnectionId};
@@ -174,6 +174,25 @@ impl State<'_> {
         }
     }
 
+    /// Closes, or answers instead where the policy says so; `kind` is the request's type as JSON
+    /// writes it.
+    #[cold]
+    pub(crate) fn reject(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        kind: Option<&str>,
+        id: Option<&str>,
+        close: Close<'_>,
+    ) {
+        let Close { code, reason } = close;
+        if self.config.on_error == OnError::Close {
+            self.close(now, slot, close);
+        } else if self.send(slot, &Failed { kind, code, reason, id }).is_err() {
+            self.close(now, slot, Close::INTERNAL);
+        }
+    }
+
     /// The peer broke the protocol: nothing that it says any more would be understood.
     pub(crate) fn violate(&mut self, now: Instant, slot: usize, violation: Violation) {
         let phase = self.seats[slot].session.phase;
@@ -274,7 +293,7 @@ impl State<'_> {
 
     /// A message for one connection. On `Full` nothing has changed.
     #[inline]
-    pub(crate) fn send(&mut self, slot: usize, message: &Message<'_>) -> Result<(), Full> {
+    pub(crate) fn send(&mut self, slot: usize, message: &impl Encode) -> Result<(), Full> {
         let len = message.len();
         if !self.outbox.fits(len + MAX_HEAD, 1) {
             return Err(Full);
