@@ -40,6 +40,7 @@ pub use fastws_core::router::Router;
 pub use fastws_core::service::Updates;
 pub use fastws_core::topic_route::{Params, TopicRoute};
 pub use fastws_host::error::Error;
+pub use fastws_host::test_client::{TestClient, TestSocket};
 pub use server::{Handle, Running, Server};
 
 /// Keeps the README's example compiling.
