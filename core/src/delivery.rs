@@ -3,7 +3,8 @@
 
 use crate::action::{Close, Words};
 use crate::backlog::{Overflow, To};
-use crate::envelope::Outgoing as Message;
+use crate::config::OnError;
+use crate::envelope::{Encode, Failed, Outgoing as Message};
 use crate::frame::{self, Opcode, Violation};
 use crate::outbox::{MAX_HEAD, Outbox};
 use crate::session::{Due, Phase, TimedOut};
@@ -26,6 +27,25 @@ impl State<'_> {
         if self.seats[slot].session.phase == Phase::Open {
             self.send_close(slot, Some(close));
             self.enter(now, slot, Phase::Closing);
+        }
+    }
+
+    /// Closes, or answers instead where the policy says so; `kind` is the request's type as JSON
+    /// writes it.
+    #[cold]
+    pub(crate) fn reject(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        kind: Option<&str>,
+        id: Option<&str>,
+        close: Close<'_>,
+    ) {
+        let Close { code, reason } = close;
+        if self.config.on_error == OnError::Close {
+            self.close(now, slot, close);
+        } else if self.send(slot, &Failed { kind, code, reason, id }).is_err() {
+            self.close(now, slot, Close::INTERNAL);
         }
     }
 
@@ -129,7 +149,7 @@ impl State<'_> {
 
     /// A message for one connection. On `Full` nothing has changed.
     #[inline]
-    pub(crate) fn send(&mut self, slot: usize, message: &Message<'_>) -> Result<(), Full> {
+    pub(crate) fn send(&mut self, slot: usize, message: &impl Encode) -> Result<(), Full> {
         let len = message.len();
         if !self.outbox.fits(len + MAX_HEAD, 1) {
             return Err(Full);

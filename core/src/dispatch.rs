@@ -135,6 +135,14 @@ impl<'a, 'm> Answer<'a, 'm> {
         Verdict(Ended::Later)
     }
 
+    /// Closes the connection instead of replying, or says the same in an error message and goes on, as
+    /// [`Config::on_error`](crate::config::Config::on_error) has it. `kind` is the request's type; it is
+    /// written as it is.
+    pub fn reject(self, kind: &str, close: Close<'_>) -> Verdict {
+        self.state.reject(self.now, self.slot, Some(kind), self.echo, close);
+        self.silent().done()
+    }
+
     /// Closes the connection instead of replying.
     pub fn close(self, close: Close<'_>) -> Verdict {
         self.silent().close(close)

@@ -83,7 +83,7 @@ pub mod api;
 pub mod typed {
     pub use crate::api::{Api, BuildError};
     pub use crate::client::Client;
-    pub use crate::config::Config;
+    pub use crate::config::{Config, OnError};
     pub use crate::declared::PublishError;
     pub use crate::desk::Metrics;
     pub use crate::extract::{Clock, Now, Payload, State};

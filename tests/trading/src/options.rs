@@ -190,6 +190,7 @@ mod tests {
             replay: Some("bars.csv".into()),
             speed: 60.0,
             seed: u64::MAX,
+            print_asyncapi: false,
             paths: vec!["/".into(), "/api/v2/ws".into()],
         };
         assert_eq!(options, expected);
