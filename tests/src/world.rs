@@ -9,6 +9,7 @@ use fastws_core::frame::Opcode;
 use fastws_core::ids::ConnectionId;
 use fastws_core::publisher::Publisher;
 use fastws_core::time::{Duration, Instant};
+use fastws_host::settings::Doorway;
 use fastws_host::shard::Shard;
 use fastws_host::shared::Shared;
 use serde::Serialize;
@@ -68,7 +69,7 @@ impl World {
     pub fn with(config: Config, shards: usize, api: Api) -> Self {
         let catalog = api.build().expect("the API of a test has no mistake");
         let wakers = vec![Waker::noop().clone(); shards];
-        let shared = Shared::new(catalog, config, vec!["/ws".into()], wakers);
+        let shared = Shared::new(catalog, config, wakers).expect("it can be served");
         let place = |index| Place {
             shard: Shard::new(shared.clone(), index),
             executor: LocalExecutor::new(),
@@ -112,7 +113,7 @@ impl World {
     pub fn connect(&mut self, shard: usize, name: &str) {
         let place = &mut self.places[shard].shard;
         place.handle_time(self.now, UNIX + (self.now - Instant::ZERO));
-        let id = place.accept().expect("owned memory has room");
+        let id = place.accept(None, Doorway::default()).expect("owned memory has room");
         let seat = Seat { place: shard, id: Some(id), peer: Peer::new() };
         let before = self.peers.insert(name.into(), seat);
         assert!(before.is_none_or(|seat| seat.id.is_none()), "{name} is there already");

@@ -16,5 +16,6 @@ pub mod error;
 pub mod front;
 pub mod inbox;
 pub mod services;
+pub mod settings;
 pub mod shard;
 pub mod shared;

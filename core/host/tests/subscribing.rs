@@ -130,7 +130,8 @@ fn bars() -> Bars {
 /// What a server says to one client that sends one operation without a payload.
 fn said(config: Config, api: Api, operation: &str) -> String {
     let catalog = api.build().expect("the API has no mistake");
-    let shared = Shared::new(catalog, config, Vec::new(), vec![Waker::noop().clone()]);
+    let shared =
+        Shared::new(catalog, config, vec![Waker::noop().clone()]).expect("it can be served");
     let mut shard = Shard::new(shared, 0);
     shard.handle_time(Instant::ZERO, Duration::ZERO);
     let id = shard.open().expect("owned memory has room");
