@@ -29,6 +29,7 @@ pub mod time;
 pub mod ids;
 pub mod shelf;
 pub mod handshake;
+pub mod origin;
 pub mod frame;
 pub mod assembly;
 pub mod envelope;

@@ -17,6 +17,7 @@ pub mod front;
 pub mod inbox;
 pub mod peer;
 pub mod services;
+pub mod settings;
 pub mod shard;
 pub mod shared;
 pub mod simulation;
