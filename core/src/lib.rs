@@ -53,6 +53,8 @@ pub mod lives;
 
 // The typed layer, for whoever has a heap.
 #[cfg(feature = "alloc")]
+pub mod canonical;
+#[cfg(feature = "alloc")]
 pub mod respond;
 #[cfg(feature = "alloc")]
 pub mod declared;

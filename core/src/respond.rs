@@ -101,6 +101,12 @@ impl From<crate::topic::TopicError> for Refused {
     }
 }
 
+impl From<crate::canonical::CanonicalError> for Refused {
+    fn from(error: crate::canonical::CanonicalError) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
 /// A handler's result: something that serializes, `()` for a reply without payload, or a `Result`
 /// of it whose error is a [`Failure`] or becomes one: a [`Close`], or any error.
 ///
