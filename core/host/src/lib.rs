@@ -15,6 +15,7 @@
 pub mod error;
 pub mod front;
 pub mod inbox;
+pub mod page;
 pub mod services;
 pub mod shard;
 pub mod shared;
