@@ -16,6 +16,7 @@ pub mod error;
 pub mod front;
 pub mod inbox;
 pub mod peer;
+pub mod page;
 pub mod services;
 pub mod settings;
 pub mod shard;
