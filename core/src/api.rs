@@ -1,5 +1,6 @@
 //! The application as its author puts it together. Mistakes are found here, before anybody connects.
 
+use crate::asyncapi::{self, About};
 use crate::catalog::{self, Catalog};
 use crate::declared::Declared;
 use crate::envelope;
@@ -7,11 +8,13 @@ use crate::extract::Needs;
 use crate::respond::Reply;
 use crate::router::{Operation, Role, Router};
 use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::{Any, TypeId, type_name};
 use core::fmt;
+use serde_json::{Value, json};
 
 /// An API: a title, a version, routers, and what their handlers share.
 ///
@@ -30,8 +33,7 @@ use core::fmt;
 /// );
 /// ```
 pub struct Api {
-    title: String,
-    version: String,
+    about: About,
     router: Router,
     states: States,
     twice: Option<&'static str>,
@@ -42,13 +44,54 @@ type States = BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>;
 impl Api {
     /// An API without operations.
     pub fn new(title: &str, version: &str) -> Self {
+        let info = [("title", title), ("version", version)];
+        let info = info.map(|(key, text)| (key.into(), text.into()));
         Self {
-            title: title.into(),
-            version: version.into(),
+            about: About { info: info.into_iter().collect(), ..About::default() },
             router: Router::new(),
             states: BTreeMap::new(),
             twice: None,
         }
+    }
+
+    /// Says what the API is for, in Markdown.
+    pub fn description(self, text: &str) -> Self {
+        self.info("description", text.into())
+    }
+
+    /// Where the terms of service are.
+    pub fn terms(self, url: &str) -> Self {
+        self.info("termsOfService", url.into())
+    }
+
+    /// Whom to ask.
+    pub fn contact(self, name: &str, url: &str, email: &str) -> Self {
+        self.info("contact", json!({"name": name, "url": url, "email": email}))
+    }
+
+    /// What the API may be used under.
+    pub fn license(self, name: &str, url: &str) -> Self {
+        self.info("license", json!({"name": name, "url": url}))
+    }
+
+    fn info(mut self, key: &str, value: Value) -> Self {
+        self.about.info.insert(key.into(), value);
+        self
+    }
+
+    /// A server that offers the API, such as `wss://api.example.org/ws`, for the documentation.
+    pub fn server(mut self, name: &str, url: &str) -> Self {
+        let (protocol, rest) = url.split_once("://").unwrap_or(("ws", url));
+        let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let server = json!({"host": host, "protocol": protocol, "pathname": format!("/{path}")});
+        self.about.servers.insert(name.into(), server);
+        self
+    }
+
+    /// Says what a tag of operations means.
+    pub fn tag(mut self, name: &str, description: &str) -> Self {
+        self.about.tags.insert(name.into(), description.into());
+        self
     }
 
     /// Adds a router's operations, or a topic route's.
@@ -70,26 +113,32 @@ impl Api {
         if let Some(state) = self.twice {
             return Err(BuildError::StateTwice { state });
         }
+        let document = asyncapi::document(self.about, &self.router);
         let Router { operations: declared, services, .. } = self.router;
         let mut names: BTreeMap<&str, &'static str> = BTreeMap::new();
         let mut replies: BTreeMap<&str, &str> = BTreeMap::new();
         for Operation { name, role, .. } in &declared {
-            check_name(name)?;
-            let kind = match role {
-                Role::Send { .. } => "a `send` operation",
-                Role::Recv { .. } => "a `recv` operation",
+            let mut claim = |name, kind| {
+                check_name(name)?;
+                match names.insert(name, kind) {
+                    None => Ok(()),
+                    Some(first) => {
+                        Err(BuildError::Twice { name: name.into(), first, second: kind })
+                    }
+                }
             };
-            if let Some(first) = names.insert(name, kind) {
-                return Err(BuildError::Twice { name: name.clone(), first, second: kind });
-            }
-            if let Role::Send { reply, needs, result, .. } = role {
-                check_send(&self.states, name, reply.as_deref(), needs, result)?;
-                if let Some(reply) = reply
-                    && let Some(first) = replies.insert(reply, name)
-                {
+            let Role::Send { reply, needs, result, .. } = role else {
+                claim(name, "a `recv` operation")?;
+                continue;
+            };
+            claim(name, "a `send` operation")?;
+            check_send(&self.states, name, reply.is_some(), needs, result)?;
+            if let Some(reply) = reply {
+                if let Some(first) = replies.insert(reply, name) {
                     let (reply, first, second) = (reply.clone(), first.into(), name.clone());
                     return Err(BuildError::ReplyTwice { reply, first, second });
                 }
+                claim(reply, "a reply")?;
             }
         }
         let (mut operations, mut updates) = (Vec::new(), BTreeMap::new());
@@ -104,19 +153,14 @@ impl Api {
         // By length first: most comparisons end at a number.
         operations.sort_by(|a, b| (a.name.len(), &a.name).cmp(&(b.name.len(), &b.name)));
         let declared = Declared { updates, services, states: self.states };
-        Ok(Catalog {
-            title: self.title,
-            version: self.version,
-            operations,
-            declared: Arc::new(declared),
-        })
+        Ok(Catalog { document, operations, declared: Arc::new(declared) })
     }
 }
 
 fn check_send(
     states: &States,
     name: &str,
-    reply: Option<&str>,
+    has_reply: bool,
     needs: &Needs,
     result: &Reply,
 ) -> Result<(), BuildError> {
@@ -124,10 +168,8 @@ fn check_send(
     if let Reply::Unknown(result) = result {
         return Err(BuildError::UnknownError { name: name(), result });
     }
-    match reply {
-        Some(reply) => check_name(reply)?,
-        None if matches!(result, Reply::Nothing) => {}
-        None => return Err(BuildError::ReplyWithoutName { name: name() }),
+    if !has_reply && !matches!(result, Reply::Nothing) {
+        return Err(BuildError::ReplyWithoutName { name: name() });
     }
     if needs.payloads.len() > 1 {
         return Err(BuildError::TwoPayloads { name: name() });
@@ -151,7 +193,7 @@ fn check_name(name: &str) -> Result<(), BuildError> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// Two operations have one full name.
+    /// Two operations, or an operation and a reply, have one full name.
     Twice {
         /// The name.
         name: String,

@@ -1,6 +1,6 @@
 //! What the application has declared besides its operations: what it publishes, and what it shares.
 
-use crate::envelope::Outgoing as Message;
+use crate::envelope::{Encode, Outgoing as Message};
 use crate::frame::{Head, Opcode};
 use crate::respond::{Failure, encode};
 use crate::topic::{self, MAX_TOPIC, TopicError};

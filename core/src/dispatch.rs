@@ -1,12 +1,13 @@
 //! What an application is asked, and what it may answer. Knows no bytes of the wire.
 
 use crate::action::{Close, Denied};
+use crate::delivery::Audience;
 use crate::envelope::Outgoing as Message;
 use crate::handshake::{Refusal, Request};
 use crate::ids::{CallId, OperationId};
 use crate::session::Phase;
 use crate::shelf::Full;
-use crate::state::{Audience, State};
+use crate::state::State;
 use crate::time::Instant;
 
 /// The application behind an engine. It owns the names of the operations and answers their calls.
@@ -132,6 +133,14 @@ impl<'a, 'm> Answer<'a, 'm> {
     /// connection's next message waits.
     pub fn later(self) -> Verdict {
         Verdict(Ended::Later)
+    }
+
+    /// Closes the connection instead of replying, or says the same in an error message and goes on, as
+    /// [`Config::on_error`](crate::config::Config::on_error) has it. `kind` is the request's type; it is
+    /// written as it is.
+    pub fn reject(self, kind: &str, close: Close<'_>) -> Verdict {
+        self.state.reject(self.now, self.slot, Some(kind), self.echo, close);
+        self.silent().done()
     }
 
     /// Closes the connection instead of replying.

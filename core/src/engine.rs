@@ -13,8 +13,9 @@ use crate::shelf::{Buffers, Full};
 use crate::state::State;
 use crate::time::Instant;
 
+pub use crate::delivery::Audience;
 pub use crate::hub::Life;
-pub use crate::state::{Audience, Counts};
+pub use crate::state::Counts;
 
 /// The machine that a driver holds, one for each shard.
 ///
@@ -498,14 +499,15 @@ impl State<'_> {
         self.counts.received += 1;
         let nesting = self.config.nesting as usize;
         let Some(envelope) = text.and_then(|text| envelope::read(text, nesting).ok()) else {
-            return self.close(now, slot, Close::UNREADABLE);
+            return self.reject(now, slot, None, None, Close::UNREADABLE);
         };
         let operation = match envelope.kind.plain() {
             Some(name) => dispatch.find(name),
             None => envelope.kind.decode(&mut [0; MAX_NAME]).and_then(|name| dispatch.find(name)),
         };
         let Some(operation) = operation else {
-            return self.close(now, slot, Close::UNKNOWN);
+            let kind = Some(envelope.kind.raw());
+            return self.reject(now, slot, kind, envelope.id, Close::UNKNOWN);
         };
         let connection = self.id(slot);
         let session = &mut self.seats[slot].session;

@@ -41,8 +41,10 @@ mod marks;
 mod deadlines;
 mod session;
 mod hub;
+mod backlog;
 mod outbox;
 mod state;
+mod delivery;
 pub mod dispatch;
 pub mod engine;
 pub mod memory;
@@ -70,6 +72,8 @@ pub mod router;
 #[cfg(feature = "alloc")]
 pub mod topic_route;
 #[cfg(feature = "alloc")]
+mod asyncapi;
+#[cfg(feature = "alloc")]
 pub mod catalog;
 #[cfg(feature = "alloc")]
 pub mod api;
@@ -79,7 +83,7 @@ pub mod api;
 pub mod typed {
     pub use crate::api::{Api, BuildError};
     pub use crate::client::Client;
-    pub use crate::config::Config;
+    pub use crate::config::{Config, OnError};
     pub use crate::declared::PublishError;
     pub use crate::desk::Metrics;
     pub use crate::extract::{Clock, Now, Payload, State};

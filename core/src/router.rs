@@ -21,6 +21,8 @@ pub(crate) struct Operation {
     /// What people read about it, in Markdown.
     pub(crate) doc: String,
     pub(crate) tags: Vec<String>,
+    /// The topic route that it belongs to.
+    pub(crate) channel: Option<String>,
     pub(crate) role: Role,
 }
 
@@ -29,6 +31,14 @@ pub(crate) enum Role {
     Send { reply: Option<String>, run: Run, needs: Needs, result: Reply },
     /// Clients receive it.
     Recv { update: Update, payload: SchemaOf },
+}
+
+/// A family of topics, as its documentation shows it.
+pub(crate) struct Channel {
+    pub(crate) name: String,
+    pub(crate) doc: String,
+    /// What the parts of its topics' names are, or nothing if there is one topic.
+    pub(crate) parameters: Vec<(String, String)>,
 }
 
 /// A group of operations under one prefix.
@@ -64,6 +74,7 @@ pub struct Router {
     pub(crate) tags: Vec<String>,
     pub(crate) operations: Vec<Operation>,
     pub(crate) services: Vec<Service>,
+    pub(crate) channels: Vec<Channel>,
 }
 
 impl Router {
@@ -129,8 +140,8 @@ impl Router {
     }
 
     fn declare(mut self, name: &str, role: Role) -> Self {
-        let (doc, tags) = (String::new(), Vec::new());
-        self.operations.push(Operation { name: name.into(), doc, tags, role });
+        let (name, doc, tags, channel) = (name.into(), String::new(), Vec::new(), None);
+        self.operations.push(Operation { name, doc, tags, channel, role });
         self
     }
 
@@ -154,6 +165,7 @@ impl Router {
             operation.tags.splice(0..0, router.tags.iter().cloned());
             self.operations.push(operation);
         }
+        self.channels.extend(router.channels);
         let services = router.services.into_iter();
         self.services
             .extend(services.map(|service| Service { update: full(service.update), ..service }));

@@ -5,7 +5,7 @@ use crate::declared::Service;
 use crate::desk::{Feed, Local};
 use crate::extract::Payload;
 use crate::respond::Refused;
-use crate::router::Router;
+use crate::router::{Channel, Router};
 use crate::service::{Begun, Updates};
 use crate::topic;
 use alloc::borrow::Cow;
@@ -59,6 +59,8 @@ type Start<Request, Update> =
 pub struct TopicRoute<Request, Update> {
     name: String,
     update: String,
+    doc: String,
+    parameters: Vec<(String, String)>,
     parts: Parts<Request>,
     extra: Extra<Request>,
     start: Option<Start<Request, Update>>,
@@ -69,6 +71,8 @@ impl<Request, Update> Clone for TopicRoute<Request, Update> {
         Self {
             name: self.name.clone(),
             update: self.update.clone(),
+            doc: self.doc.clone(),
+            parameters: self.parameters.clone(),
             parts: self.parts.clone(),
             extra: self.extra.clone(),
             start: self.start.clone(),
@@ -86,6 +90,8 @@ where
         Self {
             name: name.into(),
             update: "update".into(),
+            doc: String::new(),
+            parameters: Vec::new(),
             parts: Arc::new(|_| Vec::new()),
             extra: Arc::new(|_| Map::new()),
             start: None,
@@ -98,6 +104,19 @@ where
         parts: impl Fn(&Request) -> P + Send + Sync + 'static,
     ) -> Self {
         self.parts = Arc::new(move |request| parts(request).into_iter().collect());
+        self
+    }
+
+    /// Says what people should know about the topics, in Markdown.
+    pub fn doc(mut self, text: &str) -> Self {
+        self.doc = text.into();
+        self
+    }
+
+    /// Names and describes the parts of a topic behind the route's name, for the documentation.
+    pub fn parameters<'p>(mut self, parts: impl IntoIterator<Item = (&'p str, &'p str)>) -> Self {
+        let parts = parts.into_iter();
+        self.parameters = parts.map(|(name, text)| (name.into(), text.into())).collect();
         self
     }
 
@@ -180,8 +199,22 @@ where
     Update: Serialize + JsonSchema + 'static,
 {
     fn from(route: TopicRoute<Request, Update>) -> Self {
-        let mut router =
-            Router::new().prefix(&format!("{}.", route.name)).recv::<Update>(&route.update);
+        let mut router = Router::new()
+            .prefix(&format!("{}.", route.name))
+            .recv::<Update>(&route.update)
+            .doc(&format!("An update of a topic of `{}`.", route.name));
+        for operation in &mut router.operations {
+            operation.channel = Some(route.name.clone());
+        }
+        router.channels.push(Channel {
+            name: route.name.clone(),
+            doc: route.doc.clone(),
+            parameters: route.parameters.clone(),
+        });
+        let said = [
+            format!("Subscribes to a topic of `{}`.\n\n{}", route.name, route.doc),
+            format!("Ends a subscription to a topic of `{}`.", route.name),
+        ];
         let (on, off) = (route.clone(), route.clone());
         router = match route.start {
             Some(_) => {
@@ -208,14 +241,17 @@ where
                 },
             ),
         };
-        router.send(
-            "unsubscribe",
-            "unsubscribe.response",
-            move |Payload(request): Payload<Request>, client: Client| {
-                let result = off.topic_of(&request).map(|topic| client.unsubscribe(topic));
-                off.response(&request, result.map(|()| "Unsubscribed from"))
-            },
-        )
+        let router = router.doc(&said[0]);
+        router
+            .send(
+                "unsubscribe",
+                "unsubscribe.response",
+                move |Payload(request): Payload<Request>, client: Client| {
+                    let result = off.topic_of(&request).map(|topic| client.unsubscribe(topic));
+                    off.response(&request, result.map(|()| "Unsubscribed from"))
+                },
+            )
+            .doc(&said[1])
     }
 }
 

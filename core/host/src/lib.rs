@@ -15,6 +15,10 @@
 pub mod error;
 pub mod front;
 pub mod inbox;
+pub mod peer;
 pub mod services;
 pub mod shard;
 pub mod shared;
+pub mod simulation;
+pub mod tasks;
+pub mod test_client;

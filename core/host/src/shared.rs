@@ -47,13 +47,13 @@ struct Registry {
 impl Shared {
     /// A server of as many shards as there are wakers, each of which wakes one shard's thread.
     pub fn new(
-        catalog: Catalog,
+        catalog: impl Into<Arc<Catalog>>,
         config: Config,
         paths: Vec<String>,
         wakers: Vec<Waker>,
     ) -> Arc<Self> {
         Arc::new(Self {
-            catalog: Arc::new(catalog),
+            catalog: catalog.into(),
             config,
             paths,
             counters: wakers.iter().map(|_| Counters::default()).collect(),
