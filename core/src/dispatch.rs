@@ -190,6 +190,14 @@ impl Effects<'_, '_> {
         self.state.publish_frame(topic, frame)
     }
 
+    /// Sends a whole text frame that was encoded before to this connection alone. One that lent memory
+    /// cannot hold closes the connection with 1011.
+    pub fn send_frame(&mut self, frame: &[u8]) {
+        if self.state.send_frame(self.slot, frame).is_err() {
+            self.state.close(self.now, self.slot, Close::INTERNAL);
+        }
+    }
+
     /// Closes this connection, after what was said so far.
     pub fn close(self, close: Close<'_>) -> Verdict {
         self.state.close(self.now, self.slot, close);

@@ -91,7 +91,7 @@ pub mod typed {
     pub use crate::desk::Metrics;
     pub use crate::extract::{Clock, Now, Payload, State};
     pub use crate::publisher::{App, Publisher};
-    pub use crate::respond::{Close, Failure, Refused};
+    pub use crate::respond::{Close, Failure, Fault, Refused};
     pub use crate::router::Router;
     pub use crate::service::Updates;
     pub use crate::topic_route::{Params, TopicRoute};

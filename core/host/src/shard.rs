@@ -180,12 +180,12 @@ impl Shard {
     fn handle_mail(&mut self, mail: Mail) {
         let Self { services, engine, .. } = self;
         match mail {
-            Mail::Update { topic, frame } => services.publish(engine, topic, frame),
-            Mail::Started(topic, moment) => services.started(&topic, moment),
+            Mail::Update { topic, frame, life } => services.publish(engine, topic, frame, life),
+            Mail::Started(topic, generation) => services.started(&topic, generation),
             Mail::Start(topic, generation) => services.start(&topic, generation),
             Mail::Stop(topic, generation) => services.stop(&topic, generation),
-            Mail::Failed(topic, moment, refused) => {
-                services.failed(engine, &topic, moment, &refused)
+            Mail::Failed(topic, generation, end) => {
+                services.failed(engine, &topic, generation, end)
             }
             Mail::Shutdown => engine.close_all(self.now, Close::SHUTDOWN),
         }
