@@ -4,7 +4,7 @@ use crate::action::{Close, Denied};
 use crate::delivery::Audience;
 use crate::envelope::Outgoing as Message;
 use crate::handshake::{Refusal, Request};
-use crate::ids::{CallId, OperationId};
+use crate::ids::{CallId, ConnectionId, OperationId};
 use crate::session::Phase;
 use crate::shelf::Full;
 use crate::state::State;
@@ -21,8 +21,10 @@ pub trait Dispatch {
     /// Answers one call. The payload is valid JSON; whether it fits the operation is decided here.
     fn call(&mut self, call: Call<'_>, answer: Answer<'_, '_>) -> Verdict;
 
-    /// Answers a request on the HTTP side. By default `/ws` becomes a connection.
-    fn request(&mut self, request: &Request<'_>) -> Admission<'_> {
+    /// Answers a connection's request on the HTTP side, which is its first and only one. By default
+    /// `/ws` becomes a WebSocket.
+    fn request(&mut self, id: ConnectionId, request: &Request<'_>) -> Admission<'_> {
+        let _ = id;
         match request.path {
             "/ws" => Admission::Upgrade { protocol: None },
             _ => Admission::Refuse(Refusal::NotFound),

@@ -102,6 +102,12 @@ impl From<crate::topic::TopicError> for Refused {
     }
 }
 
+impl From<crate::canonical::CanonicalError> for Refused {
+    fn from(error: crate::canonical::CanonicalError) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
 /// What is wrong with a topic, from its service to its listeners, who get it as the route's `error`.
 ///
 /// ```

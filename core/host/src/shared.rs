@@ -1,8 +1,9 @@
 //! What all shards of a server share: the catalog, who lives where, counters. The only place with locks.
 
+use crate::error::Error;
 use crate::inbox::{End, Inbox, Mail};
+use crate::settings::Settings;
 use fastws_core::catalog::Catalog;
-use fastws_core::config::Config;
 use fastws_core::desk::{Metrics, Shards, Source};
 use fastws_core::lives::{Ended, Joined, Life};
 use fastws_core::publisher::Publisher;
@@ -15,8 +16,7 @@ use std::task::Waker;
 /// One server's shared part.
 pub struct Shared {
     pub(crate) catalog: Arc<Catalog>,
-    pub(crate) config: Config,
-    pub(crate) paths: Vec<String>,
+    pub(crate) settings: Settings,
     inboxes: Vec<Inbox>,
     counters: Vec<Counters>,
     registry: Mutex<Registry>,
@@ -47,20 +47,20 @@ impl Shared {
     /// A server of as many shards as there are wakers, each of which wakes one shard's thread.
     pub fn new(
         catalog: impl Into<Arc<Catalog>>,
-        config: Config,
-        paths: Vec<String>,
+        settings: impl Into<Settings>,
         wakers: Vec<Waker>,
-    ) -> Arc<Self> {
-        Arc::new(Self {
+    ) -> Result<Arc<Self>, Error> {
+        let settings = settings.into();
+        settings.check()?;
+        Ok(Arc::new(Self {
             catalog: catalog.into(),
-            config,
-            paths,
+            settings,
             counters: wakers.iter().map(|_| Counters::default()).collect(),
             inboxes: wakers.into_iter().map(Inbox::new).collect(),
             registry: Mutex::default(),
             draining: AtomicBool::new(false),
             left: AtomicBool::new(false),
-        })
+        }))
     }
 
     /// Publishes from any thread.
