@@ -59,6 +59,8 @@ pub mod respond;
 #[cfg(feature = "alloc")]
 pub mod declared;
 #[cfg(feature = "alloc")]
+pub mod retained;
+#[cfg(feature = "alloc")]
 pub mod desk;
 #[cfg(feature = "alloc")]
 mod pace;

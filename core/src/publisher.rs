@@ -28,7 +28,11 @@ impl Publisher {
     ) -> Result<(), PublishError> {
         let topic = topic.as_ref();
         let frame = self.declared.update(topic, kind, payload)?;
-        self.shards.publish(Source::Anybody, topic, &frame).map_err(|_| PublishError::Full)
+        let keep = self.declared.keeps(topic, kind);
+        match self.shards.publish(Source::Anybody, topic, &frame, keep).full {
+            true => Err(PublishError::Full),
+            false => Ok(()),
+        }
     }
 }
 

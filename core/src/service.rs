@@ -64,7 +64,7 @@ impl<Update: Serialize + 'static> Updates<Update> {
     fn send(&self, update: &Update) {
         let Feed { desk, topic, .. } = &self.feed;
         match desk.declared.update(topic, &self.kind, update) {
-            Ok(frame) => self.feed.send(&frame),
+            Ok(frame) => self.feed.send(&frame, desk.declared.retains(topic)),
             Err(error) => debug_assert!(false, "{error}"),
         }
     }
@@ -74,7 +74,7 @@ impl<Update: Serialize + 'static> Updates<Update> {
     pub fn error(&self, fault: Fault) {
         let Feed { desk, topic, .. } = &self.feed;
         if let Some(frame) = desk.declared.fault(topic, fault, true) {
-            self.feed.send(&frame);
+            self.feed.send(&frame, false);
         }
     }
 

@@ -67,6 +67,7 @@ pub struct TopicRoute<Request, Update> {
     extra: Extra<Request>,
     start: Option<Start<Request, Update>>,
     pace: Option<Rule<Update>>,
+    retains: bool,
 }
 
 impl<Request, Update> Clone for TopicRoute<Request, Update> {
@@ -80,6 +81,7 @@ impl<Request, Update> Clone for TopicRoute<Request, Update> {
             extra: self.extra.clone(),
             start: self.start.clone(),
             pace: self.pace.clone(),
+            retains: self.retains,
         }
     }
 }
@@ -100,6 +102,7 @@ where
             extra: Arc::new(|_| Map::new()),
             start: None,
             pace: None,
+            retains: false,
         }
     }
 
@@ -166,6 +169,14 @@ where
                 Ok(Box::pin(paced.pace(run)) as Local<Fault>)
             })
         }));
+        self
+    }
+
+    /// Who comes to a topic gets its last update right after the reply, whoever has published it. It is
+    /// kept while anybody listens to the topic, in each shard's memory; publishing then takes a lock
+    /// that all shards share.
+    pub fn retain_last(mut self) -> Self {
+        self.retains = true;
         self
     }
 
@@ -254,6 +265,7 @@ where
             update: route.update.clone(),
             error: "error".into(),
             serves: route.start.is_some(),
+            retains: route.retains,
         });
         for operation in &mut router.operations {
             operation.channel = Some(route.name.clone());

@@ -17,7 +17,11 @@ pub enum Mail {
         frame: Arc<[u8]>,
         /// The life of the topic whose service has published it, if it was one.
         life: Option<u64>,
+        /// The moment at which it has become the topic's last update, if it has.
+        kept: Option<u64>,
     },
+    /// Nobody is interested in the topic any more, as of this moment.
+    Forget(Arc<str>, u64),
     /// The service of this life has started.
     Started(Arc<str>, u64),
     /// This shard is to start the topic's next life.
@@ -127,7 +131,8 @@ mod tests {
     fn what_a_full_inbox_does_not_take_is_counted_and_an_emptied_one_takes_again() {
         let inbox = Inbox::new(Waker::noop().clone());
         let frame: Arc<[u8]> = vec![0; MAX_BYTES / 2].into();
-        let update = || Mail::Update { topic: "bars".into(), frame: frame.clone(), life: None };
+        let update =
+            || Mail::Update { topic: "bars".into(), frame: frame.clone(), life: None, kept: None };
         assert_eq!([(); 3].map(|()| inbox.push(update())), [Ok(()), Ok(()), Err(Full)]);
         inbox.push(Mail::Shutdown).expect("only updates can be refused");
         assert_eq!((inbox.take().len(), inbox.lost()), (3, 1));

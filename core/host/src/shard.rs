@@ -2,7 +2,7 @@
 
 use crate::front::{Arrival, Front, panicked, report};
 use crate::inbox::Mail;
-use crate::services::Services;
+use crate::services::{News, Services};
 use crate::settings::Doorway;
 use crate::shared::Shared;
 use fastws_core::action::Close;
@@ -180,7 +180,10 @@ impl Shard {
     fn handle_mail(&mut self, mail: Mail) {
         let Self { services, engine, .. } = self;
         match mail {
-            Mail::Update { topic, frame, life } => services.publish(engine, topic, frame, life),
+            Mail::Update { topic, frame, life, kept } => {
+                services.publish(engine, topic, News { frame, life, kept });
+            }
+            Mail::Forget(topic, moment) => self.front.desk.retained.forget(&topic, moment),
             Mail::Started(topic, generation) => services.started(&topic, generation),
             Mail::Start(topic, generation) => services.start(&topic, generation),
             Mail::Stop(topic, generation) => services.stop(&topic, generation),
@@ -201,6 +204,9 @@ impl Shard {
                     self.services.leave(topic);
                 }
             }
+        }
+        while let Some(topic) = self.front.desk.poll_expected() {
+            self.shared.count_topic(&topic, false);
         }
     }
 

@@ -4,10 +4,9 @@ use crate::error::Error;
 use crate::inbox::{End, Inbox, Mail};
 use crate::settings::Settings;
 use fastws_core::catalog::Catalog;
-use fastws_core::desk::{Metrics, Shards, Source};
+use fastws_core::desk::{Metrics, Published, Shards, Source};
 use fastws_core::lives::{Ended, Joined, Life};
 use fastws_core::publisher::Publisher;
-use fastws_core::shelf::Full;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -117,12 +116,22 @@ impl Shared {
 
     /// A shard's interest in a topic has begun or ended.
     pub(crate) fn count_topic(&self, topic: &str, begun: bool) {
-        let topics = &mut self.registry().topics;
+        let mut registry = self.registry();
+        let topics = &mut registry.topics;
         match topics.get_mut(topic) {
             Some(shards) if begun => *shards += 1,
             Some(shards) if *shards > 1 => *shards -= 1,
-            Some(_) => drop(topics.remove(topic)),
             None => drop(topics.insert(topic.into(), 1)),
+            Some(_) => {
+                topics.remove(topic);
+                if self.catalog.declared().retains(topic) {
+                    // Told under the lock: what is published later comes later to every shard.
+                    let (topic, moment): (Arc<str>, _) = (topic.into(), registry.next());
+                    for shard in 0..self.inboxes.len() {
+                        self.tell(shard, Mail::Forget(topic.clone(), moment));
+                    }
+                }
+            }
         }
     }
 
@@ -188,19 +197,28 @@ impl Registry {
 }
 
 impl Shards for Shared {
-    fn publish(&self, source: Source, topic: &str, frame: &[u8]) -> Result<(), Full> {
+    fn publish(&self, source: Source, topic: &str, frame: &[u8], keep: bool) -> Published {
+        // Held until every shard has its mail, so that they all have the same last update.
+        let mut registry = keep.then(|| self.registry());
+        let interesting = registry.as_mut().filter(|registry| registry.topics.contains_key(topic));
+        let kept = interesting.map(|registry| registry.next());
         let other = |&shard: &usize| source != Source::Shard(shard);
         let mut others = (0..self.inboxes.len()).filter(other).peekable();
-        let mut result = Ok(());
+        let mut full = false;
         if others.peek().is_some() {
             let life = if let Source::Life(generation) = source { Some(generation) } else { None };
-            let update = Mail::Update { topic: Arc::from(topic), frame: Arc::from(frame), life };
+            let (topic, frame) = (Arc::from(topic), Arc::from(frame));
+            let update = Mail::Update { topic, frame, life, kept };
             for shard in others {
                 // Every shard is tried, whatever became of the one before.
-                result = result.and(self.inboxes[shard].push(update.clone()));
+                full |= self.inboxes[shard].push(update.clone()).is_err();
             }
         }
-        result
+        Published { kept, full }
+    }
+
+    fn expect(&self, topic: &str) {
+        self.count_topic(topic, true);
     }
 
     fn metrics(&self) -> Metrics {
