@@ -32,7 +32,7 @@ pub use fastws_core::api::{Api, BuildError};
 pub use fastws_core::client::Client;
 pub use fastws_core::config::{Config, OnError};
 pub use fastws_core::declared::PublishError;
-pub use fastws_core::desk::Metrics;
+pub use fastws_core::desk::{Metrics, Reach};
 pub use fastws_core::extract::{Clock, Now, Payload, State};
 pub use fastws_core::publisher::{App, Publisher};
 pub use fastws_core::respond::{Close, Failure, Refused};

@@ -29,8 +29,30 @@ pub trait Shards: Send + Sync {
         frame: &[u8],
     ) -> Result<(), crate::shelf::Full>;
 
+    /// Queues an encoded update on every shard, for who listens to `topic`, or for everybody.
+    fn reach(&self, topic: Option<&str>, frame: &[u8]) -> Result<Reach, crate::shelf::Full>;
+
     /// Sums over all shards, each a moment old.
     fn metrics(&self) -> Metrics;
+}
+
+/// A future that tells how many connections an update was queued for, once every shard knows. The
+/// update goes out also where nobody waits for that.
+pub struct Reach(Pin<Box<dyn Future<Output = usize> + Send>>);
+
+impl Reach {
+    /// For who counts.
+    pub fn new(count: impl Future<Output = usize> + Send + 'static) -> Self {
+        Self(Box::pin(count))
+    }
+}
+
+impl Future for Reach {
+    type Output = usize;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<usize> {
+        self.0.as_mut().poll(context)
+    }
 }
 
 /// Sums over all shards.

@@ -21,6 +21,8 @@ pub(crate) enum To {
     Close(u32),
     /// Updates of a topic.
     Update(u32),
+    /// Updates for every open connection.
+    All,
 }
 
 #[derive(Clone, Copy)]
@@ -385,7 +387,7 @@ fn keep(
     }
     let space = RECORD + frame.len();
     let waiting = backlog.len() - out.front as usize;
-    let is_limited = !begun && matches!(to, To::Reply(_) | To::Pong(_) | To::Update(_));
+    let is_limited = !begun && matches!(to, To::Reply(_) | To::Pong(_) | To::Update(_) | To::All);
     if is_limited && waiting + space > limit {
         return Err(Overflow::Slow);
     }

@@ -121,15 +121,23 @@ impl State<'_> {
             ..Seat::VACANT
         };
         self.taken += 1;
-        self.open += u32::from(phase == Phase::Open);
+        if phase == Phase::Open {
+            self.count_in();
+        }
         self.set_deadline(slot);
         Ok(slot)
     }
 
     pub(crate) fn open(&mut self, now: Instant, slot: usize) {
         self.seats[slot].session.open(now);
-        self.open += 1;
+        self.count_in();
         self.set_deadline(slot);
+    }
+
+    fn count_in(&mut self) {
+        self.open += 1;
+        // It does not note what was said to all before.
+        self.outbox.seal();
     }
 
     /// The peer has sent something.
@@ -343,6 +351,43 @@ impl State<'_> {
         }
         self.counts.sent += audience.listeners as u64;
         Ok(audience)
+    }
+
+    /// A message for every open connection. O(connections). On `Full` nothing has changed.
+    pub(crate) fn broadcast(&mut self, message: &Message<'_>) -> Result<usize, Full> {
+        let len = message.len();
+        self.tell_all(len + MAX_HEAD, |outbox| {
+            outbox.frame(To::All, Opcode::Text, len, |turn| message.write(turn))
+        })
+    }
+
+    /// The same with a whole frame that was encoded elsewhere.
+    pub(crate) fn broadcast_frame(&mut self, frame: &[u8]) -> Result<usize, Full> {
+        self.tell_all(frame.len(), |outbox| outbox.raw(To::All, |turn| turn.extend(frame)))
+    }
+
+    fn tell_all(
+        &mut self,
+        bytes: usize,
+        write: impl FnOnce(&mut Outbox<'_>) -> Result<Option<u32>, Full>,
+    ) -> Result<usize, Full> {
+        let all = self.open as usize;
+        if all == 0 {
+            return Ok(0);
+        }
+        if !self.outbox.fits(bytes, all) {
+            return Err(Full);
+        }
+        if let Some(run) = write(&mut self.outbox)? {
+            for (slot, seat) in self.seats.iter_mut().enumerate() {
+                if seat.session.phase == Phase::Open {
+                    self.outbox.note(&mut seat.outgoing, run);
+                    self.transmit.mark(slot, &mut seat.transmit);
+                }
+            }
+        }
+        self.counts.sent += all as u64;
+        Ok(all)
     }
 
     /// Sets a subscription's place aside for the call that runs.

@@ -1,5 +1,6 @@
 //! Mail from other threads to one shard. Knows no topic and no connection.
 
+use crate::reach::Tally;
 use fastws_core::respond::Refused;
 use fastws_core::shelf::Full;
 use std::collections::VecDeque;
@@ -16,6 +17,8 @@ pub enum Mail {
         /// A whole frame.
         frame: Arc<[u8]>,
     },
+    /// An update that counts whom it reaches: a topic's listeners, or every connection.
+    Reach(Option<Arc<str>>, Arc<[u8]>, Arc<Tally>),
     /// The service of a topic has started, at this moment of the registry.
     Started(Arc<str>, u64),
     /// This shard is to start the topic's next life.
@@ -52,7 +55,7 @@ impl Inbox {
     /// Leaves mail. `Full` is only for updates; nothing was left then.
     pub fn push(&self, mail: Mail) -> Result<(), Full> {
         let mut state = self.lock();
-        if let Mail::Update { frame, .. } = &mail {
+        if let Mail::Update { frame, .. } | Mail::Reach(_, frame, _) = &mail {
             if state.bytes + frame.len() > MAX_BYTES {
                 state.lost += 1;
                 return Err(Full);

@@ -162,7 +162,11 @@ impl Shard {
     fn handle_mail(&mut self, mail: Mail) {
         let Self { services, engine, .. } = self;
         match mail {
-            Mail::Update { topic, frame } => services.publish(engine, topic, frame),
+            Mail::Update { topic, frame } => drop(services.publish(engine, topic, frame)),
+            Mail::Reach(topic, frame, tally) => tally.add(match topic {
+                Some(topic) => services.publish(engine, topic, frame),
+                None => engine.broadcast_frame(&frame).expect("owned memory has room"),
+            }),
             Mail::Started(topic, moment) => services.started(&topic, moment),
             Mail::Start(topic, generation) => services.start(&topic, generation),
             Mail::Stop(topic, generation) => services.stop(&topic, generation),

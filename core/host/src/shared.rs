@@ -1,9 +1,10 @@
 //! What all shards of a server share: the catalog, who lives where, counters. The only place with locks.
 
 use crate::inbox::{Inbox, Mail};
+use crate::reach::Tally;
 use fastws_core::catalog::Catalog;
 use fastws_core::config::Config;
-use fastws_core::desk::{Metrics, Shards};
+use fastws_core::desk::{Metrics, Reach, Shards};
 use fastws_core::lives::{Ended, Joined, Life};
 use fastws_core::publisher::Publisher;
 use fastws_core::respond::Refused;
@@ -192,6 +193,16 @@ impl Shards for Shared {
                 // Every shard is tried, whatever became of the one before.
                 result = result.and(self.inboxes[shard].push(update.clone()));
             }
+        }
+        result
+    }
+
+    fn reach(&self, topic: Option<&str>, frame: &[u8]) -> Result<Reach, Full> {
+        let (tally, reach) = Tally::new();
+        let mail = Mail::Reach(topic.map(Arc::from), Arc::from(frame), tally);
+        let mut result = Ok(reach);
+        for inbox in &self.inboxes {
+            result = inbox.push(mail.clone()).and(result);
         }
         result
     }
