@@ -1,12 +1,13 @@
 //! What an application is asked, and what it may answer. Knows no bytes of the wire.
 
 use crate::action::{Close, Denied};
+use crate::delivery::Audience;
 use crate::envelope::Outgoing as Message;
 use crate::handshake::{Refusal, Request};
 use crate::ids::{CallId, OperationId};
 use crate::session::Phase;
 use crate::shelf::Full;
-use crate::state::{Audience, State};
+use crate::state::State;
 use crate::time::Instant;
 
 /// The application behind an engine. It owns the names of the operations and answers their calls.

@@ -13,8 +13,9 @@ use crate::shelf::{Buffers, Full};
 use crate::state::State;
 use crate::time::Instant;
 
+pub use crate::delivery::Audience;
 pub use crate::hub::Life;
-pub use crate::state::{Audience, Counts};
+pub use crate::state::Counts;
 
 /// The machine that a driver holds, one for each shard.
 ///

@@ -1,22 +1,19 @@
-//! What a user of FastWS tests first: a ping, a subscription, a broadcast, against a real server.
+//! What a user of FastWS tests first: a ping, a subscription, a broadcast.
 
-use fastws_smol::Server;
-use fastws_tests::client::Client;
+use fastws_host::test_client::{TestClient, TestSocket};
 use fastws_trading::{api, feed::Feed};
 use serde_json::json;
 
-fn client() -> Client {
-    let server = Server::bind("127.0.0.1:0").expect("a free port").path("/api/v1/ws");
-    let running = server.start(api(Feed::walk(1))).expect("the API has no mistake");
-    Client::connect(running.handle().addresses()[0], "/api/v1/ws")
+fn client() -> TestSocket {
+    TestClient::new(api(Feed::walk(1))).path("/api/v1/ws").connect("/api/v1/ws")
 }
 
 #[test]
 fn ping_pong() {
     let mut client = client();
-    client.say("simple.ping", json!({"timestamp": 1234567890}));
+    client.send_json(json!({"type": "simple.ping", "payload": {"timestamp": 1234567890}}));
 
-    let response = client.hear();
+    let response = client.receive_json();
     assert_eq!(response["type"], "simple.pong");
     assert_eq!(response["payload"]["timestamp"], 1234567890);
     assert!(response["payload"]["server_time"].is_i64());
@@ -26,16 +23,17 @@ fn ping_pong() {
 fn subscription_flow() {
     let mut client = client();
     let bars = json!({"symbol": "AAPL", "params": {"resolution": "1"}});
-    client.say("bars.subscribe", bars.clone());
+    client.send_json(json!({"type": "bars.subscribe", "payload": bars}));
 
-    let response = client.hear();
+    let response = client.receive_json();
     assert_eq!(response["type"], "bars.subscribe.response");
     assert_eq!(response["payload"]["status"], "ok");
     assert_eq!(response["payload"]["symbol"], "AAPL");
     assert_eq!(response["payload"]["topic"], "bars:AAPL:1");
 
-    client.say("bars.unsubscribe", bars);
-    let response = client.hear_but("bars.update");
+    client.send_json(json!({"type": "bars.unsubscribe", "payload": bars}));
+    assert_eq!(client.receive_json()["type"], "bars.update");
+    let response = client.receive_json();
     assert_eq!(response["type"], "bars.unsubscribe.response");
     assert_eq!(response["payload"]["status"], "ok");
 }
@@ -43,10 +41,10 @@ fn subscription_flow() {
 #[test]
 fn server_publish() {
     let mut client = client();
-    client.say("bars.subscribe", json!({"symbol": "AAPL", "params": {"resolution": "1"}}));
-    client.hear();
+    client.send_json(json!({"type": "bars.subscribe", "payload": {"symbol": "AAPL"}}));
+    client.receive_json();
 
-    let update = client.hear();
+    let update = client.receive_json();
     assert_eq!(update["type"], "bars.update");
     assert_eq!(update["topic"], "bars:AAPL:1");
     assert!(update["payload"]["close"].is_f64());

@@ -3,18 +3,19 @@
 use fastws_core::client::Client;
 use fastws_core::publisher::App;
 use fastws_core::router::Router;
-use serde::Serialize;
+use fastws_core::{payload, send};
 
 /// `info`, `list_subscriptions`, `clear_subscriptions` and `get_metrics`.
 pub(crate) fn router() -> Router {
     Router::new()
-        .send("info", "info.response", info)
-        .send("list_subscriptions", "subscriptions", list_subscriptions)
-        .send("clear_subscriptions", "cleared", clear_subscriptions)
-        .send("get_metrics", "metrics", metrics)
+        .tags(["connection"])
+        .include(info)
+        .include(list_subscriptions)
+        .include(clear_subscriptions)
+        .include(metrics)
 }
 
-#[derive(Serialize)]
+#[payload]
 struct Info {
     client_id: String,
     subscriptions: Vec<String>,
@@ -22,6 +23,7 @@ struct Info {
 }
 
 /// Information about the current client.
+#[send("info", reply = "info.response")]
 fn info(client: Client, app: App) -> Info {
     Info {
         client_id: client.uid(),
@@ -30,7 +32,7 @@ fn info(client: Client, app: App) -> Info {
     }
 }
 
-#[derive(Serialize)]
+#[payload]
 struct Subscriptions {
     client_id: String,
     topics: Vec<String>,
@@ -38,12 +40,13 @@ struct Subscriptions {
 }
 
 /// All active subscriptions of this client.
+#[send("list_subscriptions", reply = "subscriptions")]
 fn list_subscriptions(client: Client) -> Subscriptions {
     let topics = client.topics();
     Subscriptions { client_id: client.uid(), count: topics.len(), topics }
 }
 
-#[derive(Serialize)]
+#[payload]
 struct Cleared {
     status: &'static str,
     cleared: Vec<String>,
@@ -51,6 +54,7 @@ struct Cleared {
 }
 
 /// Unsubscribes from all topics.
+#[send("clear_subscriptions", reply = "cleared")]
 fn clear_subscriptions(client: Client) -> Cleared {
     let cleared = client.topics();
     for topic in &cleared {
@@ -59,7 +63,7 @@ fn clear_subscriptions(client: Client) -> Cleared {
     Cleared { status: "ok", count: cleared.len(), cleared }
 }
 
-#[derive(Serialize)]
+#[payload]
 struct Metrics {
     total_subscriptions: usize,
     unique_topics: usize,
@@ -68,6 +72,7 @@ struct Metrics {
 }
 
 /// Sums over the whole server.
+#[send("get_metrics", reply = "metrics")]
 fn metrics(app: App) -> Metrics {
     let metrics = app.metrics();
     Metrics {

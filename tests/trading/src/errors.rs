@@ -5,35 +5,38 @@ use std::io;
 use fastws_core::extract::Payload;
 use fastws_core::respond::{Close, Failure};
 use fastws_core::router::Router;
-use serde::{Deserialize, Serialize};
+use fastws_core::{payload, send};
 
 /// `strict` and `risky_operation`.
 pub(crate) fn router() -> Router {
-    Router::new().send("strict", "strict.response", strict).send("risky_operation", "result", risky)
+    Router::new().tags(["mistakes"]).include(strict).include(risky)
 }
 
-#[derive(Deserialize, Serialize)]
+#[payload]
+#[schemars(example = Strict { value: 42, name: "answer".into() })]
 struct Strict {
     value: i64,
     name: String,
 }
 
-#[derive(Serialize)]
+#[payload]
 struct Received {
     received: Strict,
 }
 
 /// Sends the payload back; one that does not match closes with 1003 `Could not validate payload`.
+#[send("strict", reply = "strict.response")]
 fn strict(Payload(received): Payload<Strict>) -> Received {
     Received { received }
 }
 
-#[derive(Deserialize)]
+#[payload]
+#[schemars(example = Risk { mode: Mode::Ok })]
 struct Risk {
     mode: Mode,
 }
 
-#[derive(Deserialize)]
+#[payload]
 #[serde(rename_all = "snake_case")]
 enum Mode {
     Ok,
@@ -43,7 +46,7 @@ enum Mode {
     Panic,
 }
 
-#[derive(Serialize)]
+#[payload]
 #[serde(tag = "status", rename_all = "lowercase")]
 enum Outcome {
     Ok { result: i64 },
@@ -51,6 +54,7 @@ enum Outcome {
 }
 
 /// Ends in the way that the client chooses: well, with an error to read, or with a closed connection.
+#[send("risky_operation", reply = "result")]
 fn risky(Payload(risk): Payload<Risk>) -> Result<Outcome, Failure> {
     match risk.mode {
         Mode::Ok => Ok(Outcome::Ok { result: 42 }),

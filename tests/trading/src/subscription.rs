@@ -2,20 +2,26 @@
 
 use std::time::Duration;
 
+use fastws_core::payload;
 use fastws_core::respond::Refused;
 use fastws_core::service::Updates;
 use fastws_core::topic_route::Params;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::{feed::Feed, market::MAX_DEPTH, prices::Resolution};
 
 /// A symbol and free parameters, such as `resolution` or `depth`.
-#[derive(Clone, Deserialize)]
+#[payload]
+#[schemars(example = Subscription { symbol: "AAPL".into(), params: Params::default() })]
 pub(crate) struct Subscription {
+    /// A listed symbol, such as `AAPL`.
     pub(crate) symbol: String,
     #[serde(default)]
     pub(crate) params: Params,
 }
+
+/// How the documentation describes the part of a topic that is its symbol.
+pub(crate) const SYMBOL: (&str, &str) = ("symbol", "A listed symbol, such as `AAPL`");
 
 impl Subscription {
     pub(crate) fn resolution(&self) -> String {
@@ -32,13 +38,13 @@ impl Subscription {
     }
 }
 
-#[derive(Serialize)]
+#[payload]
 pub(crate) struct Echo {
     symbol: String,
 }
 
 /// What a client is told about its subscription.
-#[derive(Serialize)]
+#[payload]
 pub(crate) struct SubscriptionResponse {
     pub(crate) status: &'static str,
     pub(crate) symbol: String,
