@@ -30,6 +30,14 @@ pub trait Shards: Send + Sync {
     /// tells it itself. Each time counts.
     fn expect(&self, topic: &str);
 
+    /// Queues an encoded frame on every shard, for who listens to `topic`, or for everybody.
+    fn reach(
+        &self,
+        topic: Option<&str>,
+        frame: &[u8],
+        keep: bool,
+    ) -> Result<Reach, crate::shelf::Full>;
+
     /// Sums over all shards, each a moment old.
     fn metrics(&self) -> Metrics;
 }
@@ -52,6 +60,25 @@ pub struct Published {
     pub kept: Option<u64>,
     /// Some shard's inbox was full, and its listeners do not get it.
     pub full: bool,
+}
+
+/// A future that tells how many connections an update was queued for, once every shard knows. The
+/// update goes out also where nobody waits for that.
+pub struct Reach(Pin<Box<dyn Future<Output = usize> + Send>>);
+
+impl Reach {
+    /// For who counts.
+    pub fn new(count: impl Future<Output = usize> + Send + 'static) -> Self {
+        Self(Box::pin(count))
+    }
+}
+
+impl Future for Reach {
+    type Output = usize;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<usize> {
+        self.0.as_mut().poll(context)
+    }
 }
 
 /// Sums over all shards.

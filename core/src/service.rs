@@ -63,7 +63,7 @@ impl<Update: Serialize + 'static> Updates<Update> {
 
     fn send(&self, update: &Update) {
         let Feed { desk, topic, .. } = &self.feed;
-        match desk.declared.update(topic, &self.kind, update) {
+        match desk.declared.update(Some(topic), &self.kind, update) {
             Ok(frame) => self.feed.send(&frame, desk.declared.retains(topic)),
             Err(error) => debug_assert!(false, "{error}"),
         }

@@ -237,25 +237,32 @@ impl Services {
     }
 
     /// An update for this shard's listeners; it is held while the first of them waits for its reply.
-    pub(crate) fn publish(&mut self, engine: &mut Engine<'static>, topic: Arc<str>, news: News) {
+    /// Tells how many it was queued for.
+    pub(crate) fn publish(
+        &mut self,
+        engine: &mut Engine<'static>,
+        topic: Arc<str>,
+        news: News,
+    ) -> usize {
         if !self.concerns(&topic, news.life) {
             if !self.topics.contains_key(&topic) {
                 keep(&self.desk, &topic, news);
             }
-            return;
+            return 0;
         }
         if let Some(held) = self.held.get_mut(&topic) {
             if held.len() == MAX_HELD {
                 held.pop_front();
             }
             held.push_back(news);
-            return;
+            return 0;
         }
         let audience = engine.publish_frame(&topic, &news.frame).expect("owned memory has room");
         match audience.listeners == 0 && audience.awaited {
             true => drop(self.held.insert(topic, VecDeque::from([news]))),
             false => keep(&self.desk, &topic, news),
         }
+        audience.listeners
     }
 
     /// Lets go of what was held for topics whose first listener is there now.

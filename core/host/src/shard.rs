@@ -180,10 +180,14 @@ impl Shard {
     fn handle_mail(&mut self, mail: Mail) {
         let Self { services, engine, .. } = self;
         match mail {
-            Mail::Update { topic, frame, life, kept } => {
-                services.publish(engine, topic, News { frame, life, kept });
+            Mail::Update { topic, frame, life, kept, tally } => {
+                let reached = services.publish(engine, topic, News { frame, life, kept });
+                tally.iter().for_each(|tally| tally.add(reached));
             }
             Mail::Forget(topic, moment) => self.front.desk.retained.forget(&topic, moment),
+            Mail::Broadcast(frame, tally) => {
+                tally.add(engine.broadcast_frame(&frame).expect("owned memory has room"));
+            }
             Mail::Started(topic, generation) => services.started(&topic, generation),
             Mail::Start(topic, generation) => services.start(&topic, generation),
             Mail::Stop(topic, generation) => services.stop(&topic, generation),

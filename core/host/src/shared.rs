@@ -2,11 +2,13 @@
 
 use crate::error::Error;
 use crate::inbox::{End, Inbox, Mail};
+use crate::reach::Tally;
 use crate::settings::Settings;
 use fastws_core::catalog::Catalog;
-use fastws_core::desk::{Metrics, Published, Shards, Source};
+use fastws_core::desk::{Metrics, Published, Reach, Shards, Source};
 use fastws_core::lives::{Ended, Joined, Life};
 use fastws_core::publisher::Publisher;
+use fastws_core::shelf::Full;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -196,29 +198,52 @@ impl Registry {
     }
 }
 
-impl Shards for Shared {
-    fn publish(&self, source: Source, topic: &str, frame: &[u8], keep: bool) -> Published {
+impl Shared {
+    fn post(
+        &self,
+        source: Source,
+        topic: &str,
+        frame: &[u8],
+        keep: bool,
+        tally: Option<Arc<Tally>>,
+    ) -> Published {
         // Held until every shard has its mail, so that they all have the same last update.
         let mut registry = keep.then(|| self.registry());
         let interesting = registry.as_mut().filter(|registry| registry.topics.contains_key(topic));
         let kept = interesting.map(|registry| registry.next());
-        let other = |&shard: &usize| source != Source::Shard(shard);
-        let mut others = (0..self.inboxes.len()).filter(other).peekable();
-        let mut full = false;
-        if others.peek().is_some() {
-            let life = if let Source::Life(generation) = source { Some(generation) } else { None };
-            let (topic, frame) = (Arc::from(topic), Arc::from(frame));
-            let update = Mail::Update { topic, frame, life, kept };
-            for shard in others {
-                // Every shard is tried, whatever became of the one before.
-                full |= self.inboxes[shard].push(update.clone()).is_err();
-            }
+        let life = if let Source::Life(generation) = source { Some(generation) } else { None };
+        let mut shards =
+            (0..self.inboxes.len()).filter(|&shard| source != Source::Shard(shard)).peekable();
+        if shards.peek().is_none() {
+            return Published { kept, full: false };
         }
+        let (topic, frame) = (Arc::from(topic), Arc::from(frame));
+        let full = self.push(shards, Mail::Update { topic, frame, life, kept, tally });
         Published { kept, full }
+    }
+
+    /// True: some inbox was full. Every shard is tried, whatever became of the one before.
+    fn push(&self, shards: impl Iterator<Item = usize>, mail: Mail) -> bool {
+        shards.fold(false, |full, shard| self.inboxes[shard].push(mail.clone()).is_err() | full)
+    }
+}
+
+impl Shards for Shared {
+    fn publish(&self, source: Source, topic: &str, frame: &[u8], keep: bool) -> Published {
+        self.post(source, topic, frame, keep, None)
     }
 
     fn expect(&self, topic: &str) {
         self.count_topic(topic, true);
+    }
+
+    fn reach(&self, topic: Option<&str>, frame: &[u8], keep: bool) -> Result<Reach, Full> {
+        let (tally, reach) = Tally::new();
+        let full = match topic {
+            Some(topic) => self.post(Source::Anybody, topic, frame, keep, Some(tally)).full,
+            None => self.push(0..self.inboxes.len(), Mail::Broadcast(Arc::from(frame), tally)),
+        };
+        if full { Err(Full) } else { Ok(reach) }
     }
 
     fn metrics(&self) -> Metrics {
