@@ -2,21 +2,20 @@
 //!
 //! `cargo run --release -p fastws-smol --example bench_server -- PORT [SHARDS]`
 
-use fastws_smol::{Api, Client, Failure, Payload, Router, Server, TopicRoute};
-use serde::{Deserialize, Serialize};
+use fastws_smol::{Api, Client, Failure, Payload, Router, Server, TopicRoute, payload};
 use std::num::NonZeroUsize;
 
-#[derive(Serialize, Deserialize)]
+#[payload]
 struct Ping {
     timestamp: u64,
 }
 
-#[derive(Clone, Deserialize)]
+#[payload]
 struct Subscription {
     topic: String,
 }
 
-#[derive(Serialize, Deserialize)]
+#[payload]
 struct Bar {
     topic: String,
     seq: u64,

@@ -1,20 +1,21 @@
 //! Typed, topic-based JSON APIs over WebSocket, on smol.
 //!
 //! ```no_run
-//! use fastws_smol::{Api, Now, Payload, Router, Server};
-//! use serde::{Deserialize, Serialize};
+//! use fastws_smol::{Api, Now, Payload, Router, Server, payload, send};
 //!
-//! #[derive(Deserialize)]
+//! #[payload]
 //! struct Ping { timestamp: i64 }
-//! #[derive(Serialize)]
+//! #[payload]
 //! struct Pong { timestamp: i64, server_time: i64 }
 //!
+//! /// Client pings, server pongs back.
+//! #[send("ping", reply = "pong")]
 //! fn ping(Payload(ping): Payload<Ping>, now: Now) -> Pong {
 //!     Pong { timestamp: ping.timestamp, server_time: now.unix_millis() }
 //! }
 //!
 //! fn main() -> Result<(), fastws_smol::Error> {
-//!     let simple = Router::new().prefix("simple.").send("ping", "pong", ping);
+//!     let simple = Router::new().prefix("simple.").include(ping);
 //!     let api = Api::new("Trading WebSockets", "1.0.0").include(simple);
 //!     Server::bind("127.0.0.1:8000")?.serve(api)
 //! }
@@ -28,18 +29,12 @@ mod server;
 mod shard;
 mod stream;
 
-pub use fastws_core::api::{Api, BuildError};
-pub use fastws_core::client::Client;
-pub use fastws_core::config::Config;
-pub use fastws_core::declared::PublishError;
-pub use fastws_core::desk::Metrics;
-pub use fastws_core::extract::{Clock, Now, Payload, State};
-pub use fastws_core::publisher::{App, Publisher};
-pub use fastws_core::respond::{Close, Failure, Refused};
-pub use fastws_core::router::Router;
-pub use fastws_core::service::Updates;
-pub use fastws_core::topic_route::{Params, TopicRoute};
+#[doc(hidden)]
+pub use fastws_core::expanded;
+#[doc(inline)]
+pub use fastws_core::typed::*;
 pub use fastws_host::error::Error;
+pub use fastws_macros::{payload_smol as payload, recv_smol as recv, send_smol as send};
 pub use server::{Handle, Running, Server};
 
 /// Keeps the README's example compiling.

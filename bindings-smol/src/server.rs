@@ -164,6 +164,12 @@ impl Handle {
         self.shared.publisher()
     }
 
+    /// Nobody is there and nothing is left of anybody: no connection, topic, service or mail. A moment
+    /// old while the server runs, exact when [`Running::wait`] has returned.
+    pub fn is_empty(&self) -> bool {
+        self.shared.is_empty()
+    }
+
     /// Stops accepting and closes every connection with `Server shutting down`. Returns at once.
     pub fn shutdown(&self) {
         self.shared.shutdown();

@@ -2,7 +2,8 @@
 
 use async_tungstenite::tungstenite::Message;
 use async_tungstenite::{WebSocketStream, accept_async, client_async};
-use fastws_smol::{Api, Config, Payload, Router, Running, Server, TopicRoute};
+use fastws_smol::{Api, Config, Payload, Router, TopicRoute};
+use fastws_tests::server::{Served, bind};
 use futures_lite::{AsyncRead, AsyncWrite, FutureExt, StreamExt};
 use smol::future::try_zip;
 use smol::net::TcpStream;
@@ -13,8 +14,8 @@ use std::time::Duration;
 
 #[test]
 fn an_async_handler_is_run_by_a_shard_that_was_never_woken_before() {
-    let running = start(Config::default());
-    let address = running.handle().addresses()[0];
+    let server = start(Config::default());
+    let address = server.address();
     let heard = in_time(async {
         let stream = TcpStream::connect(address).await.expect("the server listens");
         let url = format!("ws://{address}/ws");
@@ -27,8 +28,8 @@ fn an_async_handler_is_run_by_a_shard_that_was_never_woken_before() {
 
 #[test]
 fn a_foreign_stream_is_heard_without_another_event() {
-    let running = start(Config { ping: Duration::from_secs(3600), ..Config::default() });
-    let mut socket = attach(&running);
+    let server = start(Config { ping: Duration::from_secs(3600), ..Config::default() });
+    let mut socket = attach(&server);
     let heard = in_time(async {
         // The second waits for the first, which is async.
         say(&mut socket, r#"{"type":"echo","payload":"one"}"#).await;
@@ -41,9 +42,9 @@ fn a_foreign_stream_is_heard_without_another_event() {
 
 #[test]
 fn a_foreign_stream_that_was_slow_is_heard_when_it_has_caught_up() {
-    let running = start(Config::default());
-    let mut socket = attach(&running);
-    let publisher = running.handle().publisher();
+    let server = start(Config::default());
+    let mut socket = attach(&server);
+    let publisher = server.handle().publisher();
     let noise = "x".repeat(60 << 10);
     let heard = in_time(async {
         say(&mut socket, r#"{"type":"noise.subscribe"}"#).await;
@@ -63,20 +64,19 @@ fn a_foreign_stream_that_was_slow_is_heard_when_it_has_caught_up() {
     assert_eq!(heard, r#"{"type":"echoed","payload":"hi"}"#);
 }
 
-fn start(config: Config) -> Running {
+fn start(config: Config) -> Served {
     let echo = Router::new().send("echo", "echoed", async |Payload(said): Payload<String>| said);
     let noise = TopicRoute::<(), String>::new("noise");
-    let server = Server::bind("127.0.0.1:0").expect("there is a free port");
-    let server = server.shards(NonZeroUsize::MIN).config(config);
-    server.start(Api::new("Test", "1.0.0").include(echo).include(noise)).expect("no mistake")
+    let api = Api::new("Test", "1.0.0").include(echo).include(noise);
+    Served::new(bind().shards(NonZeroUsize::MIN).config(config).start(api).expect("no mistake"))
 }
 
-fn attach(running: &Running) -> WebSocketStream<UnixStream> {
+fn attach(server: &Served) -> WebSocketStream<UnixStream> {
     let (ours, theirs) = UnixStream::pair().expect("there are descriptors");
     let shake = client_async("ws://localhost/ws", ours);
     let ((socket, _), accepted) =
         in_time(try_zip(shake, accept_async(theirs))).expect("both are polite");
-    running.handle().attach(accepted);
+    server.handle().attach(accepted);
     socket
 }
 

@@ -19,16 +19,10 @@
 
 mod shard;
 
-pub use fastws_core::api::{Api, BuildError};
-pub use fastws_core::client::Client;
-pub use fastws_core::config::Config;
-pub use fastws_core::declared::PublishError;
-pub use fastws_core::desk::Metrics;
-pub use fastws_core::extract::{Clock, Now, Payload, State};
-pub use fastws_core::publisher::{App, Publisher};
-pub use fastws_core::respond::{Close, Failure, Refused};
-pub use fastws_core::router::Router;
-pub use fastws_core::service::Updates;
-pub use fastws_core::topic_route::{Params, TopicRoute};
+#[doc(hidden)]
+pub use fastws_core::expanded;
+#[doc(inline)]
+pub use fastws_core::typed::*;
 pub use fastws_host::error::Error;
+pub use fastws_macros::{payload_tokio as payload, recv_tokio as recv, send_tokio as send};
 pub use shard::serve;

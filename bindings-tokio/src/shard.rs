@@ -60,6 +60,8 @@ pub async fn serve(
         }
     };
     tasks.run_until(turns).await;
+    drop((tasks, house));
+    debug_assert!(shared.is_empty(), "nothing is left of anybody");
     Ok(())
 }
 

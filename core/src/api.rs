@@ -1,15 +1,20 @@
 //! The application as its author puts it together. Mistakes are found here, before anybody connects.
 
-use crate::catalog::{Catalog, Operation};
+use crate::asyncapi::{self, About};
+use crate::catalog::{self, Catalog};
 use crate::declared::Declared;
 use crate::envelope;
-use crate::router::Router;
+use crate::extract::Needs;
+use crate::respond::Reply;
+use crate::router::{Operation, Role, Router};
 use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::{Any, TypeId, type_name};
 use core::fmt;
+use serde_json::{Value, json};
 
 /// An API: a title, a version, routers, and what their handlers share.
 ///
@@ -28,23 +33,65 @@ use core::fmt;
 /// );
 /// ```
 pub struct Api {
-    title: String,
-    version: String,
+    about: About,
     router: Router,
-    states: BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>,
+    states: States,
     twice: Option<&'static str>,
 }
+
+type States = BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>;
 
 impl Api {
     /// An API without operations.
     pub fn new(title: &str, version: &str) -> Self {
+        let info = [("title", title), ("version", version)];
+        let info = info.map(|(key, text)| (key.into(), text.into()));
         Self {
-            title: title.into(),
-            version: version.into(),
+            about: About { info: info.into_iter().collect(), ..About::default() },
             router: Router::new(),
             states: BTreeMap::new(),
             twice: None,
         }
+    }
+
+    /// Says what the API is for, in Markdown.
+    pub fn description(self, text: &str) -> Self {
+        self.info("description", text.into())
+    }
+
+    /// Where the terms of service are.
+    pub fn terms(self, url: &str) -> Self {
+        self.info("termsOfService", url.into())
+    }
+
+    /// Whom to ask.
+    pub fn contact(self, name: &str, url: &str, email: &str) -> Self {
+        self.info("contact", json!({"name": name, "url": url, "email": email}))
+    }
+
+    /// What the API may be used under.
+    pub fn license(self, name: &str, url: &str) -> Self {
+        self.info("license", json!({"name": name, "url": url}))
+    }
+
+    fn info(mut self, key: &str, value: Value) -> Self {
+        self.about.info.insert(key.into(), value);
+        self
+    }
+
+    /// A server that offers the API, such as `wss://api.example.org/ws`, for the documentation.
+    pub fn server(mut self, name: &str, url: &str) -> Self {
+        let (protocol, rest) = url.split_once("://").unwrap_or(("ws", url));
+        let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let server = json!({"host": host, "protocol": protocol, "pathname": format!("/{path}")});
+        self.about.servers.insert(name.into(), server);
+        self
+    }
+
+    /// Says what a tag of operations means.
+    pub fn tag(mut self, name: &str, description: &str) -> Self {
+        self.about.tags.insert(name.into(), description.into());
+        self
     }
 
     /// Adds a router's operations, or a topic route's.
@@ -66,55 +113,73 @@ impl Api {
         if let Some(state) = self.twice {
             return Err(BuildError::StateTwice { state });
         }
-        let Router { sends, recvs, services, .. } = self.router;
+        let document = asyncapi::document(self.about, &self.router);
+        let Router { operations: declared, services, .. } = self.router;
         let mut names: BTreeMap<&str, &'static str> = BTreeMap::new();
-        let sent = sends.iter().map(|send| (send.name.as_str(), "a `send` operation"));
-        let received = recvs.iter().map(|(name, _)| (name.as_str(), "a `recv` operation"));
-        for (name, role) in sent.chain(received) {
-            check_name(name)?;
-            if let Some(first) = names.insert(name, role) {
-                return Err(BuildError::Twice { name: name.into(), first, second: role });
-            }
-        }
         let mut replies: BTreeMap<&str, &str> = BTreeMap::new();
-        for send in &sends {
-            let name = || send.name.clone();
-            if let Some(reply) = &send.reply {
-                check_name(reply)?;
-                if let Some(first) = replies.insert(reply, &send.name) {
-                    return Err(BuildError::ReplyTwice {
-                        reply: reply.clone(),
-                        first: first.into(),
-                        second: name(),
-                    });
+        for Operation { name, role, .. } in &declared {
+            let mut claim = |name, kind| {
+                check_name(name)?;
+                match names.insert(name, kind) {
+                    None => Ok(()),
+                    Some(first) => {
+                        Err(BuildError::Twice { name: name.into(), first, second: kind })
+                    }
                 }
-            } else if send.replies {
-                return Err(BuildError::ReplyWithoutName { name: name() });
-            }
-            if send.needs.payloads > 1 {
-                return Err(BuildError::TwoPayloads { name: name() });
-            }
-            for &(id, state) in &send.needs.states {
-                if !self.states.contains_key(&id) {
-                    return Err(BuildError::StateMissing { name: name(), state });
+            };
+            let Role::Send { reply, needs, result, .. } = role else {
+                claim(name, "a `recv` operation")?;
+                continue;
+            };
+            claim(name, "a `send` operation")?;
+            check_send(&self.states, name, reply.is_some(), needs, result)?;
+            if let Some(reply) = reply {
+                if let Some(first) = replies.insert(reply, name) {
+                    let (reply, first, second) = (reply.clone(), first.into(), name.clone());
+                    return Err(BuildError::ReplyTwice { reply, first, second });
                 }
+                claim(reply, "a reply")?;
             }
         }
-        let mut operations: Vec<Operation> = sends
-            .into_iter()
-            .map(|send| Operation { name: send.name, reply: send.reply, run: send.run })
-            .collect();
+        let (mut operations, mut updates) = (Vec::new(), BTreeMap::new());
+        for Operation { name, role, .. } in declared {
+            match role {
+                Role::Send { reply, run, .. } => {
+                    operations.push(catalog::Operation { name, reply, run });
+                }
+                Role::Recv { update, .. } => drop(updates.insert(name, update)),
+            }
+        }
         // By length first: most comparisons end at a number.
         operations.sort_by(|a, b| (a.name.len(), &a.name).cmp(&(b.name.len(), &b.name)));
-        let declared =
-            Declared { updates: recvs.into_iter().collect(), services, states: self.states };
-        Ok(Catalog {
-            title: self.title,
-            version: self.version,
-            operations,
-            declared: Arc::new(declared),
-        })
+        let declared = Declared { updates, services, states: self.states };
+        Ok(Catalog { document, operations, declared: Arc::new(declared) })
     }
+}
+
+fn check_send(
+    states: &States,
+    name: &str,
+    has_reply: bool,
+    needs: &Needs,
+    result: &Reply,
+) -> Result<(), BuildError> {
+    let name = || String::from(name);
+    if let Reply::Unknown(result) = result {
+        return Err(BuildError::UnknownError { name: name(), result });
+    }
+    if !has_reply && !matches!(result, Reply::Nothing) {
+        return Err(BuildError::ReplyWithoutName { name: name() });
+    }
+    if needs.payloads.len() > 1 {
+        return Err(BuildError::TwoPayloads { name: name() });
+    }
+    for &(id, state) in &needs.states {
+        if !states.contains_key(&id) {
+            return Err(BuildError::StateMissing { name: name(), state });
+        }
+    }
+    Ok(())
 }
 
 fn check_name(name: &str) -> Result<(), BuildError> {
@@ -128,7 +193,7 @@ fn check_name(name: &str) -> Result<(), BuildError> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// Two operations have one full name.
+    /// Two operations, or an operation and a reply, have one full name.
     Twice {
         /// The name.
         name: String,
@@ -155,6 +220,13 @@ pub enum BuildError {
     ReplyWithoutName {
         /// The operation.
         name: String,
+    },
+    /// A handler returns a `Result` whose error says nothing about how the connection goes on.
+    UnknownError {
+        /// The operation.
+        name: String,
+        /// What it returns.
+        result: &'static str,
     },
     /// A handler takes the payload twice.
     TwoPayloads {
@@ -194,6 +266,10 @@ impl fmt::Display for BuildError {
             Self::ReplyWithoutName { name } => write!(
                 f,
                 "operation `{name}` returns a value but has no reply: give it a reply's name, or return `()`"
+            ),
+            Self::UnknownError { name, result } => write!(
+                f,
+                "the handler of `{name}` returns `{result}`, whose error is none that closes or is logged: make it a `Failure`, a `Close` or an error"
             ),
             Self::TwoPayloads { name } => {
                 write!(f, "the handler of `{name}` takes two payloads: put both into one type")

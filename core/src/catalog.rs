@@ -12,15 +12,15 @@ use crate::respond::Failure;
 use crate::router::Run;
 use alloc::boxed::Box;
 use alloc::rc::Rc;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cell::OnceCell;
+use serde_json::Value;
 
 /// What an [`Api`](crate::api::Api) is built into.
 pub struct Catalog {
-    pub(crate) title: String,
-    pub(crate) version: String,
+    pub(crate) document: Value,
     /// Sorted by length, then by name.
     pub(crate) operations: Vec<Operation>,
     pub(crate) declared: Arc<Declared>,
@@ -74,12 +74,19 @@ pub enum Trouble {
 impl Catalog {
     /// The API's title.
     pub fn title(&self) -> &str {
-        &self.title
+        self.document["info"]["title"].as_str().unwrap_or_default()
     }
 
-    /// The API's version.
-    pub fn version(&self) -> &str {
-        &self.version
+    /// The AsyncAPI document as JSON, for a server whose WebSocket is at `path`. `version` is `3.0.0`
+    /// or `3.1.0`; there is none of another.
+    pub fn asyncapi(&self, version: &str, path: &str) -> Option<String> {
+        if !ASYNCAPI.contains(&version) {
+            return None;
+        }
+        let mut document = self.document.clone();
+        document["asyncapi"] = version.into();
+        document["channels"]["connection"]["address"] = path.into();
+        Some(document.to_string())
     }
 
     /// What is published and shared.
@@ -187,3 +194,6 @@ impl Catalog {
         (effects.done(), Rest::Nothing)
     }
 }
+
+/// The versions of AsyncAPI that can be had, the first by default.
+pub const ASYNCAPI: [&str; 2] = ["3.0.0", "3.1.0"];

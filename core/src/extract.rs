@@ -4,6 +4,7 @@ use crate::client::{Caller, Client};
 use crate::desk::{Desk, Sleep};
 use crate::ids::CallId;
 use crate::publisher::App;
+use crate::respond::SchemaOf;
 use crate::time::Duration;
 use alloc::rc::Rc;
 use alloc::sync::Arc;
@@ -11,6 +12,7 @@ use alloc::vec::Vec;
 use core::any::{TypeId, type_name};
 use core::cell::OnceCell;
 use core::ops::Deref;
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 
 /// One call, while its handler's arguments are made.
@@ -31,7 +33,7 @@ pub struct Rejection(pub(crate) serde_json::Error);
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of a handler",
     label = "a handler takes this",
-    note = "a message's payload is taken as `Payload<T>`, whose `T` derives `Deserialize`",
+    note = "a message's payload is taken as `Payload<T>`, whose `T` is a `#[payload]`",
     note = "other arguments are `Client`, `App`, `State<S>`, `Now` or `Clock`"
 )]
 pub trait Extract: Sized {
@@ -45,7 +47,8 @@ pub trait Extract: Sized {
 /// What a handler's arguments need.
 #[derive(Default)]
 pub struct Needs {
-    pub(crate) payloads: usize,
+    /// Their schemas; an operation has one payload at most.
+    pub(crate) payloads: Vec<SchemaOf>,
     pub(crate) states: Vec<(TypeId, &'static str)>,
 }
 
@@ -54,14 +57,14 @@ pub struct Needs {
 /// Numbers are exact: what does not fit its type closes the connection. A missing payload is `null`.
 pub struct Payload<T>(pub T);
 
-impl<T: DeserializeOwned> Extract for Payload<T> {
+impl<T: DeserializeOwned + JsonSchema> Extract for Payload<T> {
     #[inline]
     fn extract(context: &Context<'_>) -> Result<Self, Rejection> {
         serde_json::from_str(context.payload.unwrap_or("null")).map(Payload).map_err(Rejection)
     }
 
     fn require(needs: &mut Needs) {
-        needs.payloads += 1;
+        needs.payloads.push(SchemaGenerator::subschema_for::<T>);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::desk::Local;
 use crate::extract::{Context, Extract, Needs, Rejection};
-use crate::respond::{Failure, Respond};
+use crate::respond::{Failure, Reply, Respond};
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::future::Future;
@@ -22,9 +22,9 @@ pub enum Ran {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a handler",
     label = "an argument or the result of this function does not fit",
-    note = "it takes a message's payload as `Payload<T>`, whose `T` derives `Deserialize` and borrows nothing",
+    note = "it takes a message's payload as `Payload<T>`, whose `T` is a `#[payload]` and borrows nothing",
     note = "its other arguments are `Client`, `App`, `State<S>`, `Now` or `Clock`; there are six at most",
-    note = "it returns `()`, a `T` that derives `Serialize`, or a `Result<T, E>` whose `E` is `Failure`, `Close` or an error",
+    note = "it returns `()`, a `T` that is a `#[payload]`, or a `Result<T, E>` whose `E` is `Failure`, `Close` or an error",
     note = "what a closure captures is owned, `Send` and `Sync`"
 )]
 pub trait Handler<Shape>: Send + Sync + 'static {
@@ -34,8 +34,8 @@ pub trait Handler<Shape>: Send + Sync + 'static {
     /// What the arguments need.
     fn require(needs: &mut Needs);
 
-    /// Whether there is a result to reply with.
-    fn replies() -> bool;
+    /// What there is to reply with.
+    fn reply() -> Reply;
 }
 
 /// The shape of a plain function.
@@ -59,8 +59,8 @@ macro_rules! handlers {
                 $($argument::require(_needs);)*
             }
 
-            fn replies() -> bool {
-                R::REPLIES()
+            fn reply() -> Reply {
+                R::REPLY()
             }
         }
 
@@ -81,8 +81,8 @@ macro_rules! handlers {
                 $($argument::require(_needs);)*
             }
 
-            fn replies() -> bool {
-                R::Output::REPLIES()
+            fn reply() -> Reply {
+                R::Output::REPLY()
             }
         }
     };

@@ -71,6 +71,35 @@ pub mod router;
 #[cfg(feature = "alloc")]
 pub mod topic_route;
 #[cfg(feature = "alloc")]
+mod asyncapi;
+#[cfg(feature = "alloc")]
 pub mod catalog;
 #[cfg(feature = "alloc")]
 pub mod api;
+
+/// What a typed application is written with; the bindings hand it on.
+#[cfg(feature = "alloc")]
+pub mod typed {
+    pub use crate::api::{Api, BuildError};
+    pub use crate::client::Client;
+    pub use crate::config::Config;
+    pub use crate::declared::PublishError;
+    pub use crate::desk::Metrics;
+    pub use crate::extract::{Clock, Now, Payload, State};
+    pub use crate::publisher::{App, Publisher};
+    pub use crate::respond::{Close, Failure, Refused};
+    pub use crate::router::Router;
+    pub use crate::service::Updates;
+    pub use crate::topic_route::{Params, TopicRoute};
+}
+
+#[cfg(feature = "alloc")]
+pub use fastws_macros::{payload_core as payload, recv_core as recv, send_core as send};
+
+/// What the attributes' expansions name.
+#[cfg(feature = "alloc")]
+#[doc(hidden)]
+pub mod expanded {
+    pub use crate::router::Router;
+    pub use {schemars, serde};
+}

@@ -4,9 +4,10 @@ use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::any::TypeId;
+use core::any::{TypeId, type_name};
 use core::error::Error;
 use core::fmt;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 
 /// Why a handler does not reply. Made from any error by `?`, or from a [`Close`].
@@ -118,14 +119,27 @@ impl From<crate::topic::TopicError> for Refused {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no reply",
     label = "a handler returns this",
-    note = "return `()`, a `T` that derives `Serialize`, or a `Result<T, E>` whose `E` is `Failure`, `Close` or an error"
+    note = "return `()`, a `T` that is a `#[payload]`, or a `Result<T, E>` whose `E` is `Failure`, `Close` or an error"
 )]
 pub trait Respond<Kind> {
-    /// Whether there is anything to reply with.
-    const REPLIES: fn() -> bool;
+    /// What there is to reply with.
+    const REPLY: fn() -> Reply;
 
     /// Appends the payload as JSON. False: the reply has none.
     fn respond(self, payload: &mut Vec<u8>) -> Result<bool, Failure>;
+}
+
+/// Writes down a type's JSON schema.
+pub type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
+
+/// What a handler's result is, before it has run.
+pub enum Reply {
+    /// `()`: a reply has no payload.
+    Nothing,
+    /// A payload of this schema.
+    Payload(SchemaOf),
+    /// A `Result` whose error nothing is known about.
+    Unknown(&'static str),
 }
 
 /// Marks results that serialize.
@@ -133,11 +147,16 @@ pub struct Plain;
 /// Marks results that may fail.
 pub struct Fallible;
 
-impl<T: Serialize + 'static> Respond<Plain> for T {
-    const REPLIES: fn() -> bool = || TypeId::of::<T>() != TypeId::of::<()>();
+impl<T: Serialize + JsonSchema + 'static> Respond<Plain> for T {
+    const REPLY: fn() -> Reply = || match type_name::<T>() {
+        "()" => Reply::Nothing,
+        // `Result` serializes too, as `{"Ok": ..}`, which nobody means.
+        name if name.starts_with("core::result::Result<") => Reply::Unknown(name),
+        _ => Reply::Payload(SchemaGenerator::subschema_for::<T>),
+    };
 
     fn respond(self, payload: &mut Vec<u8>) -> Result<bool, Failure> {
-        if !Self::REPLIES() {
+        if TypeId::of::<T>() == TypeId::of::<()>() {
             return Ok(false);
         }
         encode(&self, payload)?;
@@ -145,8 +164,8 @@ impl<T: Serialize + 'static> Respond<Plain> for T {
     }
 }
 
-impl<T: Serialize + 'static, E: Into<Failure>> Respond<Fallible> for Result<T, E> {
-    const REPLIES: fn() -> bool = <T as Respond<Plain>>::REPLIES;
+impl<T: Serialize + JsonSchema + 'static, E: Into<Failure>> Respond<Fallible> for Result<T, E> {
+    const REPLY: fn() -> Reply = <T as Respond<Plain>>::REPLY;
 
     fn respond(self, payload: &mut Vec<u8>) -> Result<bool, Failure> {
         self.map_err(Into::into)?.respond(payload)

@@ -1,27 +1,44 @@
 //! Operations and their names, as the application declares them. Knows handlers, no connection.
 
-use crate::declared::{Service, Update};
+use crate::declared::{Revise, Service, Update};
 use crate::extract::{Context, Needs, Rejection};
 use crate::handler::{Handler, Ran};
-use crate::respond::Respond;
+use crate::respond::{Reply, Respond, SchemaOf};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::any::TypeId;
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
 
 pub(crate) type Run =
     Box<dyn Fn(&Context<'_>, &mut Vec<u8>) -> Result<Ran, Rejection> + Send + Sync>;
 
-/// A client's operation, under its full name.
-pub(crate) struct Sent {
+/// An operation, under its full name.
+pub(crate) struct Operation {
     pub(crate) name: String,
-    pub(crate) reply: Option<String>,
-    pub(crate) run: Run,
-    pub(crate) needs: Needs,
-    /// Its handler returns something.
-    pub(crate) replies: bool,
+    /// What people read about it, in Markdown.
+    pub(crate) doc: String,
+    pub(crate) tags: Vec<String>,
+    /// The topic route that it belongs to.
+    pub(crate) channel: Option<String>,
+    pub(crate) role: Role,
+}
+
+pub(crate) enum Role {
+    /// Clients send it.
+    Send { reply: Option<String>, run: Run, needs: Needs, result: Reply },
+    /// Clients receive it.
+    Recv { update: Update, payload: SchemaOf },
+}
+
+/// A family of topics, as its documentation shows it.
+pub(crate) struct Channel {
+    pub(crate) name: String,
+    pub(crate) doc: String,
+    /// What the parts of its topics' names are, or nothing if there is one topic.
+    pub(crate) parameters: Vec<(String, String)>,
 }
 
 /// A group of operations under one prefix.
@@ -29,28 +46,35 @@ pub(crate) struct Sent {
 /// ```
 /// use fastws_core::extract::{Now, Payload};
 /// use fastws_core::router::Router;
-/// use serde::{Deserialize, Serialize};
+/// use fastws_core::{payload, send};
 ///
-/// #[derive(Deserialize)]
+/// #[payload]
 /// struct Ping { timestamp: i64 }
-/// #[derive(Serialize)]
+/// #[payload]
 /// struct Pong { timestamp: i64, server_time: i64 }
 ///
+/// /// Client pings, server pongs back.
+/// #[send("ping", reply = "pong")]
 /// fn ping(Payload(ping): Payload<Ping>, now: Now) -> Pong {
 ///     Pong { timestamp: ping.timestamp, server_time: now.unix_millis() }
 /// }
 ///
 /// // `simple.ping`, which is answered by `simple.pong`
-/// let router = Router::new().prefix("simple.").send("ping", "pong", ping);
+/// let router = Router::new().prefix("simple.").include(ping);
+///
+/// // The same without the attribute, which leaves `hello` a plain function.
+/// fn hello(Payload(name): Payload<String>) -> String {
+///     format!("Hello, {name}")
+/// }
+/// let router = router.send("hello", "hello.response", hello).doc("Greets by name.");
 /// ```
 #[derive(Default)]
 pub struct Router {
     pub(crate) prefix: String,
     pub(crate) tags: Vec<String>,
-    pub(crate) sends: Vec<Sent>,
-    /// The server's operations, under their full names.
-    pub(crate) recvs: Vec<(String, Update)>,
+    pub(crate) operations: Vec<Operation>,
     pub(crate) services: Vec<Service>,
+    pub(crate) channels: Vec<Channel>,
 }
 
 impl Router {
@@ -74,42 +98,58 @@ impl Router {
 
     /// An operation that clients send. `reply` is the reply's name, or `None` for no reply.
     pub fn send<'r, Shape, H: Handler<Shape>>(
-        mut self,
+        self,
         name: &str,
         reply: impl Into<Option<&'r str>>,
         handler: H,
     ) -> Self {
         let mut needs = Needs::default();
         H::require(&mut needs);
-        self.sends.push(Sent {
-            name: name.into(),
+        let role = Role::Send {
             reply: reply.into().map(String::from),
             run: Box::new(move |context, payload| handler.run(context, payload)),
             needs,
-            replies: H::replies(),
-        });
-        self
+            result: H::reply(),
+        };
+        self.declare(name, role)
     }
 
     /// An operation that clients receive: updates with a payload of this type.
-    pub fn recv<T: Serialize + 'static>(mut self, name: &str) -> Self {
-        self.recvs.push((name.into(), Update { payload: TypeId::of::<T>(), revise: None }));
-        self
+    pub fn recv<T: Serialize + JsonSchema + 'static>(self, name: &str) -> Self {
+        let update = Update { payload: TypeId::of::<T>(), revise: None };
+        self.declare(name, Role::Recv { update, payload: SchemaGenerator::subschema_for::<T> })
     }
 
     /// The same with a handler that may check and change each payload before it is published.
-    pub fn recv_with<T, R, K, F>(mut self, name: &str, handler: F) -> Self
+    pub fn recv_with<T, R, K, F>(self, name: &str, handler: F) -> Self
     where
-        T: Serialize + Clone + 'static,
+        T: Serialize + JsonSchema + Clone + 'static,
         R: Respond<K>,
         F: Fn(T) -> R + Send + Sync + 'static,
     {
-        self = self.recv::<T>(name);
-        let (_, update) = self.recvs.last_mut().expect("it was pushed just now");
-        update.revise = Some(Box::new(move |payload, json| {
+        let revise: Revise = Box::new(move |payload, json| {
             let payload = payload.downcast_ref::<T>().expect("the type was compared before");
             handler(payload.clone()).respond(json).map(drop)
-        }));
+        });
+        let payload = match R::REPLY() {
+            Reply::Payload(schema) => schema,
+            _ => SchemaGenerator::subschema_for::<()>,
+        };
+        let update = Update { payload: TypeId::of::<T>(), revise: Some(revise) };
+        self.declare(name, Role::Recv { update, payload })
+    }
+
+    fn declare(mut self, name: &str, role: Role) -> Self {
+        let (name, doc, tags, channel) = (name.into(), String::new(), Vec::new(), None);
+        self.operations.push(Operation { name, doc, tags, channel, role });
+        self
+    }
+
+    /// Says what people should know about the operation that was declared last, in Markdown.
+    pub fn doc(mut self, text: &str) -> Self {
+        if let Some(operation) = self.operations.last_mut() {
+            operation.doc = text.into();
+        }
         self
     }
 
@@ -117,15 +157,25 @@ impl Router {
     pub fn include(mut self, router: impl Into<Router>) -> Self {
         let router = router.into();
         let full = |name: String| format!("{}{name}", router.prefix);
-        self.sends.extend(router.sends.into_iter().map(|send| Sent {
-            name: full(send.name),
-            reply: send.reply.map(&full),
-            ..send
-        }));
-        self.recvs.extend(router.recvs.into_iter().map(|(name, update)| (full(name), update)));
+        for mut operation in router.operations {
+            operation.name = full(operation.name);
+            if let Role::Send { reply, .. } = &mut operation.role {
+                *reply = reply.take().map(&full);
+            }
+            operation.tags.splice(0..0, router.tags.iter().cloned());
+            self.operations.push(operation);
+        }
+        self.channels.extend(router.channels);
         let services = router.services.into_iter();
         self.services
             .extend(services.map(|service| Service { update: full(service.update), ..service }));
         self
+    }
+}
+
+/// Functions without arguments, such as what `#[send]` leaves of a handler.
+impl<F: FnOnce() -> Router> From<F> for Router {
+    fn from(declare: F) -> Self {
+        declare()
     }
 }

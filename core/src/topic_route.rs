@@ -5,15 +5,17 @@ use crate::declared::Service;
 use crate::desk::{Feed, Local};
 use crate::extract::Payload;
 use crate::respond::Refused;
-use crate::router::Router;
+use crate::router::{Channel, Router};
 use crate::service::{Begun, Updates};
 use crate::topic;
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::DeserializeOwned;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -33,11 +35,11 @@ type Start<Request, Update> =
 /// ```
 /// use fastws_core::time::Duration;
 /// use fastws_core::topic_route::{Params, TopicRoute};
-/// use serde::{Deserialize, Serialize};
+/// use fastws_core::payload;
 ///
-/// #[derive(Clone, Deserialize)]
+/// #[payload]
 /// struct Request { symbol: String, #[serde(default)] params: Params }
-/// #[derive(Serialize)]
+/// #[payload]
 /// struct Bar { close: f64 }
 ///
 /// let bars = TopicRoute::<Request, Bar>::new("bars")
@@ -57,6 +59,8 @@ type Start<Request, Update> =
 pub struct TopicRoute<Request, Update> {
     name: String,
     update: String,
+    doc: String,
+    parameters: Vec<(String, String)>,
     parts: Parts<Request>,
     extra: Extra<Request>,
     start: Option<Start<Request, Update>>,
@@ -67,6 +71,8 @@ impl<Request, Update> Clone for TopicRoute<Request, Update> {
         Self {
             name: self.name.clone(),
             update: self.update.clone(),
+            doc: self.doc.clone(),
+            parameters: self.parameters.clone(),
             parts: self.parts.clone(),
             extra: self.extra.clone(),
             start: self.start.clone(),
@@ -76,14 +82,16 @@ impl<Request, Update> Clone for TopicRoute<Request, Update> {
 
 impl<Request, Update> TopicRoute<Request, Update>
 where
-    Request: DeserializeOwned + Clone + 'static,
-    Update: Serialize + 'static,
+    Request: DeserializeOwned + JsonSchema + Clone + 'static,
+    Update: Serialize + JsonSchema + 'static,
 {
     /// A route whose only topic is its name.
     pub fn new(name: &str) -> Self {
         Self {
             name: name.into(),
             update: "update".into(),
+            doc: String::new(),
+            parameters: Vec::new(),
             parts: Arc::new(|_| Vec::new()),
             extra: Arc::new(|_| Map::new()),
             start: None,
@@ -96,6 +104,19 @@ where
         parts: impl Fn(&Request) -> P + Send + Sync + 'static,
     ) -> Self {
         self.parts = Arc::new(move |request| parts(request).into_iter().collect());
+        self
+    }
+
+    /// Says what people should know about the topics, in Markdown.
+    pub fn doc(mut self, text: &str) -> Self {
+        self.doc = text.into();
+        self
+    }
+
+    /// Names and describes the parts of a topic behind the route's name, for the documentation.
+    pub fn parameters<'p>(mut self, parts: impl IntoIterator<Item = (&'p str, &'p str)>) -> Self {
+        let parts = parts.into_iter();
+        self.parameters = parts.map(|(name, text)| (name.into(), text.into())).collect();
         self
     }
 
@@ -174,12 +195,26 @@ where
 
 impl<Request, Update> From<TopicRoute<Request, Update>> for Router
 where
-    Request: DeserializeOwned + Clone + 'static,
-    Update: Serialize + 'static,
+    Request: DeserializeOwned + JsonSchema + Clone + 'static,
+    Update: Serialize + JsonSchema + 'static,
 {
     fn from(route: TopicRoute<Request, Update>) -> Self {
-        let mut router =
-            Router::new().prefix(&format!("{}.", route.name)).recv::<Update>(&route.update);
+        let mut router = Router::new()
+            .prefix(&format!("{}.", route.name))
+            .recv::<Update>(&route.update)
+            .doc(&format!("An update of a topic of `{}`.", route.name));
+        for operation in &mut router.operations {
+            operation.channel = Some(route.name.clone());
+        }
+        router.channels.push(Channel {
+            name: route.name.clone(),
+            doc: route.doc.clone(),
+            parameters: route.parameters.clone(),
+        });
+        let said = [
+            format!("Subscribes to a topic of `{}`.\n\n{}", route.name, route.doc),
+            format!("Ends a subscription to a topic of `{}`.", route.name),
+        ];
         let (on, off) = (route.clone(), route.clone());
         router = match route.start {
             Some(_) => {
@@ -206,14 +241,17 @@ where
                 },
             ),
         };
-        router.send(
-            "unsubscribe",
-            "unsubscribe.response",
-            move |Payload(request): Payload<Request>, client: Client| {
-                let result = off.topic_of(&request).map(|topic| client.unsubscribe(topic));
-                off.response(&request, result.map(|()| "Unsubscribed from"))
-            },
-        )
+        let router = router.doc(&said[0]);
+        router
+            .send(
+                "unsubscribe",
+                "unsubscribe.response",
+                move |Payload(request): Payload<Request>, client: Client| {
+                    let result = off.topic_of(&request).map(|topic| client.unsubscribe(topic));
+                    off.response(&request, result.map(|()| "Unsubscribed from"))
+                },
+            )
+            .doc(&said[1])
     }
 }
 
@@ -237,8 +275,26 @@ impl Serialize for Response {
     }
 }
 
+impl JsonSchema for Response {
+    fn schema_name() -> Cow<'static, str> {
+        "SubscriptionResponse".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "object",
+            "properties": {
+                "status": {"enum": ["ok", "error"]},
+                "message": {"type": "string"},
+                "topic": {"type": "string"},
+            },
+            "required": ["status", "message", "topic"],
+        })
+    }
+}
+
 /// A free map of parameters, in which `10` and `"10"` are alike. A missing map is empty.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Params(BTreeMap<String, Value>);
 
 impl Params {
@@ -249,6 +305,16 @@ impl Params {
             Some(Value::String(text)) => text.clone(),
             Some(value) => value.to_string(),
         }
+    }
+}
+
+impl JsonSchema for Params {
+    fn schema_name() -> Cow<'static, str> {
+        "Params".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": ["object", "null"], "additionalProperties": true})
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod client;
 mod peer;
+pub mod server;
 pub mod stage;
 pub mod witness;
 pub mod world;

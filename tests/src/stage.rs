@@ -4,13 +4,14 @@ use crate::witness::{Gate, Witness};
 use fastws_core::api::Api;
 use fastws_core::client::Client;
 use fastws_core::extract::{Payload, State};
+use fastws_core::payload;
 use fastws_core::respond::{Close, Failure};
 use fastws_core::router::Router;
-use serde::Serialize;
 use serde_json::{Value, json};
 
 /// An update of every topic here.
-#[derive(Clone, Copy, Serialize)]
+#[payload]
+#[derive(Copy)]
 pub struct News {
     /// What is new.
     pub value: u32,

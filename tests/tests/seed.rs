@@ -1,19 +1,18 @@
 //! What a user of FastWS tests first: a ping, a subscription, a broadcast, against a real server.
 
-use fastws_smol::Server;
-use fastws_tests::client::Client;
+use fastws_tests::server::{Served, bind};
 use fastws_trading::{api, feed::Feed};
 use serde_json::json;
 
-fn client() -> Client {
-    let server = Server::bind("127.0.0.1:0").expect("a free port").path("/api/v1/ws");
-    let running = server.start(api(Feed::walk(1))).expect("the API has no mistake");
-    Client::connect(running.handle().addresses()[0], "/api/v1/ws")
+fn server() -> Served {
+    let server = bind().path(PATH).start(api(Feed::walk(1)));
+    Served::new(server.expect("the API has no mistake"))
 }
 
 #[test]
 fn ping_pong() {
-    let mut client = client();
+    let server = server();
+    let mut client = server.client_on(PATH);
     client.say("simple.ping", json!({"timestamp": 1234567890}));
 
     let response = client.hear();
@@ -24,7 +23,8 @@ fn ping_pong() {
 
 #[test]
 fn subscription_flow() {
-    let mut client = client();
+    let server = server();
+    let mut client = server.client_on(PATH);
     let bars = json!({"symbol": "AAPL", "params": {"resolution": "1"}});
     client.say("bars.subscribe", bars.clone());
 
@@ -42,7 +42,8 @@ fn subscription_flow() {
 
 #[test]
 fn server_publish() {
-    let mut client = client();
+    let server = server();
+    let mut client = server.client_on(PATH);
     client.say("bars.subscribe", json!({"symbol": "AAPL", "params": {"resolution": "1"}}));
     client.hear();
 
@@ -51,3 +52,5 @@ fn server_publish() {
     assert_eq!(update["topic"], "bars:AAPL:1");
     assert!(update["payload"]["close"].is_f64());
 }
+
+const PATH: &str = "/api/v1/ws";

@@ -2,22 +2,22 @@
 
 use async_tungstenite::accept_async;
 use async_tungstenite::tungstenite::{Error, Message};
-use fastws_smol::{Api, App, Config, Handle, Router, Running, Server, TopicRoute};
+use fastws_smol::{Api, App, Config, Handle, Router, Server, TopicRoute};
 use fastws_tests::client::{Client, within};
+use fastws_tests::server::{Served, bind, serve};
 use fastws_trading::feed::Feed;
 use serde_json::{Value, json};
 use smol::future::try_zip;
 use smol::net::unix::UnixStream;
-use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::ErrorKind;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
 #[test]
 fn input_that_no_handler_can_take_closes_with_its_code_and_reason() {
-    let (_, address) = trading();
+    let server = trading();
     let closed = |message: Message| {
-        let mut client = Client::connect(address, "/ws");
+        let mut client = server.client();
         client.send(message);
         client.closed()
     };
@@ -37,16 +37,16 @@ fn input_that_no_handler_can_take_closes_with_its_code_and_reason() {
 #[test]
 fn a_message_over_the_limit_closes_with_1009() {
     let config = Config { message_bytes: 100, ..Config::default() };
-    let (_, address) = start(bind().config(config), noise());
-    let mut client = Client::connect(address, "/ws");
+    let server = start(bind().config(config), noise());
+    let mut client = server.client();
     client.send(Message::text("x".repeat(101)));
     assert_eq!(client.closed().0, 1009);
 }
 
 #[test]
 fn replies_keep_the_order_of_their_requests_also_when_a_handler_is_async() {
-    let (_, address) = trading();
-    let mut client = Client::connect(address, "/ws");
+    let server = trading();
+    let mut client = server.client();
     client.say("slow", json!({"ms": 20}));
     client.say("simple.ping", json!({"timestamp": 1}));
     client.say("slow", json!({"ms": 0}));
@@ -57,21 +57,21 @@ fn replies_keep_the_order_of_their_requests_also_when_a_handler_is_async() {
 
 #[test]
 fn another_client_is_answered_while_a_handler_waits() {
-    let (_, address) = start(bind().shards(NonZeroUsize::MIN), fastws_trading::api(Feed::walk(1)));
-    let mut waiting = Client::connect(address, "/ws");
+    let server = start(bind().shards(NonZeroUsize::MIN), fastws_trading::api(Feed::walk(1)));
+    let mut waiting = server.client();
     waiting.say("slow", json!({"ms": 3_600_000}));
-    let mut other = Client::connect(address, "/ws");
+    let mut other = server.client();
     other.ask("simple.ping", "simple.pong", json!({"timestamp": 1}));
 }
 
 #[test]
 fn an_update_reaches_the_listeners_on_every_shard_once_and_in_order() {
-    let (running, address) = start(bind().shards(TWO), noise());
-    let mut clients: Vec<_> = (0..8).map(|_| Client::connect(address, "/ws")).collect();
+    let server = start(bind().shards(TWO), noise());
+    let mut clients: Vec<_> = (0..8).map(|_| server.client()).collect();
     for client in &mut clients {
         client.ask("noise.subscribe", "noise.subscribe.response", Value::Null);
     }
-    let publisher = running.handle().publisher();
+    let publisher = server.handle().publisher();
     for number in 0..100 {
         publisher.publish("noise", "noise.update", &number.to_string()).expect("inboxes have room");
     }
@@ -84,53 +84,49 @@ fn an_update_reaches_the_listeners_on_every_shard_once_and_in_order() {
 
 #[test]
 fn a_shutdown_closes_everybody_with_1001_and_the_server_ends() {
-    let (running, address) = start(bind().shards(TWO), fastws_trading::api(Feed::walk(1)));
-    let mut clients: Vec<_> = (0..4).map(|_| Client::connect(address, "/ws")).collect();
+    let server = start(bind().shards(TWO), fastws_trading::api(Feed::walk(1)));
+    let mut clients: Vec<_> = (0..4).map(|_| server.client()).collect();
     let payload = json!({"symbol": "AAPL"});
     clients[0].ask("bars.subscribe", "bars.subscribe.response", payload);
     clients[1].say("slow", json!({"ms": 3_600_000}));
-    running.handle().shutdown();
+    server.handle().shutdown();
     for client in &mut clients {
         assert_eq!(client.closed(), (1001, "Server shutting down".into()));
     }
-    drop(clients);
-    running.wait().expect("no shard has failed");
 }
 
 #[test]
 fn a_server_without_connections_ends_at_once() {
-    let (running, _) = trading();
-    running.handle().shutdown();
-    running.wait().expect("no shard has failed");
+    drop(trading());
 }
 
 #[test]
 fn health_a_request_without_upgrade_and_an_unknown_path_are_answered_over_http() {
-    let (_, address) = trading();
-    assert_eq!(http(address, "/healthz"), (200, "ok\n".into()));
-    assert_eq!(http(address, "/ws").0, 426);
-    assert_eq!(http(address, "/nope").0, 404);
+    let server = trading();
+    assert_eq!(server.fetch("/healthz"), (200, "ok\n".into()));
+    assert_eq!(server.fetch("/ws").0, 426);
+    assert_eq!(server.fetch("/nope").0, 404);
 }
 
 #[test]
 fn a_port_in_use_is_an_error() {
-    let (_, address) = trading();
-    let error = Server::bind(address).err().expect("the port is taken");
+    let server = trading();
+    let error = Server::bind(server.address()).err().expect("the port is taken");
     assert_eq!(error.kind(), ErrorKind::AddrInUse);
 }
 
 #[test]
 fn a_connection_more_than_allowed_is_refused_with_503_until_one_ends() {
     let config = Config { connections: 1, ..Config::default() };
-    let (_, address) = start(bind().shards(TWO).config(config), noise());
-    let mut client = Client::connect(address, "/ws");
+    let server = start(bind().shards(TWO).config(config), noise());
+    let mut client = server.client();
     assert_eq!(client.ask("subscriptions", "count", Value::Null), 0);
-    match Client::try_connect(address, "/ws") {
+    match Client::try_connect(server.address(), "/ws") {
         Err(Error::Http(response)) => assert_eq!(response.status(), 503),
         other => panic!("a refusal was due, and {:?} came", other.err()),
     }
     client.leave();
-    Client::connect(address, "/ws");
+    server.client();
 }
 
 #[test]
@@ -138,12 +134,12 @@ fn a_client_that_never_reads_is_closed_as_slow_and_the_others_get_everything() {
     // The close frame has to outlast what the sockets hold already.
     let closing = Duration::from_secs(600);
     let config = Config { backlog_bytes: 64 << 10, closing, ..Config::default() };
-    let (running, address) = start(bind().config(config), noise());
-    let [mut slow, mut fast] = [(); 2].map(|()| Client::connect(address, "/ws"));
+    let server = start(bind().config(config), noise());
+    let [mut slow, mut fast] = [(); 2].map(|()| server.client());
     for client in [&mut slow, &mut fast] {
         client.ask("noise.subscribe", "noise.subscribe.response", Value::Null);
     }
-    let publisher = running.handle().publisher();
+    let publisher = server.handle().publisher();
     let mut number = 0;
     while fast.ask("subscriptions", "count", Value::Null) != 1 {
         let noise = format!("{number} {}", "x".repeat(16 << 10));
@@ -156,9 +152,9 @@ fn a_client_that_never_reads_is_closed_as_slow_and_the_others_get_everything() {
 
 #[test]
 fn a_foreign_stream_is_served_like_any_other() {
-    let (running, _) = start(bind().shards(TWO), fastws_trading::api(Feed::walk(1)));
+    let server = start(bind().shards(TWO), fastws_trading::api(Feed::walk(1)));
     // One for each shard.
-    let mut clients = [(); 2].map(|()| attach(&running.handle()));
+    let mut clients = [(); 2].map(|()| attach(&server.handle()));
     for client in &mut clients {
         client.ask("simple.ping", "simple.pong", json!({"timestamp": 1}));
         let payload = json!({"symbol": "AAPL"});
@@ -169,34 +165,26 @@ fn a_foreign_stream_is_served_like_any_other() {
     let live = second.hear();
     assert_eq!(live["type"], "quotes.update");
     while first.hear() != live {}
-    running.handle().shutdown();
+    server.handle().shutdown();
     for client in &mut clients {
         assert_eq!(client.closed(), (1001, "Server shutting down".into()));
     }
-    drop(clients);
-    running.wait().expect("no shard has failed");
 }
 
 #[test]
 fn a_foreign_stream_that_breaks_the_rules_is_closed_like_any_other() {
-    let (running, _) = trading();
-    let mut client = attach(&running.handle());
+    let server = trading();
+    let mut client = attach(&server.handle());
     client.send(Message::binary("{}"));
     assert_eq!(client.closed(), (1003, "Could not decode message".into()));
 }
 
-fn bind() -> Server {
-    Server::bind("127.0.0.1:0").expect("there is a free port")
+fn start(server: Server, api: Api) -> Served {
+    Served::new(server.start(api).expect("the API has no mistake"))
 }
 
-fn start(server: Server, api: Api) -> (Running, SocketAddr) {
-    let running = server.start(api).expect("the API has no mistake");
-    let address = running.handle().addresses()[0];
-    (running, address)
-}
-
-fn trading() -> (Running, SocketAddr) {
-    start(bind(), fastws_trading::api(Feed::walk(1)))
+fn trading() -> Served {
+    serve(fastws_trading::api(Feed::walk(1)))
 }
 
 /// One topic that only the test publishes to, and a count of its listeners.
@@ -213,18 +201,6 @@ fn attach(handle: &Handle) -> Client<UnixStream> {
     let (client, socket) = within(try_zip(shake, accept_async(theirs))).expect("both are polite");
     handle.attach(socket);
     client
-}
-
-/// The status and the body of a plain request.
-fn http(address: SocketAddr, path: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(address).expect("the server listens");
-    stream.set_read_timeout(Some(Duration::from_secs(30))).expect("it is not zero");
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n").expect("it is open");
-    let mut response = String::new();
-    stream.read_to_string(&mut response).expect("the server answers and ends");
-    let (head, body) = response.split_once("\r\n\r\n").expect("a head ends with an empty line");
-    let status = head.split(' ').nth(1).expect("a status line has a status");
-    (status.parse().expect("it is a number"), body.into())
 }
 
 const TWO: NonZeroUsize = NonZeroUsize::new(2).expect("it is not zero");

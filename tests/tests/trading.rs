@@ -1,10 +1,10 @@
 //! The trading application's operations, over a real server.
 
-use fastws_smol::{Config, Server};
+use fastws_smol::Config;
 use fastws_tests::client::Client;
+use fastws_tests::server::{Served, serve_with};
 use fastws_trading::{api, feed::Feed};
 use serde_json::{Value, json};
-use std::net::SocketAddr;
 
 #[test]
 fn every_topic_route_answers_with_its_symbol_and_topic_and_sends_what_it_has_at_once() {
@@ -15,7 +15,8 @@ fn every_topic_route_answers_with_its_symbol_and_topic_and_sends_what_it_has_at_
         ("orderbook", json!({"symbol": "AAPL"}), "orderbook:AAPL:10"),
         ("orderbook", json!({"symbol": "AAPL", "params": {"depth": "3"}}), "orderbook:AAPL:3"),
     ] {
-        let mut client = client(Config::default());
+        let server = server(Config::default());
+        let mut client = server.client();
         let response = subscribe(&mut client, route, payload);
         let message = format!("Subscribed to {topic}");
         assert_eq!(
@@ -30,7 +31,8 @@ fn every_topic_route_answers_with_its_symbol_and_topic_and_sends_what_it_has_at_
 
 #[test]
 fn an_order_book_is_as_deep_as_was_asked() {
-    let mut client = client(Config::default());
+    let server = server(Config::default());
+    let mut client = server.client();
     subscribe(&mut client, "orderbook", json!({"symbol": "AAPL", "params": {"depth": 3}}));
     let book = client.hear_payload("orderbook.update");
     assert_eq!(book["bids"].as_array().map(Vec::len), Some(3));
@@ -39,7 +41,8 @@ fn an_order_book_is_as_deep_as_was_asked() {
 
 #[test]
 fn what_does_not_exist_is_refused_and_leaves_no_subscription() {
-    let mut client = client(Config::default());
+    let server = server(Config::default());
+    let mut client = server.client();
     for (route, payload, message) in [
         ("bars", json!({"symbol": "NOPE"}), "there is no symbol NOPE"),
         ("quotes", json!({"symbol": "NOPE"}), "there is no symbol NOPE"),
@@ -73,7 +76,8 @@ fn what_does_not_exist_is_refused_and_leaves_no_subscription() {
 
 #[test]
 fn alerts_begin_with_one_at_once() {
-    let mut client = client(Config::default());
+    let server = server(Config::default());
+    let mut client = server.client();
     let response = subscribe(&mut client, "alerts", Value::Null);
     assert_eq!(
         response,
@@ -86,7 +90,8 @@ fn alerts_begin_with_one_at_once() {
 
 #[test]
 fn a_client_reads_and_clears_its_own_subscriptions() {
-    let mut client = client(Config::default());
+    let server = server(Config::default());
+    let mut client = server.client();
     subscribe(&mut client, "bars", json!({"symbol": "AAPL"}));
     ask(&mut client, "alerts.subscribe", "alerts.subscribe.response");
     let info = ask(&mut client, "info", "info.response");
@@ -107,7 +112,8 @@ fn a_client_reads_and_clears_its_own_subscriptions() {
 
 #[test]
 fn many_symbols_are_subscribed_to_together() {
-    let mut client = client(Config::default());
+    let server = server(Config::default());
+    let mut client = server.client();
     let response = multi_subscribe(&mut client, &["AAPL", "MSFT"]);
     let both = json!(["bars:AAPL:1", "bars:MSFT:1"]);
     assert_eq!(
@@ -119,7 +125,8 @@ fn many_symbols_are_subscribed_to_together() {
 
 #[test]
 fn one_symbol_that_does_not_exist_lets_none_of_many_be_subscribed_to() {
-    let mut client = client(Config::default());
+    let server = server(Config::default());
+    let mut client = server.client();
     multi_subscribe(&mut client, &["AAPL"]);
     let response = multi_subscribe(&mut client, &["AAPL", "MSFT", "NOPE"]);
     assert_eq!(
@@ -132,7 +139,8 @@ fn one_symbol_that_does_not_exist_lets_none_of_many_be_subscribed_to() {
 
 #[test]
 fn one_symbol_beyond_the_limit_of_topics_lets_none_of_many_be_subscribed_to() {
-    let mut client = client(Config { topics_per_connection: 2, ..Config::default() });
+    let server = server(Config { topics_per_connection: 2, ..Config::default() });
+    let mut client = server.client();
     let response = multi_subscribe(&mut client, &["AAPL", "MSFT", "TSLA"]);
     assert_eq!(response["status"], "error");
     assert_eq!(topics(&mut client), json!([]));
@@ -140,7 +148,8 @@ fn one_symbol_beyond_the_limit_of_topics_lets_none_of_many_be_subscribed_to() {
 
 #[test]
 fn a_fallback_takes_the_default_resolution_and_says_so() {
-    let mut client = client(Config::default());
+    let server = server(Config::default());
+    let mut client = server.client();
     let mut fall = |symbol: &str, resolution: &str| {
         let payload = json!({"symbol": symbol, "params": {"resolution": resolution}});
         client.say("subscribe_with_fallback", payload);
@@ -163,14 +172,15 @@ fn a_fallback_takes_the_default_resolution_and_says_so() {
 #[test]
 fn strict_sends_back_what_it_has_received() {
     let payload = json!({"value": 12, "name": "twelve"});
-    let response = client(Config::default()).ask("strict", "strict.response", payload.clone());
+    let response =
+        server(Config::default()).client().ask("strict", "strict.response", payload.clone());
     assert_eq!(response, json!({"received": payload}));
 }
 
 #[test]
 fn a_risky_operation_ends_as_it_was_told_and_closes_no_connection_but_its_own() {
-    let address = server(Config::default());
-    let [mut client, mut other] = [(); 2].map(|()| Client::connect(address, "/ws"));
+    let server = server(Config::default());
+    let [mut client, mut other] = [(); 2].map(|()| server.client());
     let ok = client.ask("risky_operation", "result", json!({"mode": "ok"}));
     assert_eq!(ok, json!({"status": "ok", "result": 42}));
     let error = client.ask("risky_operation", "result", json!({"mode": "value_error"}));
@@ -180,22 +190,15 @@ fn a_risky_operation_ends_as_it_was_told_and_closes_no_connection_but_its_own() 
         ("fail", "Internal error"),
         ("panic", "Internal error"),
     ] {
-        let mut client = Client::connect(address, "/ws");
+        let mut client = server.client();
         client.say("risky_operation", json!({"mode": mode}));
         assert_eq!(client.closed(), (1011, reason.into()));
     }
     other.ask("simple.ping", "simple.pong", json!({"timestamp": 1}));
 }
 
-fn server(config: Config) -> SocketAddr {
-    let server = Server::bind("127.0.0.1:0").expect("there is a free port").config(config);
-    let running = server.start(api(Feed::walk(1))).expect("the API has no mistake");
-    running.handle().addresses()[0]
-}
-
-/// The only client of a server of its own.
-fn client(config: Config) -> Client {
-    Client::connect(server(config), "/ws")
+fn server(config: Config) -> Served {
+    serve_with(config, api(Feed::walk(1)))
 }
 
 fn subscribe(client: &mut Client, route: &str, payload: Value) -> Value {

@@ -4,12 +4,12 @@ use fastws_core::api::Api;
 use fastws_core::config::Config;
 use fastws_core::extract::{Payload, State};
 use fastws_core::frame::Opcode;
+use fastws_core::payload;
 use fastws_core::router::Router;
 use fastws_core::topic_route::TopicRoute;
 use fastws_tests::stage::{act, stage};
 use fastws_tests::witness::{Gate, Witness};
 use fastws_tests::world::World;
-use serde::Deserialize;
 use serde_json::json;
 
 const ECHO: &str = r#"{"type":"echo","payload":1}"#;
@@ -87,7 +87,7 @@ fn a_type_that_no_operation_has_closes_with_1003_no_matching_type() {
 
 #[test]
 fn a_payload_that_does_not_fit_closes_with_1003_could_not_validate() {
-    #[derive(Deserialize)]
+    #[payload]
     struct Order {
         _amount: i64,
     }

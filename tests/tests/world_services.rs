@@ -5,6 +5,7 @@ use fastws_core::client::Client;
 use fastws_core::config::Config;
 use fastws_core::extract::Payload;
 use fastws_core::frame::Opcode;
+use fastws_core::payload;
 use fastws_core::respond::Failure;
 use fastws_core::respond::Refused;
 use fastws_core::router::Router;
@@ -13,11 +14,10 @@ use fastws_core::time::Duration;
 use fastws_core::topic_route::TopicRoute;
 use fastws_tests::witness::{Gate, Witness};
 use fastws_tests::world::World;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// A service does what the request of its first subscriber says.
-#[derive(Clone, Deserialize)]
+#[payload]
 struct Request {
     symbol: String,
     #[serde(default)]
@@ -26,7 +26,7 @@ struct Request {
     run: Vec<String>,
 }
 
-#[derive(Serialize)]
+#[payload]
 struct Bar {
     close: u32,
 }

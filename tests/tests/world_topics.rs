@@ -3,12 +3,12 @@
 use fastws_core::api::Api;
 use fastws_core::config::Config;
 use fastws_core::declared::PublishError;
+use fastws_core::payload;
 use fastws_core::respond::Failure;
 use fastws_core::router::Router;
 use fastws_tests::stage::{News, act, later, stage};
 use fastws_tests::witness::{Gate, Witness};
 use fastws_tests::world::World;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 fn world(shards: usize) -> World {
@@ -200,7 +200,7 @@ fn a_publisher_is_told_when_an_inbox_is_full_and_what_was_taken_arrives() {
 
 #[test]
 fn what_cannot_be_published_is_told_and_reaches_nobody() {
-    #[derive(Clone, Serialize, Deserialize)]
+    #[payload]
     struct Price {
         cents: i64,
     }

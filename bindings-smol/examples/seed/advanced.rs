@@ -3,18 +3,19 @@
 // section: multi-subscribe
 use crate::datafeed::{Bars, bars_topic};
 use crate::models::{Bar, Subscription, fetch_latest_bar};
-use fastws_smol::{App, Client, Params, Payload, Refused, Router, State, TopicRoute, Updates};
-use serde::{Deserialize, Serialize};
+use fastws_smol::{
+    App, Client, Params, Payload, Refused, Router, State, TopicRoute, Updates, payload,
+};
 use std::time::Duration;
 
-#[derive(Deserialize)]
+#[payload]
 struct MultiSubscribe {
     symbols: Vec<String>,
     #[serde(default)]
     params: Params,
 }
 
-#[derive(Serialize)]
+#[payload]
 struct MultiSubscribed {
     status: &'static str,
     symbols: Vec<String>,
@@ -66,7 +67,7 @@ async fn rate_limited_bars(request: Subscription, updates: Updates<Bar>) {
 }
 
 // section: connection-metrics
-#[derive(Serialize)]
+#[payload]
 struct ConnectionMetrics {
     total_subscriptions: usize,
     unique_topics: usize,

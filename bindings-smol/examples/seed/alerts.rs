@@ -1,11 +1,10 @@
 //! Messages that the server sends without having been asked, and the service that makes them.
 
 // section: recv-alert
-use fastws_smol::{TopicRoute, Updates};
-use serde::Serialize;
+use fastws_smol::{TopicRoute, Updates, payload};
 use std::time::Duration;
 
-#[derive(Serialize)]
+#[payload]
 pub(crate) struct Alert {
     severity: &'static str,
     message: &'static str,

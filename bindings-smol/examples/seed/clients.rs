@@ -1,11 +1,10 @@
 //! What a client may know and change about its connection, and what reaches all of them.
 
 // section: client-info
-use fastws_smol::{App, Client, PublishError, Publisher, Router, TopicRoute};
-use serde::Serialize;
+use fastws_smol::{App, Client, PublishError, Publisher, Router, TopicRoute, payload};
 use std::time::SystemTime;
 
-#[derive(Serialize)]
+#[payload]
 struct Info {
     client_id: String,
     subscriptions: Vec<String>,
@@ -22,7 +21,7 @@ fn info(client: Client, app: App) -> Info {
 }
 
 // section: list-subscriptions
-#[derive(Serialize)]
+#[payload]
 struct Subscriptions {
     client_id: String,
     topics: Vec<String>,
@@ -36,7 +35,7 @@ fn list_subscriptions(client: Client) -> Subscriptions {
 }
 
 // section: clear-subscriptions
-#[derive(Serialize)]
+#[payload]
 struct Cleared {
     status: &'static str,
     cleared: Vec<String>,
@@ -61,7 +60,7 @@ pub(crate) fn router() -> Router {
 }
 
 // section: notify-all
-#[derive(Serialize)]
+#[payload]
 struct Notification {
     message: String,
     timestamp: u128,

@@ -3,17 +3,16 @@
 // section: strict-payload
 use crate::datafeed::Bars;
 use crate::models::{Subscription, SubscriptionResponse, perform_operation};
-use fastws_smol::{Client, Close, Params, Payload, Refused, Router, State};
-use serde::{Deserialize, Serialize};
+use fastws_smol::{Client, Close, Params, Payload, Refused, Router, State, payload};
 use std::io::ErrorKind;
 
-#[derive(Serialize, Deserialize)]
+#[payload]
 struct Strict {
     value: i64,
     name: String,
 }
 
-#[derive(Serialize)]
+#[payload]
 struct Received {
     received: Strict,
 }
@@ -24,7 +23,7 @@ fn strict(Payload(received): Payload<Strict>) -> Received {
 }
 
 // section: risky-operation
-#[derive(Serialize)]
+#[payload]
 #[serde(tag = "status", rename_all = "lowercase")]
 enum Outcome {
     Ok { result: i64 },

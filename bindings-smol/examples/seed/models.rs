@@ -1,10 +1,9 @@
 //! What the sections import from elsewhere: payloads that several of them share, and a market to show.
 
-use fastws_smol::Params;
-use serde::{Deserialize, Serialize};
+use fastws_smol::{Params, payload};
 use std::io::{Error, ErrorKind};
 
-#[derive(Clone, Deserialize)]
+#[payload]
 pub(crate) struct Subscription {
     pub(crate) symbol: String,
     #[serde(default)]
@@ -18,12 +17,12 @@ impl Subscription {
     }
 }
 
-#[derive(Serialize)]
+#[payload]
 pub(crate) struct Echo {
     symbol: String,
 }
 
-#[derive(Serialize)]
+#[payload]
 pub(crate) struct SubscriptionResponse {
     pub(crate) status: &'static str,
     pub(crate) symbol: String,
@@ -31,20 +30,20 @@ pub(crate) struct SubscriptionResponse {
     pub(crate) topic: String,
 }
 
-#[derive(Serialize)]
+#[payload]
 pub(crate) struct Bar {
     pub(crate) symbol: String,
     pub(crate) resolution: String,
     pub(crate) close: f64,
 }
 
-#[derive(Serialize)]
+#[payload]
 pub(crate) struct Quote {
     pub(crate) bid: f64,
     pub(crate) ask: f64,
 }
 
-#[derive(Serialize)]
+#[payload]
 pub(crate) struct OrderBook {
     pub(crate) bids: Vec<Quote>,
 }

@@ -2,8 +2,7 @@
 
 // section: type-hints
 use crate::models::{Subscription, SubscriptionResponse, perform_operation};
-use fastws_smol::{Client, Payload, Refused, Router};
-use serde::Serialize;
+use fastws_smol::{Client, Payload, Refused, Router, payload};
 
 /// Every argument says what it is, and the compiler checks that it can be had.
 fn subscribe(
@@ -40,7 +39,7 @@ fn unsubscribe(Payload(request): Payload<Subscription>, client: Client) -> Strin
 }
 
 // section: handle-errors
-#[derive(Serialize)]
+#[payload]
 #[serde(tag = "status", rename_all = "lowercase")]
 enum Placed {
     Ok { data: i64 },

@@ -1,15 +1,14 @@
 //! An operation that clients send, and its reply.
 
 // section: ping-pong
-use fastws_smol::{Now, Payload, Router};
-use serde::{Deserialize, Serialize};
+use fastws_smol::{Now, Payload, Router, payload};
 
-#[derive(Deserialize)]
+#[payload]
 struct Ping {
     timestamp: i64,
 }
 
-#[derive(Serialize)]
+#[payload]
 struct Pong {
     timestamp: i64,
     server_time: i64,

@@ -41,6 +41,8 @@ struct State {
     bytes: usize,
     /// Updates that were not taken.
     lost: u64,
+    /// Nobody will take anything any more.
+    closed: bool,
 }
 
 impl Inbox {
@@ -49,9 +51,13 @@ impl Inbox {
         Self { mail: Mutex::default(), waker }
     }
 
-    /// Leaves mail. `Full` is only for updates; nothing was left then.
+    /// Leaves mail. `Full` is only for updates; nothing was left then. Mail for a shard that has ended
+    /// is dropped: nobody listens there.
     pub fn push(&self, mail: Mail) -> Result<(), Full> {
         let mut state = self.lock();
+        if state.closed {
+            return Ok(());
+        }
         if let Mail::Update { frame, .. } = &mail {
             if state.bytes + frame.len() > MAX_BYTES {
                 state.lost += 1;
@@ -73,6 +79,14 @@ impl Inbox {
         let mut state = self.lock();
         state.bytes = 0;
         std::mem::take(&mut state.mail)
+    }
+
+    /// Drops what is there and what may still come.
+    pub fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        state.mail.clear();
+        state.bytes = 0;
     }
 
     /// How many updates were not taken since the start.
@@ -107,5 +121,14 @@ mod tests {
         inbox.push(Mail::Shutdown).expect("only updates can be refused");
         assert_eq!((inbox.take().len(), inbox.lost()), (3, 1));
         assert_eq!(inbox.push(update()), Ok(()));
+    }
+
+    #[test]
+    fn a_closed_inbox_keeps_nothing_and_refuses_nothing() {
+        let inbox = Inbox::new(Waker::noop().clone());
+        inbox.push(Mail::Shutdown).expect("only updates can be refused");
+        inbox.close();
+        inbox.push(Mail::Shutdown).expect("only updates can be refused");
+        assert!(inbox.is_empty());
     }
 }

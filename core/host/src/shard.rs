@@ -160,6 +160,10 @@ impl Shard {
             }
         }
         self.handle_lives();
+        self.count();
+    }
+
+    fn count(&self) {
         let counts = self.engine.counts();
         self.shared.count(
             self.index,
@@ -274,9 +278,9 @@ impl Shard {
             || !self.shared.inbox(self.index).is_empty()
     }
 
-    /// The server ends, and everybody has gone.
+    /// The server ends, everybody has gone, and no service of this shard runs any more.
     pub fn is_drained(&self) -> bool {
-        self.shared.is_draining() && self.engine.is_empty()
+        self.shared.is_draining() && self.is_empty()
     }
 
     /// No connection, topic, service or call is left.
@@ -287,6 +291,14 @@ impl Shard {
     /// The engine's facts.
     pub fn engine(&self) -> &Engine<'static> {
         &self.engine
+    }
+}
+
+impl Drop for Shard {
+    /// What it leaves behind is known after its end, too.
+    fn drop(&mut self) {
+        self.count();
+        self.shared.end(self.index, self.is_empty());
     }
 }
 

@@ -22,6 +22,8 @@ pub struct Shared {
     counters: Vec<Counters>,
     registry: Mutex<Registry>,
     draining: AtomicBool,
+    /// A shard has ended that was not empty.
+    left: AtomicBool,
 }
 
 /// One shard's figures; it alone writes them.
@@ -58,6 +60,7 @@ impl Shared {
             inboxes: wakers.into_iter().map(Inbox::new).collect(),
             registry: Mutex::default(),
             draining: AtomicBool::new(false),
+            left: AtomicBool::new(false),
         }))
     }
 
@@ -80,12 +83,21 @@ impl Shared {
         self.draining.load(Ordering::Acquire)
     }
 
-    /// No topic lives, and no mail waits.
+    /// Nobody is there and nothing is left of anybody: no connection, topic, service, reservation or
+    /// mail. A moment old while shards run, exact when they have ended.
     pub fn is_empty(&self) -> bool {
         let registry = self.registry();
         registry.lives.is_empty()
             && registry.topics.is_empty()
             && self.inboxes.iter().all(Inbox::is_empty)
+            && self.counters.iter().all(|shard| shard.connections.load(Ordering::Relaxed) == 0)
+            && !self.left.load(Ordering::Acquire)
+    }
+
+    /// A shard has ended: nobody takes its mail any more.
+    pub(crate) fn end(&self, shard: usize, empty: bool) {
+        self.left.fetch_or(!empty, Ordering::AcqRel);
+        self.inboxes[shard].close();
     }
 
     pub(crate) fn inbox(&self, shard: usize) -> &Inbox {

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use fastws_core::payload;
 use fastws_core::service::Updates;
-use fastws_core::topic_route::TopicRoute;
-use serde::{Serialize, de::IgnoredAny};
+use fastws_core::topic_route::{Params, TopicRoute};
 
-#[derive(Serialize)]
+#[payload]
 pub(crate) struct Alert {
     severity: &'static str,
     message: &'static str,
@@ -14,7 +14,7 @@ pub(crate) struct Alert {
 }
 
 /// `alerts.subscribe`, `alerts.unsubscribe` and `alerts.alert`, over the topic `alerts`.
-pub(crate) fn route() -> TopicRoute<IgnoredAny, Alert> {
+pub(crate) fn route() -> TopicRoute<Params, Alert> {
     TopicRoute::new("alerts").update("alert").service(async |_, updates| Ok(send_alerts(updates)))
 }
 

@@ -4,11 +4,11 @@ use std::{future::Future, time::Duration};
 
 use fastws_core::client::Client;
 use fastws_core::extract::{Payload, State};
+use fastws_core::payload;
 use fastws_core::respond::Refused;
 use fastws_core::router::Router;
 use fastws_core::service::Updates;
 use fastws_core::topic_route::{Params, TopicRoute};
-use serde::{Deserialize, Serialize};
 
 use crate::{
     feed::Feed,
@@ -54,14 +54,14 @@ async fn stream_bars(
     })
 }
 
-#[derive(Deserialize)]
+#[payload]
 struct MultiSubscribe {
     symbols: Vec<String>,
     #[serde(default)]
     params: Params,
 }
 
-#[derive(Serialize)]
+#[payload]
 struct MultiSubscribed {
     status: &'static str,
     symbols: Vec<String>,

@@ -1,9 +1,9 @@
 //! What a client may ask about its own connection and about the server. Never sees the market.
 
 use fastws_core::client::Client;
+use fastws_core::payload;
 use fastws_core::publisher::App;
 use fastws_core::router::Router;
-use serde::Serialize;
 
 /// `info`, `list_subscriptions`, `clear_subscriptions` and `get_metrics`.
 pub(crate) fn router() -> Router {
@@ -14,7 +14,7 @@ pub(crate) fn router() -> Router {
         .send("get_metrics", "metrics", metrics)
 }
 
-#[derive(Serialize)]
+#[payload]
 struct Info {
     client_id: String,
     subscriptions: Vec<String>,
@@ -30,7 +30,7 @@ fn info(client: Client, app: App) -> Info {
     }
 }
 
-#[derive(Serialize)]
+#[payload]
 struct Subscriptions {
     client_id: String,
     topics: Vec<String>,
@@ -43,7 +43,7 @@ fn list_subscriptions(client: Client) -> Subscriptions {
     Subscriptions { client_id: client.uid(), count: topics.len(), topics }
 }
 
-#[derive(Serialize)]
+#[payload]
 struct Cleared {
     status: &'static str,
     cleared: Vec<String>,
@@ -59,7 +59,7 @@ fn clear_subscriptions(client: Client) -> Cleared {
     Cleared { status: "ok", count: cleared.len(), cleared }
 }
 
-#[derive(Serialize)]
+#[payload]
 struct Metrics {
     total_subscriptions: usize,
     unique_topics: usize,

@@ -3,22 +3,22 @@
 use std::io;
 
 use fastws_core::extract::Payload;
+use fastws_core::payload;
 use fastws_core::respond::{Close, Failure};
 use fastws_core::router::Router;
-use serde::{Deserialize, Serialize};
 
 /// `strict` and `risky_operation`.
 pub(crate) fn router() -> Router {
     Router::new().send("strict", "strict.response", strict).send("risky_operation", "result", risky)
 }
 
-#[derive(Deserialize, Serialize)]
+#[payload]
 struct Strict {
     value: i64,
     name: String,
 }
 
-#[derive(Serialize)]
+#[payload]
 struct Received {
     received: Strict,
 }
@@ -28,12 +28,12 @@ fn strict(Payload(received): Payload<Strict>) -> Received {
     Received { received }
 }
 
-#[derive(Deserialize)]
+#[payload]
 struct Risk {
     mode: Mode,
 }
 
-#[derive(Deserialize)]
+#[payload]
 #[serde(rename_all = "snake_case")]
 enum Mode {
     Ok,
@@ -43,7 +43,7 @@ enum Mode {
     Panic,
 }
 
-#[derive(Serialize)]
+#[payload]
 #[serde(tag = "status", rename_all = "lowercase")]
 enum Outcome {
     Ok { result: i64 },

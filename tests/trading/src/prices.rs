@@ -1,11 +1,11 @@
 //! What the market says about a symbol, and how clients write it. Knows shapes and names; never sees where a price comes from.
 
+use fastws_core::payload;
 use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Serialize};
-
 /// Prices and volume of one symbol over one span of time; `low <= open, close <= high`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[payload]
+#[derive(PartialEq)]
 pub struct Bar {
     /// Whose prices these are, as in `AAPL`.
     pub symbol: String,
@@ -24,7 +24,8 @@ pub struct Bar {
 }
 
 /// What a symbol costs right now; `bid < ask`, and the last trade was at one of the two.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[payload]
+#[derive(PartialEq)]
 pub struct Quote {
     /// Whose price this is.
     pub symbol: String,
@@ -41,7 +42,8 @@ pub struct Quote {
 /// Who would buy and sell at which price; each level is `[price, size]`, the best first.
 ///
 /// The best bid and the best ask are those of the quote of the same time.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[payload]
+#[derive(PartialEq)]
 pub struct OrderBook {
     /// Whose book this is.
     pub symbol: String,

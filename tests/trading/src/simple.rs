@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use fastws_core::extract::{Clock, Now, Payload};
+use fastws_core::payload;
 use fastws_core::router::Router;
-use serde::{Deserialize, Serialize};
 
 /// `simple.ping` and `slow`.
 pub(crate) fn router() -> Router {
@@ -15,12 +15,12 @@ pub(crate) fn router() -> Router {
     )
 }
 
-#[derive(Deserialize)]
+#[payload]
 struct Ping {
     timestamp: i64,
 }
 
-#[derive(Serialize)]
+#[payload]
 struct Pong {
     timestamp: i64,
     server_time: i64,
@@ -31,7 +31,7 @@ fn ping(Payload(ping): Payload<Ping>, now: Now) -> Pong {
     Pong { timestamp: ping.timestamp, server_time: now.unix_millis() }
 }
 
-#[derive(Deserialize, Serialize)]
+#[payload]
 struct Wait {
     ms: u32,
 }

@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
+use fastws_core::payload;
 use fastws_core::respond::Refused;
 use fastws_core::service::Updates;
 use fastws_core::topic_route::Params;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use crate::{feed::Feed, market::MAX_DEPTH, prices::Resolution};
 
 /// A symbol and free parameters, such as `resolution` or `depth`.
-#[derive(Clone, Deserialize)]
+#[payload]
 pub(crate) struct Subscription {
     pub(crate) symbol: String,
     #[serde(default)]
@@ -32,13 +33,13 @@ impl Subscription {
     }
 }
 
-#[derive(Serialize)]
+#[payload]
 pub(crate) struct Echo {
     symbol: String,
 }
 
 /// What a client is told about its subscription.
-#[derive(Serialize)]
+#[payload]
 pub(crate) struct SubscriptionResponse {
     pub(crate) status: &'static str,
     pub(crate) symbol: String,

@@ -1,0 +1,153 @@
+//! What an API's document says about its operations, topics and schemas.
+
+use fastws_core::api::Api;
+use fastws_core::extract::Payload;
+use fastws_core::router::Router;
+use fastws_core::topic_route::{Params, TopicRoute};
+use fastws_core::{payload, send};
+use serde_json::{Value, json};
+
+/// Where a subscription begins.
+#[payload]
+#[schemars(example = Request { symbol: "AAPL".into(), params: Params::default() })]
+struct Request {
+    /// As the exchange writes it.
+    symbol: String,
+    #[serde(default)]
+    params: Params,
+}
+
+#[payload]
+struct Bar {
+    close: f64,
+}
+
+/// Adds two numbers.
+///
+/// What does not fit into 64 bits fails.
+#[send("add", reply = "sum")]
+fn add(Payload((a, b)): Payload<(i64, i64)>) -> i64 {
+    a + b
+}
+
+fn document() -> Value {
+    let bars = TopicRoute::<Request, Bar>::new("bars")
+        .doc("Prices over spans of time.")
+        .topic(|request| [request.symbol.clone()])
+        .parameters([("symbol", "A listed symbol")]);
+    let api = Api::new("Trading", "1.0.0")
+        .description("Live prices.")
+        .contact("The desk", "https://example.org", "desk@example.org")
+        .license("MIT", "https://example.org/license")
+        .server("live", "wss://api.example.org/v1/ws")
+        .tag("market", "What things cost")
+        .include(Router::new().prefix("math.").tags(["math"]).include(add))
+        .include(Router::new().tags(["market"]).include(bars))
+        .include(Router::new().send("hello", None, || ()).doc("Greets nobody."));
+    let catalog = api.build().expect("the API has no mistake");
+    let text = catalog.asyncapi("3.0.0", "/ws").expect("it is a known version");
+    serde_json::from_str(&text).expect("it is JSON")
+}
+
+#[test]
+fn an_operation_is_received_and_its_reply_is_sent_on_the_connection() {
+    let document = document();
+    assert_eq!(
+        document["operations"]["math.add"],
+        json!({
+            "action": "receive",
+            "channel": {"$ref": "#/channels/connection"},
+            "messages": [{"$ref": "#/channels/connection/messages/math.add"}],
+            "reply": {
+                "channel": {"$ref": "#/channels/connection"},
+                "messages": [{"$ref": "#/channels/connection/messages/math.sum"}],
+            },
+            "tags": [{"name": "math"}],
+            "title": "math.add",
+            "summary": "Adds two numbers.",
+            "description": "What does not fit into 64 bits fails.",
+        })
+    );
+    assert_eq!(document["operations"]["hello"]["summary"], "Greets nobody.");
+    assert_eq!(document["operations"]["hello"]["reply"], Value::Null);
+    assert_eq!(document["channels"]["connection"]["address"], "/ws");
+}
+
+#[test]
+fn a_message_is_an_object_of_its_type_and_its_payload() {
+    let document = document();
+    let messages = &document["components"]["messages"];
+    let subscribe = &messages["bars.subscribe"];
+    assert_eq!(subscribe["name"], "bars.subscribe");
+    let schema = &subscribe["payload"];
+    assert_eq!(schema["properties"]["type"], json!({"const": "bars.subscribe"}));
+    assert_eq!(schema["properties"]["payload"], json!({"$ref": "#/components/schemas/Request"}));
+    assert_eq!(schema["required"], json!(["type", "payload"]));
+    assert_eq!(schema["$id"], "bars.subscribe");
+    let request = &document["components"]["schemas"]["Request"];
+    assert_eq!(request["title"], "Request");
+    assert_eq!(request["description"], "Where a subscription begins.");
+    assert_eq!(request["required"], json!(["symbol"]));
+    assert_eq!(
+        subscribe["examples"],
+        json!([{"payload": {"type": "bars.subscribe", "payload": {"symbol": "AAPL", "params": {}}}}])
+    );
+    assert_eq!(messages["hello"]["payload"]["required"], json!(["type"]));
+}
+
+#[test]
+fn a_topic_route_is_a_channel_whose_address_names_the_parts_of_its_topics() {
+    let document = document();
+    let bars = &document["channels"]["bars"];
+    assert_eq!(bars["address"], "bars:{symbol}");
+    assert_eq!(bars["description"], "Prices over spans of time.");
+    assert_eq!(bars["parameters"], json!({"symbol": {"description": "A listed symbol"}}));
+    let update = &document["operations"]["bars.update"];
+    assert_eq!(update["action"], "send");
+    assert_eq!(update["channel"], json!({"$ref": "#/channels/bars"}));
+    assert_eq!(update["tags"], json!([{"name": "market"}]));
+}
+
+#[test]
+fn an_api_says_what_it_is_and_where() {
+    let document = document();
+    assert_eq!(
+        document["info"],
+        json!({
+            "title": "Trading",
+            "version": "1.0.0",
+            "description": "Live prices.",
+            "contact": {
+                "name": "The desk",
+                "url": "https://example.org",
+                "email": "desk@example.org",
+            },
+            "license": {"name": "MIT", "url": "https://example.org/license"},
+            "tags": [
+                {"name": "market", "description": "What things cost"},
+                {"name": "math"},
+            ],
+        })
+    );
+    assert_eq!(
+        document["servers"],
+        json!({"live": {"host": "api.example.org", "protocol": "wss", "pathname": "/v1/ws"}})
+    );
+}
+
+#[test]
+fn there_are_two_versions_and_no_other() {
+    let catalog = Api::new("Trading", "1.0.0").build().expect("the API has no mistake");
+    assert!(catalog.asyncapi("3.1.0", "/ws").is_some_and(|text| text.contains(r#""3.1.0""#)));
+    assert_eq!(catalog.asyncapi("2.4.0", "/ws"), None);
+}
+
+#[test]
+fn a_reply_that_is_named_like_an_operation_is_refused() {
+    let router = Router::new().send("a", "b", || 1).send("b", None, || ());
+    let error = Api::new("", "").include(router).build().err().expect("two messages have one type");
+    assert_eq!(
+        error.to_string(),
+        "`b` is declared twice, as a reply and as a `send` operation: give one of their routers another prefix"
+    );
+}

@@ -1,0 +1,127 @@
+//! A real server of its own for a test, which ends it and leaves nothing behind. Knows no protocol.
+
+use crate::client::Client;
+use fastws_core::api::Api;
+use fastws_core::config::Config;
+use fastws_smol::{Running, Server};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::ops::Deref;
+use std::time::Duration;
+
+/// What a test needs of a running server, whatever its binding.
+pub trait Serving {
+    /// Where it listens, first address first.
+    fn addresses(&self) -> Vec<SocketAddr>;
+    /// Closes everybody.
+    fn shutdown(&self);
+    /// Waits for the end. True: nothing is left of anybody.
+    fn end(self) -> bool;
+}
+
+impl Serving for Running {
+    fn addresses(&self) -> Vec<SocketAddr> {
+        self.handle().addresses().to_vec()
+    }
+
+    fn shutdown(&self) {
+        self.handle().shutdown();
+    }
+
+    fn end(self) -> bool {
+        let handle = self.handle();
+        self.wait().expect("no shard has failed");
+        handle.is_empty()
+    }
+}
+
+/// A server on a free port of this machine.
+///
+/// When it is dropped it is shut down, and then nothing may be left of anybody. Its clients go first,
+/// or it waits until they have answered its close.
+///
+/// ```
+/// use fastws_core::{api::Api, router::Router};
+/// use fastws_tests::server::serve;
+///
+/// let greetings = Router::new().send("hello", "hello.response", || "world");
+/// let server = serve(Api::new("Greetings", "1").include(greetings));
+/// let mut client = server.client();
+/// assert_eq!(client.ask("hello", "hello.response", ().into()), "world");
+/// ```
+pub struct Served<S: Serving = Running>(Option<S>);
+
+/// A server with default limits.
+pub fn serve(api: Api) -> Served {
+    serve_with(Config::default(), api)
+}
+
+/// A server with limits of its own.
+pub fn serve_with(config: Config, api: Api) -> Served {
+    Served::new(bind().config(config).start(api).expect("the API has no mistake"))
+}
+
+/// A server that is still to be told what it is like.
+pub fn bind() -> Server {
+    Server::bind("127.0.0.1:0").expect("there is a free port")
+}
+
+impl<S: Serving> Served<S> {
+    /// Takes over a server that a test has started.
+    pub fn new(serving: S) -> Self {
+        Self(Some(serving))
+    }
+
+    /// Its first address.
+    pub fn address(&self) -> SocketAddr {
+        self.addresses()[0]
+    }
+
+    /// A client on `/ws`.
+    pub fn client(&self) -> Client {
+        self.client_on("/ws")
+    }
+
+    /// A client on another path.
+    pub fn client_on(&self, path: &str) -> Client {
+        Client::connect(self.address(), path)
+    }
+
+    /// Bytes on a connection of their own, and all that is answered until its end.
+    pub fn answer(&self, request: impl AsRef<[u8]>) -> String {
+        let mut stream = TcpStream::connect(self.address()).expect("the server listens");
+        stream.set_read_timeout(Some(Duration::from_secs(30))).expect("it is not zero");
+        stream.write_all(request.as_ref()).expect("it is open");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("the server answers and ends");
+        answer
+    }
+
+    /// The status and the body of a plain request.
+    pub fn fetch(&self, path: &str) -> (u16, String) {
+        let answer =
+            self.answer(format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.address()));
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head ends with an empty line");
+        let status = head.split(' ').nth(1).expect("a status line has a status");
+        (status.parse().expect("it is a number"), body.into())
+    }
+}
+
+impl<S: Serving> Deref for Served<S> {
+    type Target = S;
+
+    fn deref(&self) -> &S {
+        self.0.as_ref().expect("it is there until it ends")
+    }
+}
+
+impl<S: Serving> Drop for Served<S> {
+    fn drop(&mut self) {
+        if let Some(serving) = self.0.take()
+            && !std::thread::panicking()
+        {
+            serving.shutdown();
+            assert!(serving.end(), "nothing is left on the server");
+        }
+    }
+}
