@@ -134,7 +134,7 @@ fn said(config: Config, api: Api, operation: &str) -> String {
         Shared::new(catalog, config, vec![Waker::noop().clone()]).expect("it can be served");
     let mut shard = Shard::new(shared, 0);
     shard.handle_time(Instant::ZERO, Duration::ZERO);
-    let id = shard.open().expect("owned memory has room");
+    let id = shard.open(None).expect("owned memory has room");
     let mut message = format!(r#"{{"type":"{operation}"}}"#).into_bytes();
     assert!(shard.handle_message(id, Opcode::Text, &mut message));
     let mut tasks: Vec<Pin<Box<dyn Future<Output = ()>>>> = Vec::new();
