@@ -24,6 +24,10 @@ fn main() -> ExitCode {
 
 /// Serves until SIGINT or SIGTERM, and then until the last connection has ended.
 fn serve(options: &Options) -> Result<(), Box<dyn Error>> {
+    if options.print_asyncapi {
+        println!("{}", fastws_trading::document(options)?);
+        return Ok(());
+    }
     let api = fastws_trading::api(fastws_trading::open(options)?);
     let (first, others) = options.listen.split_first().expect("there is a default");
     let mut server = Server::bind(first)?;

@@ -148,7 +148,8 @@ impl Catalog {
     ) -> (Verdict, Rest) {
         match outcome.ran {
             Err(Rejection(cause)) => {
-                (answer.close(action::Close::INVALID), Rest::Trouble(Trouble::Payload(cause)))
+                let verdict = answer.reject(self.name(call.operation), action::Close::INVALID);
+                (verdict, Rest::Trouble(Trouble::Payload(cause)))
             }
             Ok(Ran::Now(result)) => {
                 let result = result.map(|has_payload| has_payload.then_some(payload));
@@ -167,7 +168,7 @@ impl Catalog {
         }
     }
 
-    /// Replies and applies the wishes, or closes.
+    /// Replies and applies the wishes, or closes or rejects.
     #[inline]
     pub fn settle(
         &self,
@@ -185,10 +186,8 @@ impl Catalog {
                 );
             }
             Err(failure) => {
-                return (
-                    answer.close(action::Close::INTERNAL),
-                    Rest::Trouble(Trouble::Handler(failure)),
-                );
+                let verdict = answer.reject(self.name(operation), action::Close::INTERNAL);
+                return (verdict, Rest::Trouble(Trouble::Handler(failure)));
             }
         };
         let mut effects = match &self.operations[operation.0 as usize].reply {

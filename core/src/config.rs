@@ -40,6 +40,21 @@ pub struct Config {
     pub closing: Duration,
     /// Encoded bytes after which a turn wants to be written before more is dispatched.
     pub turn_bytes: u32,
+    /// What becomes of a connection whose request cannot be answered.
+    pub on_error: OnError,
+}
+
+/// What a request gets that cannot be read, that names no operation, whose payload does not fit, or
+/// whose handler has failed. Whatever else ends a connection ends it in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnError {
+    /// The connection is closed, which is what clients of FastWS expect.
+    #[default]
+    Close,
+    /// A message, and the connection goes on:
+    /// `{"type": "error", "payload": {"type": REQUEST, "code": CODE, "message": REASON}, "id": ID}`
+    /// with what the close would have said; the inner `type` is null where it could not be read.
+    Reply,
 }
 
 impl Default for Config {
@@ -58,6 +73,7 @@ impl Default for Config {
             lifespan: None,
             closing: Duration::from_secs(5),
             turn_bytes: 1 << 20,
+            on_error: OnError::default(),
         }
     }
 }

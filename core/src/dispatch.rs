@@ -1,12 +1,13 @@
 //! What an application is asked, and what it may answer. Knows no bytes of the wire.
 
 use crate::action::{Close, Denied};
+use crate::delivery::Audience;
 use crate::envelope::Outgoing as Message;
 use crate::handshake::{Refusal, Request, Response};
 use crate::ids::{CallId, ConnectionId, OperationId};
 use crate::session::Phase;
 use crate::shelf::Full;
-use crate::state::{Audience, State};
+use crate::state::State;
 use crate::time::Instant;
 
 /// The application behind an engine. It owns the names of the operations and answers their calls.
@@ -129,6 +130,14 @@ impl<'a, 'm> Answer<'a, 'm> {
         Verdict(Ended::Later)
     }
 
+    /// Closes the connection instead of replying, or says the same in an error message and goes on, as
+    /// [`Config::on_error`](crate::config::Config::on_error) has it. `kind` is the request's type; it is
+    /// written as it is.
+    pub fn reject(self, kind: &str, close: Close<'_>) -> Verdict {
+        self.state.reject(self.now, self.slot, Some(kind), self.echo, close);
+        self.silent().done()
+    }
+
     /// Closes the connection instead of replying.
     pub fn close(self, close: Close<'_>) -> Verdict {
         self.silent().close(close)
@@ -172,6 +181,25 @@ impl Effects<'_, '_> {
     /// The same with a whole text frame that was encoded before.
     pub fn publish_frame(&mut self, topic: &str, frame: &[u8]) -> Result<Audience, Full> {
         self.state.publish_frame(topic, frame)
+    }
+
+    /// Sends a whole text frame that was encoded before to this connection alone. One that lent memory
+    /// cannot hold closes the connection with 1011.
+    pub fn send_frame(&mut self, frame: &[u8]) {
+        if self.state.send_frame(self.slot, frame).is_err() {
+            self.state.close(self.now, self.slot, Close::INTERNAL);
+        }
+    }
+
+    /// Sends an update without a topic to every open connection of this shard, this one among them, and
+    /// tells how many that are. O(connections). On `Full` nobody has got it.
+    pub fn broadcast(&mut self, kind: &str, payload: &[u8]) -> Result<usize, Full> {
+        self.state.broadcast(&Message { kind, topic: None, payload: Some(payload), id: None })
+    }
+
+    /// The same with a whole text frame that was encoded before.
+    pub fn broadcast_frame(&mut self, frame: &[u8]) -> Result<usize, Full> {
+        self.state.broadcast_frame(frame)
     }
 
     /// Closes this connection, after what was said so far.

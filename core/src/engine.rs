@@ -13,8 +13,9 @@ use crate::shelf::{Buffers, Full};
 use crate::state::State;
 use crate::time::Instant;
 
+pub use crate::delivery::Audience;
 pub use crate::hub::Life;
-pub use crate::state::{Audience, Counts};
+pub use crate::state::Counts;
 
 /// The machine that a driver holds, one for each shard.
 ///
@@ -310,6 +311,17 @@ impl Engine<'_> {
         self.state.publish_frame(topic, frame)
     }
 
+    /// Queues an update without a topic for every open connection of this shard, and tells how many
+    /// that are. `kind` must not need escaping in JSON. O(connections). On [`Full`] nobody has got it.
+    pub fn broadcast(&mut self, kind: &str, payload: &[u8]) -> Result<usize, Full> {
+        self.state.broadcast(&Message { kind, topic: None, payload: Some(payload), id: None })
+    }
+
+    /// The same with a whole text frame that was encoded before, perhaps on another thread.
+    pub fn broadcast_frame(&mut self, frame: &[u8]) -> Result<usize, Full> {
+        self.state.broadcast_frame(frame)
+    }
+
     /// Sends a close frame after what is queued, and waits for the peer's.
     pub fn close(&mut self, now: Instant, id: ConnectionId, close: Close<'_>) {
         if let Some(slot) = self.state.slot(id) {
@@ -502,14 +514,15 @@ impl State<'_> {
         self.counts.received += 1;
         let nesting = self.config.nesting as usize;
         let Some(envelope) = text.and_then(|text| envelope::read(text, nesting).ok()) else {
-            return self.close(now, slot, Close::UNREADABLE);
+            return self.reject(now, slot, None, None, Close::UNREADABLE);
         };
         let operation = match envelope.kind.plain() {
             Some(name) => dispatch.find(name),
             None => envelope.kind.decode(&mut [0; MAX_NAME]).and_then(|name| dispatch.find(name)),
         };
         let Some(operation) = operation else {
-            return self.close(now, slot, Close::UNKNOWN);
+            let kind = Some(envelope.kind.raw());
+            return self.reject(now, slot, kind, envelope.id, Close::UNKNOWN);
         };
         let connection = self.id(slot);
         let session = &mut self.seats[slot].session;

@@ -42,14 +42,18 @@ mod marks;
 mod deadlines;
 mod session;
 mod hub;
+mod backlog;
 mod outbox;
 mod state;
+mod delivery;
 pub mod dispatch;
 pub mod engine;
 pub mod memory;
 pub mod lives;
 
 // The typed layer, for whoever has a heap.
+#[cfg(feature = "alloc")]
+pub mod canonical;
 #[cfg(feature = "alloc")]
 pub mod respond;
 #[cfg(feature = "alloc")]
@@ -86,13 +90,13 @@ pub mod api;
 pub mod typed {
     pub use crate::api::{Api, BuildError};
     pub use crate::client::Client;
-    pub use crate::config::Config;
+    pub use crate::config::{Config, OnError};
     pub use crate::declared::PublishError;
-    pub use crate::desk::Metrics;
+    pub use crate::desk::{Metrics, Reach};
     pub use crate::door::{HttpError, Visitor};
     pub use crate::extract::{Clock, Guest, Now, Payload, State};
     pub use crate::publisher::{App, Publisher};
-    pub use crate::respond::{Close, Failure, Refused};
+    pub use crate::respond::{Close, Failure, Fault, Refused};
     pub use crate::router::Router;
     pub use crate::service::Updates;
     pub use crate::topic_route::{Params, TopicRoute};

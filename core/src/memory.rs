@@ -1,11 +1,12 @@
 //! Where an engine's tables lie. The only place where numbers are chosen.
 
+use crate::backlog::SLACK;
 use crate::config::Config;
 use crate::deadlines::Deadlines;
 use crate::engine::Engine;
 use crate::hub::{Hub, Link, NONE, Topic};
 use crate::marks::Marks;
-use crate::outbox::{Note, Outbox, Run, SLACK};
+use crate::outbox::{Note, Outbox, Run};
 use crate::shelf::{Buffers, Shelf};
 use crate::state::{Counts, Seat, State};
 use crate::time::Instant;

@@ -1,27 +1,13 @@
-//! What leaves, and how much may wait. Knows slots and bytes, not what the bytes mean to anybody.
+//! What leaves, encoded once for all. Knows slots and bytes, not what the bytes mean to anybody.
 //!
 //! A frame is encoded once, at the end of the turn's buffer. Frames that follow one another for the
 //! same audience are one run; each connection notes the runs that concern it. What a socket does not
 //! take is copied into that connection's backlog, frame by frame.
 
+use crate::backlog::{Backlog, Frames, Overflow, PONG, To, Waiting};
 use crate::frame::{self, Head, Opcode};
 use crate::hub::NONE;
-use crate::shelf::{Buffer, Buffers, Full, Shelf};
-
-/// For whom a run of the turn's bytes is, which is also how its records are treated in a backlog.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum To {
-    /// Bytes of HTTP.
-    Raw(u32),
-    /// Replies and control frames of one slot.
-    Reply(u32),
-    /// The pong of one slot: only the newest waits.
-    Pong(u32),
-    /// The last frame of one slot.
-    Close(u32),
-    /// Updates of a topic.
-    Update(u32),
-}
+use crate::shelf::{Buffers, Full, Shelf};
 
 #[derive(Clone, Copy)]
 pub(crate) struct Run {
@@ -41,29 +27,18 @@ pub(crate) struct Note {
 pub(crate) struct Outgoing {
     first: u32,
     last: u32,
-    /// Where the backlog's first record is.
-    front: u32,
-    /// Bytes of the first record that the socket has taken.
-    begun: u32,
+    waiting: Waiting,
     /// The socket takes nothing until it says so.
     blocked: bool,
 }
 
 impl Outgoing {
     pub(crate) const NOTHING: Self =
-        Self { first: NONE, last: NONE, front: 0, begun: 0, blocked: false };
+        Self { first: NONE, last: NONE, waiting: Waiting::NOTHING, blocked: false };
 
     fn has_notes(&self) -> bool {
         self.first != NONE
     }
-}
-
-/// What is left of the turn was not kept.
-pub(crate) enum Overflow {
-    /// The backlog's limit was reached.
-    Slow,
-    /// Lent memory has no room for the rest of something that was begun.
-    Cut,
 }
 
 pub(crate) struct Outbox<'m> {
@@ -78,12 +53,6 @@ pub(crate) struct Outbox<'m> {
     pub(crate) offered: usize,
 }
 
-/// What one record adds to its bytes: a kind and a length.
-const RECORD: usize = 5;
-/// A pong's record keeps room for the longest.
-const PONG: usize = 2 + 125;
-/// Beyond the backlog's limit there is always room for a pong that was begun, a pong and a close frame.
-pub(crate) const SLACK: usize = 3 * (RECORD + PONG);
 /// The longest head of a frame that we send (RFC 6455 section 5.2: unmasked).
 pub(crate) const MAX_HEAD: usize = 10;
 /// How many slices one write gathers at most.
@@ -168,7 +137,7 @@ impl Outbox<'_> {
     }
 
     fn backlog_len(&self, slot: usize, out: &Outgoing) -> usize {
-        self.backlogs.bytes(slot).len() - out.front as usize
+        out.waiting.len(self.backlogs.bytes(slot))
     }
 
     /// Whether more than `bytes` wait, of this turn and of earlier ones. O(1) until the turn has so
@@ -203,8 +172,7 @@ impl Outbox<'_> {
     /// The slices to write next, oldest first; neighbours are one slice.
     pub(crate) fn parts(&self, slot: usize, out: &Outgoing) -> Parts<'_> {
         Parts {
-            backlog: &self.backlogs.bytes(slot)[out.front as usize..],
-            begun: out.begun as usize,
+            backlog: out.waiting.frames(self.backlogs.bytes(slot)),
             note: out.first,
             outbox: (&self.turn, &self.runs, &self.notes),
             left: PARTS,
@@ -219,24 +187,7 @@ impl Outbox<'_> {
         sent: usize,
     ) -> Result<bool, Overflow> {
         let short = sent < self.offered;
-        let mut sent = sent;
-        let mut backlog = self.backlogs.row(slot);
-        while let Some(record) = Record::first(&backlog[out.front as usize..]) {
-            let left = record.bytes.len() - out.begun as usize;
-            if sent < left {
-                out.begun += sent as u32;
-                sent = 0;
-                break;
-            }
-            sent -= left;
-            out.begun = 0;
-            out.front += record.space as u32;
-        }
-        let front = out.front as usize;
-        if front == backlog.len() || front > backlog.len() / 2 {
-            backlog.discard_front(front);
-            out.front = 0;
-        }
+        let mut sent = self.backlog(slot, &mut out.waiting).sent(sent);
         while let Some(note) = self.notes.get(out.first as usize).copied() {
             let run = self.runs[note.run as usize];
             let len = (run.end - run.start) as usize;
@@ -283,10 +234,12 @@ impl Outbox<'_> {
                     sent -= len;
                     continue;
                 }
-                let mut backlog = self.backlogs.row(slot);
                 // Nothing may come before the handshake's answer, and no frame follows half of it.
                 let begun = sent > 0 || matches!(run.to, To::Raw(_));
-                keep(&mut backlog, out, self.backlog_limit, run.to, &frame[sent..], begun)?;
+                let waiting = &mut out.waiting;
+                let mut backlog =
+                    Backlog { buffer: self.backlogs.row(slot), waiting, limit: self.backlog_limit };
+                backlog.keep(run.to, &frame[sent..], begun)?;
                 sent = 0;
             }
         }
@@ -307,29 +260,23 @@ impl Outbox<'_> {
         let len = head.as_slice().len() + payload.len();
         frame[..len - payload.len()].copy_from_slice(head.as_slice());
         frame[len - payload.len()..len].copy_from_slice(payload);
-        keep(&mut self.backlogs.row(slot), out, self.backlog_limit, to, &frame[..len], false)
+        self.backlog(slot, &mut out.waiting).keep(to, &frame[..len], false)
     }
 
     /// Forgets what waits, but finishes the frame that was begun.
     pub(crate) fn drop_waiting(&mut self, slot: usize, out: &mut Outgoing) {
         (out.first, out.last) = (NONE, NONE);
-        let mut backlog = self.backlogs.row(slot);
-        let front = out.front as usize;
-        let kept = match Record::first(&backlog[front..]) {
-            Some(record) if out.begun > 0 || record.kind & BEGUN != 0 => record.space,
-            _ => 0,
-        };
-        backlog.truncate(front + kept);
-        if kept == 0 {
-            backlog.truncate(0);
-            out.front = 0;
-        }
+        self.backlog(slot, &mut out.waiting).drop_waiting();
     }
 
     /// Forgets everything of a slot.
     pub(crate) fn clear(&mut self, slot: usize, out: &mut Outgoing) {
-        self.backlogs.row(slot).truncate(0);
+        self.backlog(slot, &mut out.waiting).clear();
         *out = Outgoing::NOTHING;
+    }
+
+    fn backlog<'b>(&'b mut self, slot: usize, waiting: &'b mut Waiting) -> Backlog<'b> {
+        Backlog { buffer: self.backlogs.row(slot), waiting, limit: self.backlog_limit }
     }
 }
 
@@ -344,93 +291,9 @@ impl Outgoing {
     }
 }
 
-/// The first byte of a record: what it is.
-const DATA: u8 = 0;
-const PONG_KIND: u8 = 1;
-/// The socket has taken the frame's first bytes already, and the record holds the rest; or it is HTTP.
-const BEGUN: u8 = 0x80;
-
-struct Record<'b> {
-    kind: u8,
-    bytes: &'b [u8],
-    /// What it takes in the backlog.
-    space: usize,
-}
-
-impl<'b> Record<'b> {
-    fn first(backlog: &'b [u8]) -> Option<Self> {
-        let (&[kind, ref len @ ..], bytes) = backlog.split_first_chunk::<RECORD>()?;
-        let len = u32::from_le_bytes(*len) as usize;
-        let space = RECORD + if kind == PONG_KIND { PONG } else { len };
-        Some(Self { kind, bytes: &bytes[..len], space })
-    }
-}
-
-fn head(kind: u8, len: usize) -> [u8; RECORD] {
-    let [a, b, c, d] = (len as u32).to_le_bytes();
-    [kind, a, b, c, d]
-}
-
-fn keep(
-    backlog: &mut Buffer<'_>,
-    out: &mut Outgoing,
-    limit: usize,
-    to: To,
-    frame: &[u8],
-    begun: bool,
-) -> Result<(), Overflow> {
-    if matches!(to, To::Pong(_)) && !begun {
-        keep_pong(backlog, out, limit, frame);
-        return Ok(());
-    }
-    let space = RECORD + frame.len();
-    let waiting = backlog.len() - out.front as usize;
-    let is_limited = !begun && matches!(to, To::Reply(_) | To::Pong(_) | To::Update(_));
-    if is_limited && waiting + space > limit {
-        return Err(Overflow::Slow);
-    }
-    make_room(backlog, out, limit, space);
-    // A close frame comes last; whatever else comes leaves room for it.
-    let kept_back = if matches!(to, To::Close(_)) { 0 } else { SLACK };
-    if !is_limited && backlog.room() < space + kept_back {
-        return Err(Overflow::Cut);
-    }
-    let kind = if begun { DATA | BEGUN } else { DATA };
-    backlog.extend(&head(kind, frame.len())).expect("there is room up to the limit");
-    backlog.extend(frame).expect("there is room up to the limit");
-    Ok(())
-}
-
-/// Gives the memory of what was sent back before more is taken.
-fn make_room(backlog: &mut Buffer<'_>, out: &mut Outgoing, limit: usize, space: usize) {
-    if backlog.len() + space > limit + SLACK {
-        backlog.discard_front(core::mem::take(&mut out.front) as usize);
-    }
-}
-
-/// One pong waits at most, right after the frame that was begun; a newer one takes its place.
-fn keep_pong(backlog: &mut Buffer<'_>, out: &mut Outgoing, limit: usize, frame: &[u8]) {
-    make_room(backlog, out, limit, RECORD + PONG);
-    let mut at = out.front as usize;
-    if let Some(record) = Record::first(&backlog[at..])
-        && (out.begun > 0 || record.kind & BEGUN != 0)
-    {
-        at += record.space;
-    }
-    let waits = backlog.get(at) == Some(&PONG_KIND);
-    if !waits {
-        let end = backlog.len();
-        backlog.extend(&[0; RECORD + PONG]).expect("the limit leaves room");
-        backlog.copy_within(at..end, at + RECORD + PONG);
-    }
-    backlog[at..at + RECORD].copy_from_slice(&head(PONG_KIND, frame.len()));
-    backlog[at + RECORD..][..frame.len()].copy_from_slice(frame);
-}
-
 /// The slices of one write.
 pub(crate) struct Parts<'e> {
-    backlog: &'e [u8],
-    begun: usize,
+    backlog: Frames<'e>,
     note: u32,
     outbox: (&'e [u8], &'e [Run], &'e [Note]),
     left: usize,
@@ -442,10 +305,8 @@ impl<'e> Iterator for Parts<'e> {
     #[inline]
     fn next(&mut self) -> Option<&'e [u8]> {
         self.left = self.left.checked_sub(1)?;
-        if let Some(record) = Record::first(self.backlog) {
-            let bytes = &record.bytes[core::mem::take(&mut self.begun)..];
-            self.backlog = &self.backlog[record.space..];
-            return Some(bytes);
+        if let Some(frame) = self.backlog.next() {
+            return Some(frame);
         }
         let (turn, runs, notes) = self.outbox;
         let note = notes.get(self.note as usize)?;

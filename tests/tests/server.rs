@@ -2,9 +2,9 @@
 
 use async_tungstenite::accept_async;
 use async_tungstenite::tungstenite::{Error, Message};
-use fastws_smol::{Api, App, Config, Handle, Router, Server, TopicRoute};
+use fastws_smol::{Api, App, Config, Handle, OnError, Router, Server, TopicRoute};
 use fastws_tests::client::{Client, within};
-use fastws_tests::server::{Served, bind, serve};
+use fastws_tests::server::{Served, bind, serve, serve_with};
 use fastws_trading::feed::Feed;
 use serde_json::{Value, json};
 use smol::future::try_zip;
@@ -44,6 +44,21 @@ fn a_message_over_the_limit_closes_with_1009() {
 }
 
 #[test]
+fn a_service_may_answer_errors_with_a_message() {
+    let config = Config { on_error: OnError::Reply, ..Config::default() };
+    let server = serve_with(config, fastws_trading::api(Feed::walk(1)));
+    let mut client = server.client();
+    client.send(Message::text("hello"));
+    let error = json!({"type": null, "code": 1003, "message": "Could not decode message"});
+    assert_eq!(client.hear_payload("error"), error);
+    client.send(Message::text(r#"{"type":"simple.ping","id":"mine"}"#));
+    let error =
+        json!({"type": "simple.ping", "code": 1003, "message": "Could not validate payload"});
+    assert_eq!(client.hear(), json!({"type": "error", "payload": error, "id": "mine"}));
+    client.ask("simple.ping", "simple.pong", json!({"timestamp": 1}));
+}
+
+#[test]
 fn replies_keep_the_order_of_their_requests_also_when_a_handler_is_async() {
     let server = trading();
     let mut client = server.client();
@@ -79,6 +94,20 @@ fn an_update_reaches_the_listeners_on_every_shard_once_and_in_order() {
         for number in 0..100 {
             assert_eq!(client.hear_payload("noise.update"), number.to_string());
         }
+    }
+}
+
+#[test]
+fn an_update_without_a_topic_reaches_everybody_and_is_counted() {
+    let server = start(bind().shards(TWO), noise());
+    let mut clients: Vec<_> = (0..4).map(|_| server.client()).collect();
+    for client in &mut clients {
+        client.ask("subscriptions", "count", Value::Null);
+    }
+    let news = server.handle().publisher().broadcast("noise.update", &"to all".to_string());
+    assert_eq!(within(news.expect("inboxes have room")), 4);
+    for client in &mut clients {
+        assert_eq!(client.hear(), json!({"type": "noise.update", "payload": "to all"}));
     }
 }
 

@@ -1,8 +1,7 @@
-//! The trading application's operations, over a real server.
+//! The trading application's operations, in process. Knows its requests and replies, no binding.
 
-use fastws_smol::Config;
-use fastws_tests::client::Client;
-use fastws_tests::server::{Served, serve_with};
+use fastws_core::config::Config;
+use fastws_host::test_client::{TestClient, TestSocket};
 use fastws_trading::{api, feed::Feed};
 use serde_json::{Value, json};
 
@@ -15,15 +14,14 @@ fn every_topic_route_answers_with_its_symbol_and_topic_and_sends_what_it_has_at_
         ("orderbook", json!({"symbol": "AAPL"}), "orderbook:AAPL:10"),
         ("orderbook", json!({"symbol": "AAPL", "params": {"depth": "3"}}), "orderbook:AAPL:3"),
     ] {
-        let server = server(Config::default());
-        let mut client = server.client();
+        let mut client = client(Config::default());
         let response = subscribe(&mut client, route, payload);
         let message = format!("Subscribed to {topic}");
         assert_eq!(
             response,
             json!({"status": "ok", "symbol": "AAPL", "message": message, "topic": topic})
         );
-        let update = client.hear();
+        let update = client.receive_json();
         assert_eq!(update["type"], format!("{route}.update"));
         assert_eq!(json!([update["topic"], update["payload"]["symbol"]]), json!([topic, "AAPL"]));
     }
@@ -31,18 +29,16 @@ fn every_topic_route_answers_with_its_symbol_and_topic_and_sends_what_it_has_at_
 
 #[test]
 fn an_order_book_is_as_deep_as_was_asked() {
-    let server = server(Config::default());
-    let mut client = server.client();
+    let mut client = client(Config::default());
     subscribe(&mut client, "orderbook", json!({"symbol": "AAPL", "params": {"depth": 3}}));
-    let book = client.hear_payload("orderbook.update");
+    let book = hear(&mut client, "orderbook.update");
     assert_eq!(book["bids"].as_array().map(Vec::len), Some(3));
     assert_eq!(book["asks"].as_array().map(Vec::len), Some(3));
 }
 
 #[test]
 fn what_does_not_exist_is_refused_and_leaves_no_subscription() {
-    let server = server(Config::default());
-    let mut client = server.client();
+    let mut client = client(Config::default());
     for (route, payload, message) in [
         ("bars", json!({"symbol": "NOPE"}), "there is no symbol NOPE"),
         ("quotes", json!({"symbol": "NOPE"}), "there is no symbol NOPE"),
@@ -76,33 +72,31 @@ fn what_does_not_exist_is_refused_and_leaves_no_subscription() {
 
 #[test]
 fn alerts_begin_with_one_at_once() {
-    let server = server(Config::default());
-    let mut client = server.client();
+    let mut client = client(Config::default());
     let response = subscribe(&mut client, "alerts", Value::Null);
     assert_eq!(
         response,
         json!({"status": "ok", "message": "Subscribed to alerts", "topic": "alerts"})
     );
-    let alert = client.hear_payload("alerts.alert");
+    let alert = hear(&mut client, "alerts.alert");
     assert_eq!(alert["severity"], "warning");
     assert!(alert["message"].is_string() && alert["timestamp"].is_i64());
 }
 
 #[test]
 fn a_client_reads_and_clears_its_own_subscriptions() {
-    let server = server(Config::default());
-    let mut client = server.client();
+    let mut client = client(Config::default());
     subscribe(&mut client, "bars", json!({"symbol": "AAPL"}));
-    ask(&mut client, "alerts.subscribe", "alerts.subscribe.response");
-    let info = ask(&mut client, "info", "info.response");
+    ask(&mut client, "alerts.subscribe", "alerts.subscribe.response", Value::Null);
+    let info = ask(&mut client, "info", "info.response", Value::Null);
     let both = json!(["bars:AAPL:1", "alerts"]);
     assert_eq!(json!([info["subscriptions"], info["total_connections"]]), json!([both, 1]));
     assert_eq!(info["client_id"].as_str().map(str::len), Some(32));
-    let cleared = ask(&mut client, "clear_subscriptions", "cleared");
+    let cleared = ask(&mut client, "clear_subscriptions", "cleared", Value::Null);
     assert_eq!(cleared, json!({"status": "ok", "cleared": both, "count": 2}));
-    let listed = ask(&mut client, "list_subscriptions", "subscriptions");
+    let listed = ask(&mut client, "list_subscriptions", "subscriptions", Value::Null);
     assert_eq!(listed, json!({"client_id": info["client_id"], "topics": [], "count": 0}));
-    let metrics = ask(&mut client, "get_metrics", "metrics");
+    let metrics = ask(&mut client, "get_metrics", "metrics", Value::Null);
     let names: Vec<_> = metrics.as_object().expect("it is an object").keys().collect();
     assert_eq!(
         names,
@@ -112,8 +106,7 @@ fn a_client_reads_and_clears_its_own_subscriptions() {
 
 #[test]
 fn many_symbols_are_subscribed_to_together() {
-    let server = server(Config::default());
-    let mut client = server.client();
+    let mut client = client(Config::default());
     let response = multi_subscribe(&mut client, &["AAPL", "MSFT"]);
     let both = json!(["bars:AAPL:1", "bars:MSFT:1"]);
     assert_eq!(
@@ -125,8 +118,7 @@ fn many_symbols_are_subscribed_to_together() {
 
 #[test]
 fn one_symbol_that_does_not_exist_lets_none_of_many_be_subscribed_to() {
-    let server = server(Config::default());
-    let mut client = server.client();
+    let mut client = client(Config::default());
     multi_subscribe(&mut client, &["AAPL"]);
     let response = multi_subscribe(&mut client, &["AAPL", "MSFT", "NOPE"]);
     assert_eq!(
@@ -139,8 +131,7 @@ fn one_symbol_that_does_not_exist_lets_none_of_many_be_subscribed_to() {
 
 #[test]
 fn one_symbol_beyond_the_limit_of_topics_lets_none_of_many_be_subscribed_to() {
-    let server = server(Config { topics_per_connection: 2, ..Config::default() });
-    let mut client = server.client();
+    let mut client = client(Config { topics_per_connection: 2, ..Config::default() });
     let response = multi_subscribe(&mut client, &["AAPL", "MSFT", "TSLA"]);
     assert_eq!(response["status"], "error");
     assert_eq!(topics(&mut client), json!([]));
@@ -148,14 +139,11 @@ fn one_symbol_beyond_the_limit_of_topics_lets_none_of_many_be_subscribed_to() {
 
 #[test]
 fn a_fallback_takes_the_default_resolution_and_says_so() {
-    let server = server(Config::default());
-    let mut client = server.client();
+    let mut client = client(Config::default());
     let mut fall = |symbol: &str, resolution: &str| {
         let payload = json!({"symbol": symbol, "params": {"resolution": resolution}});
-        client.say("subscribe_with_fallback", payload);
-        let response = client.hear_but("bars.update");
-        assert_eq!(response["type"], "response");
-        ["status", "topic", "message"].map(|name| response["payload"][name].clone())
+        let response = ask(&mut client, "subscribe_with_fallback", "response", payload);
+        ["status", "topic", "message"].map(|name| response[name].clone())
     };
     assert_eq!(fall("AAPL", "5"), ["ok", "bars:AAPL:5", "Subscribed to AAPL"]);
     assert_eq!(
@@ -172,57 +160,63 @@ fn a_fallback_takes_the_default_resolution_and_says_so() {
 #[test]
 fn strict_sends_back_what_it_has_received() {
     let payload = json!({"value": 12, "name": "twelve"});
-    let response =
-        server(Config::default()).client().ask("strict", "strict.response", payload.clone());
+    let mut client = client(Config::default());
+    let response = ask(&mut client, "strict", "strict.response", payload.clone());
     assert_eq!(response, json!({"received": payload}));
 }
 
 #[test]
 fn a_risky_operation_ends_as_it_was_told_and_closes_no_connection_but_its_own() {
-    let server = server(Config::default());
-    let [mut client, mut other] = [(); 2].map(|()| server.client());
-    let ok = client.ask("risky_operation", "result", json!({"mode": "ok"}));
+    let server = TestClient::new(api(Feed::walk(1)));
+    let [mut client, mut other] = [(); 2].map(|()| server.connect("/ws"));
+    let ok = ask(&mut client, "risky_operation", "result", json!({"mode": "ok"}));
     assert_eq!(ok, json!({"status": "ok", "result": 42}));
-    let error = client.ask("risky_operation", "result", json!({"mode": "value_error"}));
+    let error = ask(&mut client, "risky_operation", "result", json!({"mode": "value_error"}));
     assert_eq!(error, json!({"status": "error", "message": "the value is out of range"}));
     for (mode, reason) in [
         ("close", "Internal error: the position was closed"),
         ("fail", "Internal error"),
         ("panic", "Internal error"),
     ] {
-        let mut client = server.client();
-        client.say("risky_operation", json!({"mode": mode}));
-        assert_eq!(client.closed(), (1011, reason.into()));
+        let mut client = server.connect("/ws");
+        client.send_json(json!({"type": "risky_operation", "payload": {"mode": mode}}));
+        client.expect_close(1011, reason);
     }
-    other.ask("simple.ping", "simple.pong", json!({"timestamp": 1}));
+    ask(&mut other, "simple.ping", "simple.pong", json!({"timestamp": 1}));
 }
 
-fn server(config: Config) -> Served {
-    serve_with(config, api(Feed::walk(1)))
+/// The only client of a server of its own.
+fn client(config: Config) -> TestSocket {
+    TestClient::new(api(Feed::walk(1))).config(config).connect("/ws")
 }
 
-fn subscribe(client: &mut Client, route: &str, payload: Value) -> Value {
-    client.ask(&format!("{route}.subscribe"), &format!("{route}.subscribe.response"), payload)
+fn subscribe(client: &mut TestSocket, route: &str, payload: Value) -> Value {
+    ask(client, &format!("{route}.subscribe"), &format!("{route}.subscribe.response"), payload)
 }
 
-fn multi_subscribe(client: &mut Client, symbols: &[&str]) -> Value {
-    client.say("multi_subscribe", json!({"symbols": symbols}));
-    let mut response = client.hear_but("bars.update");
-    assert_eq!(response["type"], "multi_subscribe.response");
-    response["payload"].take()
+fn multi_subscribe(client: &mut TestSocket, symbols: &[&str]) -> Value {
+    ask(client, "multi_subscribe", "multi_subscribe.response", json!({"symbols": symbols}))
 }
 
-fn topics(client: &mut Client) -> Value {
-    ask(client, "list_subscriptions", "subscriptions")["topics"].take()
+fn topics(client: &mut TestSocket) -> Value {
+    ask(client, "list_subscriptions", "subscriptions", Value::Null)["topics"].take()
 }
 
-/// Asks something without a payload, while updates come.
-fn ask(client: &mut Client, kind: &str, reply: &str) -> Value {
-    client.say(kind, Value::Null);
+/// The payload of the reply, whatever updates come before it.
+fn ask(client: &mut TestSocket, kind: &str, reply: &str, payload: Value) -> Value {
+    client.send_json(json!({"type": kind, "payload": payload}));
     loop {
-        let mut message = client.hear();
+        let mut message = client.receive_json();
         if message["type"] == reply {
             return message["payload"].take();
         }
+        assert!(message["topic"].is_string(), "{reply} was due, and {message} came");
     }
+}
+
+/// The payload of the next message, which is of type `kind`.
+fn hear(client: &mut TestSocket, kind: &str) -> Value {
+    let mut message = client.receive_json();
+    assert_eq!(message["type"], kind, "{message}");
+    message["payload"].take()
 }

@@ -1,13 +1,13 @@
 //! What bad input gets, and mistakes that are found before anybody connects.
 
 use fastws_core::api::Api;
-use fastws_core::config::Config;
+use fastws_core::config::{Config, OnError};
 use fastws_core::extract::{Payload, State};
 use fastws_core::frame::Opcode;
 use fastws_core::payload;
 use fastws_core::router::Router;
 use fastws_core::topic_route::TopicRoute;
-use fastws_tests::stage::{act, stage};
+use fastws_tests::stage::{act, later, stage};
 use fastws_tests::witness::{Gate, Witness};
 use fastws_tests::world::World;
 use serde_json::json;
@@ -118,6 +118,67 @@ fn a_payload_that_does_not_fit_closes_with_1003_could_not_validate() {
             );
         }
     }
+}
+
+#[test]
+fn errors_may_be_answered_with_a_message_in_order_and_the_connection_goes_on() {
+    let config = Config { on_error: OnError::Reply, ..Config::default() };
+    let mut world = world(config);
+    let binary = world.frame("ann", Opcode::Binary, ECHO);
+    world.send("ann", binary);
+    world.say_together(
+        "ann",
+        [
+            "hello",
+            r#"{"type":"ech\u00f6","id":"a"}"#,
+            r#"{"type":"act","payload":{},"id":1}"#,
+            r#"{"type":"act.later","payload":{},"id":2}"#,
+            r#"{"type":"act","payload":["subscribe a","fail"],"id":3}"#,
+            r#"{"type":"act","payload":["subscribe a","panic"],"id":4}"#,
+            r#"{"type":"act.later","payload":["subscribe a","fail"],"id":5}"#,
+            r#"{"type":"act.later","payload":["subscribe a","panic"]}"#,
+            r#"{"type":"echo","payload":1,"id":6}"#,
+        ],
+    );
+    let error = |request: &str, code: u16, message: &str, id: &str| {
+        format!(
+            r#"{{"type":"error","payload":{{"type":{request},"code":{code},"message":"{message}"}}{id}}}"#
+        )
+    };
+    let (invalid, internal) = ("Could not validate payload", "Internal error");
+    assert_eq!(
+        world.texts("ann"),
+        [
+            error("null", 1003, "Could not decode message", ""),
+            error("null", 1003, "Could not decode message", ""),
+            error(r#""ech\u00f6""#, 1003, "No matching type", r#","id":"a""#),
+            error(r#""act""#, 1003, invalid, r#","id":1"#),
+            error(r#""act.later""#, 1003, invalid, r#","id":2"#),
+            error(r#""act""#, 1011, internal, r#","id":3"#),
+            error(r#""act""#, 1011, internal, r#","id":4"#),
+            error(r#""act.later""#, 1011, internal, r#","id":5"#),
+            error(r#""act.later""#, 1011, internal, ""),
+            r#"{"type":"echo.response","payload":1,"id":6}"#.into(),
+        ]
+    );
+    assert_eq!(world.metrics().subscriptions, 0);
+}
+
+#[test]
+fn what_is_no_error_of_a_request_closes_in_any_case() {
+    let config = Config { on_error: OnError::Reply, message_bytes: 100, ..Config::default() };
+    let script = later(["close 4000"]).to_string();
+    assert_eq!(
+        close(&config, Opcode::Text, script),
+        Some((4000, "as the script says".into())),
+        "a handler's own close stays one"
+    );
+    let long = "x".repeat(101);
+    let over = Some((1009, "a message is over the limit".into()));
+    assert_eq!(close(&config, Opcode::Text, long), over);
+    assert_eq!(close(&config, Opcode::Text, b"\xff"), Some((1007, "text is not UTF-8".into())));
+    let masked = close_of_bytes(&config, |_| b"\x81\x02hi".to_vec());
+    assert_eq!(masked, Some((1002, "a client's frame is not masked".into())));
 }
 
 #[test]

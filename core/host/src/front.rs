@@ -52,7 +52,8 @@ impl Dispatch for Front {
         let (verdict, rest) = match ran {
             Ok(outcome) => catalog.finish(&call, answer, payload, outcome),
             Err(panic) => {
-                (answer.close(Close::INTERNAL), Rest::Trouble(Trouble::Handler(panicked(&*panic))))
+                let verdict = answer.reject(catalog.name(call.operation), Close::INTERNAL);
+                (verdict, Rest::Trouble(Trouble::Handler(panicked(&*panic))))
             }
         };
         match rest {

@@ -52,7 +52,7 @@ fn what_is_published_after_the_end_waits_for_nobody() {
 }
 
 fn server() -> (Arc<Shared>, [Place; 2]) {
-    let bars = TopicRoute::<(), f64>::new("bars").service(async |(), _| Ok(pending()));
+    let bars = TopicRoute::<(), f64>::new("bars").service(async |(), _| Ok(pending::<()>()));
     let catalog = Api::new("", "").include(bars).build().expect("the API has no mistake");
     let wakers = vec![Waker::noop().clone(); 2];
     let shared = Shared::new(catalog, Config::default(), wakers).expect("it can be served");

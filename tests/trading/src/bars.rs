@@ -1,10 +1,13 @@
 //! Bars: prices over spans of time, one topic for each symbol and resolution. Knows the feed, no connection.
 
-use std::{future::Future, time::Duration};
+use fastws_core::{payload, send};
+use std::{
+    future::{Future, pending},
+    time::Duration,
+};
 
 use fastws_core::client::Client;
 use fastws_core::extract::{Payload, State};
-use fastws_core::payload;
 use fastws_core::respond::Refused;
 use fastws_core::router::Router;
 use fastws_core::service::Updates;
@@ -13,7 +16,7 @@ use fastws_core::topic_route::{Params, TopicRoute};
 use crate::{
     feed::Feed,
     prices::Bar,
-    subscription::{Subscription, SubscriptionResponse, known, repeat, resolution},
+    subscription::{SYMBOL, Subscription, SubscriptionResponse, known, repeat, resolution},
 };
 
 /// `bars.subscribe`, `bars.unsubscribe` and `bars.update`, over topics such as `bars:AAPL:1`.
@@ -21,18 +24,16 @@ pub(crate) type Bars = TopicRoute<Subscription, Bar>;
 
 pub(crate) fn route(feed: Feed) -> Bars {
     TopicRoute::new("bars")
+        .doc("The bar being formed.")
         .topic(|request: &Subscription| [request.symbol.clone(), request.resolution()])
+        .parameters([SYMBOL, ("resolution", "Minutes: `1`, `5`, `15` or `60`, or `1D` for days")])
         .respond_with(Subscription::echo)
         .service(move |request, updates| stream_bars(feed.clone(), request, updates))
 }
 
 /// `multi_subscribe` and `subscribe_with_fallback`.
 pub(crate) fn router() -> Router {
-    Router::new().send("multi_subscribe", "multi_subscribe.response", multi_subscribe).send(
-        "subscribe_with_fallback",
-        "response",
-        subscribe_with_fallback,
-    )
+    Router::new().include(multi_subscribe).include(subscribe_with_fallback)
 }
 
 /// The bar being formed, the last at once, then at most one a second; in a replay one for each row.
@@ -51,10 +52,13 @@ async fn stream_bars(
         while let Ok(bar) = bars.recv().await {
             updates.publish(&bar);
         }
+        // Nothing follows, which is no fault of the topic.
+        pending().await
     })
 }
 
 #[payload]
+#[schemars(example = MultiSubscribe { symbols: vec!["AAPL".into(), "MSFT".into()], params: Params::default() })]
 struct MultiSubscribe {
     symbols: Vec<String>,
     #[serde(default)]
@@ -72,6 +76,7 @@ struct MultiSubscribed {
 }
 
 /// Subscribes to multiple symbols, to all of them or to none.
+#[send("multi_subscribe", reply = "multi_subscribe.response")]
 async fn multi_subscribe(
     Payload(MultiSubscribe { symbols, params }): Payload<MultiSubscribe>,
     client: Client,
@@ -96,6 +101,7 @@ async fn multi_subscribe(
 }
 
 /// Subscribes, with fallback to the default resolution.
+#[send("subscribe_with_fallback", reply = "response")]
 async fn subscribe_with_fallback(
     Payload(request): Payload<Subscription>,
     client: Client,

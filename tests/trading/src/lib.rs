@@ -23,21 +23,42 @@ mod subscription;
 
 pub use player::open;
 
-use fastws_core::api::Api;
+use fastws_core::api::{Api, BuildError};
+use fastws_core::catalog::ASYNCAPI;
+use fastws_core::router::Router;
 
 use crate::feed::Feed;
+use crate::options::Options;
 
 /// Every operation of the application, over one market.
 pub fn api(feed: Feed) -> Api {
     let bars = bars::route(feed.clone());
-    Api::new("Trading WebSockets", "1.0.0")
-        .state(bars.clone())
-        .include(simple::router())
-        .include(errors::router())
-        .include(connection::router())
-        .include(bars)
+    let market_data = Router::new()
+        .tags(["market data"])
+        .include(bars.clone())
         .include(bars::router())
         .include(quotes::route(feed.clone()))
         .include(orderbook::route(feed))
-        .include(alerts::route())
+        .include(alerts::route());
+    Api::new("Trading WebSockets", "1.0.0")
+        .description("Live market data: bars, quotes, order books and alerts.")
+        .license("MIT OR Apache-2.0", "https://github.com/fastws/fastws/blob/main/LICENSE-MIT")
+        .tag("market data", "Topics with prices of listed symbols")
+        .tag("connection", "The client's own connection, and the server's figures")
+        .tag("mistakes", "What becomes of mistakes, the client's and the server's")
+        .state(bars)
+        .include(simple::router())
+        .include(errors::router())
+        .include(connection::router())
+        .include(market_data)
+}
+
+/// The AsyncAPI document of the application, served at the first path of the options.
+///
+/// # Errors
+/// A mistake in the application, as a sentence.
+pub fn document(options: &Options) -> Result<String, BuildError> {
+    let catalog = api(Feed::walk(options.seed)).build()?;
+    let path = options.paths.first().expect("there is a default");
+    Ok(catalog.asyncapi(ASYNCAPI[0], path).expect("it is a version that there is"))
 }

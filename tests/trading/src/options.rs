@@ -72,6 +72,10 @@ pub struct Options {
     #[arg(long, value_name = "N", default_value = "1")]
     pub seed: u64,
 
+    /// Print the AsyncAPI document, and serve nothing
+    #[arg(long)]
+    pub print_asyncapi: bool,
+
     /// Path of the WebSocket endpoint; repeatable
     #[arg(long = "path", value_name = "PATH", default_values = ["/ws", "/api/v1/ws"], value_parser = path)]
     pub paths: Vec<String>,
@@ -186,6 +190,7 @@ mod tests {
             replay: Some("bars.csv".into()),
             speed: 60.0,
             seed: u64::MAX,
+            print_asyncapi: false,
             paths: vec!["/".into(), "/api/v2/ws".into()],
         };
         assert_eq!(options, expected);

@@ -9,13 +9,15 @@ use fastws_core::topic_route::TopicRoute;
 use crate::{
     feed::Feed,
     prices::OrderBook,
-    subscription::{Subscription, depth, known, repeat},
+    subscription::{SYMBOL, Subscription, depth, known, repeat},
 };
 
 /// `orderbook.subscribe`, `orderbook.unsubscribe` and `orderbook.update`, over topics such as `orderbook:AAPL:10`.
 pub(crate) fn route(feed: Feed) -> TopicRoute<Subscription, OrderBook> {
     TopicRoute::new("orderbook")
+        .doc("Who would buy and sell at which price.")
         .topic(|request: &Subscription| [request.symbol.clone(), request.depth()])
+        .parameters([SYMBOL, ("depth", "Levels on each side, 1 to 50")])
         .respond_with(Subscription::echo)
         .service(move |request, updates| stream_books(feed.clone(), request, updates))
 }
