@@ -149,7 +149,7 @@ impl Engine<'_> {
             }
             Err(refusal) => {
                 row.truncate(0);
-                self.state.refuse(now, slot, refusal);
+                self.state.refuse(now, slot, refusal, false);
             }
         }
     }
@@ -412,7 +412,7 @@ impl Engine<'_> {
                 && (seat.session.refused || seat.assembly.room(&self.inputs.row(slot)) == 0);
             if self.state.handle_timeout(now, slot, deaf) == Due::Handshake {
                 self.inputs.row(slot).truncate(0);
-                self.state.refuse(now, slot, Refusal::TimedOut);
+                self.state.refuse(now, slot, Refusal::TimedOut, false);
             }
         }
     }
@@ -468,7 +468,8 @@ impl Engine<'_> {
 }
 
 impl State<'_> {
-    /// Answers a head if it is complete, and says how long it was. A refusal is still to be written.
+    /// Answers a head if it is complete, and says how long it was. A refusal of what is no head is
+    /// still to be written.
     fn answer_head<D: Dispatch>(
         &mut self,
         now: Instant,
@@ -479,29 +480,32 @@ impl State<'_> {
     ) -> Result<Option<usize>, Refusal> {
         let mut headers = handshake::Headers::new();
         let Some(request) = handshake::read(bytes, seen, &mut headers)? else { return Ok(None) };
+        let only_head = request.method == "HEAD";
         match dispatch.request(self.id(slot), &request) {
-            Admission::Upgrade { protocol } => {
-                let accept = request.upgrade()?;
-                if self.open >= self.config.connections {
-                    return Err(Refusal::TooManyConnections);
+            Admission::Upgrade { protocol } => match request.upgrade() {
+                Ok(_) if self.open >= self.config.connections => {
+                    self.refuse(now, slot, Refusal::TooManyConnections, only_head);
                 }
-                self.open(now, slot);
-                if self.raw(slot, |turn| accept.write(protocol, turn)).is_err() {
-                    self.enter(now, slot, Phase::Gone);
+                Ok(accept) => {
+                    self.open(now, slot);
+                    if self.raw(slot, |turn| accept.write(protocol, turn)).is_err() {
+                        self.enter(now, slot, Phase::Gone);
+                    }
                 }
-            }
-            Admission::Refuse(refusal) => return Err(refusal),
-            Admission::Respond { status, content_type, body } => {
+                Err(refusal) => self.refuse(now, slot, refusal, only_head),
+            },
+            Admission::Refuse(refusal) => self.refuse(now, slot, refusal, only_head),
+            Admission::Respond(response) => {
                 // What does not fit is not said; the socket ends in any case.
-                let _ = self.raw(slot, |turn| handshake::respond(status, content_type, body, turn));
+                let _ = self.raw(slot, |turn| response.write(only_head, turn));
                 self.enter(now, slot, Phase::Lingering);
             }
         }
         Ok(Some(request.len))
     }
 
-    fn refuse(&mut self, now: Instant, slot: usize, refusal: Refusal) {
-        let _ = self.raw(slot, |turn| refusal.write(turn));
+    fn refuse(&mut self, now: Instant, slot: usize, refusal: Refusal, only_head: bool) {
+        let _ = self.raw(slot, |turn| refusal.write(only_head, turn));
         self.enter(now, slot, Phase::Lingering);
     }
 
