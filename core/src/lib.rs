@@ -55,6 +55,8 @@ pub mod lives;
 #[cfg(feature = "alloc")]
 pub mod canonical;
 #[cfg(feature = "alloc")]
+mod strict;
+#[cfg(feature = "alloc")]
 pub mod respond;
 #[cfg(feature = "alloc")]
 pub mod door;
