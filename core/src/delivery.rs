@@ -162,6 +162,20 @@ impl State<'_> {
         Ok(())
     }
 
+    /// The same with a whole frame that was encoded elsewhere. Nothing for a connection that ends.
+    pub(crate) fn send_frame(&mut self, slot: usize, frame: &[u8]) -> Result<(), Full> {
+        if self.seats[slot].session.phase != Phase::Open {
+            return Ok(());
+        }
+        if !self.outbox.fits(frame.len(), 1) {
+            return Err(Full);
+        }
+        let run = self.outbox.raw(To::Reply(slot as u32), |turn| turn.extend(frame))?;
+        self.note(slot, run);
+        self.counts.sent += 1;
+        Ok(())
+    }
+
     /// A message for everybody who listens to `topic`. On `Full` nothing has changed.
     pub(crate) fn publish(&mut self, topic: &str, message: &Message<'_>) -> Result<Audience, Full> {
         let len = message.len();
@@ -199,6 +213,43 @@ impl State<'_> {
         }
         self.counts.sent += audience.listeners as u64;
         Ok(audience)
+    }
+
+    /// A message for every open connection. O(connections). On `Full` nothing has changed.
+    pub(crate) fn broadcast(&mut self, message: &Message<'_>) -> Result<usize, Full> {
+        let len = message.len();
+        self.tell_all(len + MAX_HEAD, |outbox| {
+            outbox.frame(To::All, Opcode::Text, len, |turn| message.write(turn))
+        })
+    }
+
+    /// The same with a whole frame that was encoded elsewhere.
+    pub(crate) fn broadcast_frame(&mut self, frame: &[u8]) -> Result<usize, Full> {
+        self.tell_all(frame.len(), |outbox| outbox.raw(To::All, |turn| turn.extend(frame)))
+    }
+
+    fn tell_all(
+        &mut self,
+        bytes: usize,
+        write: impl FnOnce(&mut Outbox<'_>) -> Result<Option<u32>, Full>,
+    ) -> Result<usize, Full> {
+        let all = self.open as usize;
+        if all == 0 {
+            return Ok(0);
+        }
+        if !self.outbox.fits(bytes, all) {
+            return Err(Full);
+        }
+        if let Some(run) = write(&mut self.outbox)? {
+            for (slot, seat) in self.seats.iter_mut().enumerate() {
+                if seat.session.phase == Phase::Open {
+                    self.outbox.note(&mut seat.outgoing, run);
+                    self.transmit.mark(slot, &mut seat.transmit);
+                }
+            }
+        }
+        self.counts.sent += all as u64;
+        Ok(all)
     }
 
     pub(crate) fn unblock(&mut self, slot: usize) {

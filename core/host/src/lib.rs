@@ -14,9 +14,12 @@
 
 pub mod error;
 pub mod front;
+pub mod reach;
 pub mod inbox;
 pub mod peer;
+pub mod page;
 pub mod services;
+pub mod settings;
 pub mod shard;
 pub mod shared;
 pub mod simulation;
