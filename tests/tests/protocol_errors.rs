@@ -292,9 +292,7 @@ fn errors_may_be_answered_with_a_message_that_carries_the_requests_id() {
     ] {
         client.say_text(text);
     }
-    let error = |kind: Value, code: u16, message: &str| {
-        json!({"type": "error", "payload": {"type": kind, "code": code, "message": message}})
-    };
+    let error = |kind: Value, code: u16, message: &str| json!({"type": "error", "payload": {"type": kind, "code": code, "message": message}});
     let with = |mut message: Value, id: Value| {
         message["id"] = id;
         message
