@@ -44,6 +44,23 @@ fn a_message_over_the_limit_closes_with_1009() {
 }
 
 #[test]
+fn a_rate_over_the_limit_closes_with_1008_also_on_a_foreign_stream() {
+    let limits = [(Some(1), None), (None, Some(50))];
+    for (messages_per_second, bytes_per_second) in limits {
+        let config = Config { messages_per_second, bytes_per_second, ..Config::default() };
+        let server = start(bind().config(config), noise());
+        let mut foreign = attach(&server.handle());
+        let mut client = server.client();
+        for _ in 0..4 {
+            client.say("subscriptions", Value::Null);
+            foreign.say("subscriptions", Value::Null);
+        }
+        assert_eq!(client.closed(), (1008, "Rate limit".into()));
+        assert_eq!(foreign.closed(), (1008, "Rate limit".into()));
+    }
+}
+
+#[test]
 fn a_service_may_answer_errors_with_a_message() {
     let config = Config { on_error: OnError::Reply, ..Config::default() };
     let server = serve_with(config, fastws_trading::api(Feed::walk(1)));
