@@ -104,7 +104,8 @@ impl Api {
         self
     }
 
-    /// Shares a value with all handlers that take [`State<S>`](crate::extract::State).
+    /// Shares a value with all handlers that take [`State<S>`](crate::extract::State). A topic route that
+    /// is included is shared already, if it is the only one of its type.
     pub fn state<S: Send + Sync + 'static>(mut self, state: S) -> Self {
         if self.states.insert(TypeId::of::<S>(), Arc::new(state)).is_some() {
             self.twice = Some(BuildError::StateTwice { state: type_name::<S>() });
@@ -133,9 +134,19 @@ impl Api {
     }
 
     /// Checks everything that can be checked before anybody connects.
-    pub fn build(self) -> Result<Catalog, BuildError> {
+    pub fn build(mut self) -> Result<Catalog, BuildError> {
         if let Some(error) = self.twice {
             return Err(error);
+        }
+        let mut shared: BTreeMap<_, Option<_>> = BTreeMap::new();
+        for (id, route) in core::mem::take(&mut self.router.states) {
+            // Of two routes of one type it is not known which is meant.
+            shared.entry(id).and_modify(|known| *known = None).or_insert(Some(route));
+        }
+        for (id, route) in shared {
+            if let Some(route) = route {
+                self.states.entry(id).or_insert(route);
+            }
         }
         let document = asyncapi::document(self.about, &self.router);
         let Router { operations: declared, routes, .. } = self.router;
@@ -166,6 +177,11 @@ impl Api {
                     return Err(BuildError::ReplyTwice { reply, first, second });
                 }
                 claim(reply, "a reply")?;
+            }
+        }
+        for (at, route) in routes.iter().enumerate() {
+            if routes[..at].iter().any(|known| known.name == route.name) {
+                return Err(BuildError::RouteTwice { name: route.name.clone() });
             }
         }
         let (mut operations, mut updates) = (Vec::new(), BTreeMap::new());
@@ -276,6 +292,11 @@ pub enum BuildError {
     },
     /// There are two doors.
     DoorTwice,
+    /// Two topic routes have one name.
+    RouteTwice {
+        /// The name.
+        name: String,
+    },
     /// A state was set twice.
     StateTwice {
         /// The state's type.
@@ -321,6 +342,10 @@ impl fmt::Display for BuildError {
             Self::DoorTwice => {
                 f.write_str("`Api::door` was called twice: make one function of both")
             }
+            Self::RouteTwice { name } => write!(
+                f,
+                "two topic routes are named `{name}`, so their topics would be the same: give one of them another name, since a prefix is no part of a topic"
+            ),
             Self::StateTwice { state } => {
                 write!(
                     f,

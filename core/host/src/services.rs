@@ -83,8 +83,12 @@ impl Services {
 
     /// A handler waits for a subscription.
     pub(crate) fn ask(&mut self, engine: &mut Engine<'static>, ask: Ask) {
-        let Ask { call, topic, start, answer } = ask;
-        if let Err(denied) = engine.reserve(call, &topic) {
+        let Ask { call, topic, leaving, start, answer } = ask;
+        if Rc::strong_count(&answer) == 1 {
+            // Nobody waits for it any more.
+            return;
+        }
+        if let Err(denied) = engine.reserve(call, &topic, leaving) {
             return answer.answer(Err(Refused::new(denied.to_string())));
         }
         let waiter = Waiter { answer, start: Some(start) };

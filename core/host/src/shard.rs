@@ -157,6 +157,11 @@ impl Shard {
                 any = true;
                 self.settle(finished);
             }
+            while let Some((call, topic)) = self.front.desk.poll_returned() {
+                any = true;
+                self.engine.give_back(call, &topic);
+                self.handle_lives();
+            }
             while let Some(ask) = self.front.desk.poll_ask() {
                 any = true;
                 self.services.ask(&mut self.engine, ask);

@@ -32,10 +32,9 @@ use crate::options::Options;
 
 /// Every operation of the application, over one market.
 pub fn api(feed: Feed) -> Api {
-    let bars = bars::route(feed.clone());
     let market_data = Router::new()
         .tags(["market data"])
-        .include(bars.clone())
+        .include(bars::route(feed.clone()))
         .include(bars::router())
         .include(quotes::route(feed.clone()))
         .include(orderbook::route(feed))
@@ -46,7 +45,6 @@ pub fn api(feed: Feed) -> Api {
         .tag("market data", "Topics with prices of listed symbols")
         .tag("connection", "The client's own connection, and the server's figures")
         .tag("mistakes", "What becomes of mistakes, the client's and the server's")
-        .state(bars)
         .include(simple::router())
         .include(errors::router())
         .include(connection::router())

@@ -43,15 +43,6 @@ pub(crate) struct Echo {
     symbol: String,
 }
 
-/// What a client is told about its subscription.
-#[payload]
-pub(crate) struct SubscriptionResponse {
-    pub(crate) status: &'static str,
-    pub(crate) symbol: String,
-    pub(crate) message: String,
-    pub(crate) topic: String,
-}
-
 /// Refuses a symbol that does not exist.
 pub(crate) fn known(feed: &Feed, symbol: &str) -> Result<(), Refused> {
     match feed.knows(symbol) {
