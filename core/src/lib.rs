@@ -36,6 +36,9 @@ pub mod envelope;
 pub mod topic;
 pub mod action;
 
+#[doc = include_str!("../docs/protocol.md")]
+pub mod protocol {}
+
 // The state of one shard: deterministic, on owned or lent memory.
 pub mod config;
 mod marks;

@@ -64,7 +64,7 @@ fn what_is_no_message_closes_with_1003() {
     }
     let mut client = server.client();
     client.say_text(nested(127));
-    assert_eq!(client.hear()["type"], "echo.response");
+    assert!(client.hear_text().starts_with(r#"{"type":"echo.response","payload":[[["#));
 }
 
 // protocol: E2 D2
@@ -153,7 +153,7 @@ fn numbers_that_fit_are_exact() {
     let mut client = server.client();
     for payload in [
         r#"{"amount":9223372036854775807,"price":0.1}"#,
-        r#"{"amount":-9223372036854775808,"price":1.7976931348623157e308}"#,
+        r#"{"amount":-9223372036854775808,"price":1.7976931348623157e+308}"#,
         r#"{"amount":9007199254740993,"price":5e-324}"#,
     ] {
         client.say_text(format!(r#"{{"type":"order","payload":{payload}}}"#));
