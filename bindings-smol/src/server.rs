@@ -6,6 +6,7 @@ use fastws_core::api::Api;
 use fastws_core::config::Config;
 use fastws_core::publisher::Publisher;
 use fastws_host::error::Error;
+use fastws_host::settings::{Doorway, Settings};
 use fastws_host::shared::Shared;
 use futures_lite::{AsyncRead, AsyncWrite};
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
@@ -21,17 +22,15 @@ use std::{io, thread};
 /// It answers `/ws` with a WebSocket and `/healthz` with its health, on every address it is bound to.
 pub struct Server {
     listeners: Vec<TcpListener>,
-    config: Config,
+    settings: Settings,
     shards: NonZeroUsize,
-    paths: Vec<String>,
 }
 
 impl Server {
     /// Listens on `address`; with port 0 the system chooses one. A port in use is an error.
     pub fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
         let shards = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        let server =
-            Self { listeners: Vec::new(), config: Config::default(), shards, paths: Vec::new() };
+        let server = Self { listeners: Vec::new(), settings: Settings::default(), shards };
         server.and_bind(address)
     }
 
@@ -49,7 +48,7 @@ impl Server {
 
     /// Limits and deadlines.
     pub fn config(mut self, config: Config) -> Self {
-        self.config = config;
+        self.settings.config = config;
         self
     }
 
@@ -62,7 +61,14 @@ impl Server {
 
     /// A path of the WebSocket; the first call replaces `/ws`, further ones add.
     pub fn path(mut self, path: &str) -> Self {
-        self.paths.push(path.into());
+        self.settings.paths.push(path.into());
+        self
+    }
+
+    /// Lets web pages of this origin in, such as `https://example.org`, `https://*.example.org`, or
+    /// `*` for all; further calls add. Without one, only pages of the server's own host are let in.
+    pub fn origin(mut self, origin: &str) -> Self {
+        self.settings.origins.push(origin.into());
         self
     }
 
@@ -78,11 +84,8 @@ impl Server {
 
     /// Builds the API, starts the threads and accepts. The server ends when it is told to, not when
     /// what this returns is dropped.
-    pub fn start(mut self, api: Api) -> Result<Running, Error> {
+    pub fn start(self, api: Api) -> Result<Running, Error> {
         let catalog = api.build().map_err(Error::Build)?;
-        if self.paths.is_empty() {
-            self.paths.push("/ws".into());
-        }
         let polls = (0..self.shards.get())
             .map(|_| {
                 let poll = mio::Poll::new()?;
@@ -92,14 +95,14 @@ impl Server {
             .collect::<io::Result<Vec<_>>>()?;
         let wakers = polls.iter().map(|(_, note)| Waker::from(note.clone())).collect();
         let addresses = self.addresses()?;
-        let shared = Shared::new(catalog, self.config, self.paths, wakers);
+        let shared = Shared::new(catalog, self.settings, wakers)?;
         let notes = polls.iter().map(|(_, note)| note.clone()).collect();
         let mut threads = Vec::new();
         for (index, (poll, note)) in polls.into_iter().enumerate() {
             let listeners = self
                 .listeners
                 .iter()
-                .map(TcpListener::try_clone)
+                .map(|socket| Ok((socket.try_clone()?, Doorway::public(socket.local_addr()?))))
                 .collect::<io::Result<Vec<_>>>()?;
             let shared = shared.clone();
             let thread = thread::Builder::new()

@@ -5,6 +5,7 @@ use crate::stream::Line;
 use fastws_core::engine::Sent;
 use fastws_core::ids::ConnectionId;
 use fastws_core::time::Instant;
+use fastws_host::settings::Doorway;
 use fastws_host::shard::Shard;
 use fastws_host::shared::Shared;
 use mio::net::{TcpListener, TcpStream};
@@ -12,7 +13,7 @@ use mio::{Events, Interest, Poll, Token};
 use smol::LocalExecutor;
 use std::future::Future;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -81,7 +82,7 @@ enum Socket {
 pub(crate) struct Driver {
     poll: Poll,
     note: Arc<Note>,
-    listeners: Vec<TcpListener>,
+    listeners: Vec<(TcpListener, Doorway)>,
     shard: Shard,
     shared: Arc<Shared>,
     sockets: Vec<Socket>,
@@ -100,12 +101,14 @@ impl Driver {
     pub(crate) fn new(
         poll: Poll,
         note: Arc<Note>,
-        listeners: Vec<std::net::TcpListener>,
+        listeners: Vec<(std::net::TcpListener, Doorway)>,
         shared: Arc<Shared>,
         index: usize,
     ) -> io::Result<Self> {
-        let mut listeners: Vec<_> = listeners.into_iter().map(TcpListener::from_std).collect();
-        for (number, listener) in listeners.iter_mut().enumerate() {
+        let listeners = listeners.into_iter();
+        let mut listeners: Vec<_> =
+            listeners.map(|(socket, doorway)| (TcpListener::from_std(socket), doorway)).collect();
+        for (number, (listener, _)) in listeners.iter_mut().enumerate() {
             poll.registry().register(listener, Token(LISTEN.0 - number), Interest::READABLE)?;
         }
         Ok(Self {
@@ -249,8 +252,9 @@ impl Driver {
         for number in 0..self.listeners.len() {
             let mut left = ACCEPTS;
             loop {
-                match self.listeners[number].accept() {
-                    Ok((stream, _)) => self.welcome(stream),
+                let (listener, doorway) = &self.listeners[number];
+                match listener.accept() {
+                    Ok((stream, peer)) => self.welcome(stream, peer, *doorway),
                     Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                     Err(error) if is_one_connections(&error) => {}
                     Err(error) => {
@@ -268,10 +272,10 @@ impl Driver {
         }
     }
 
-    fn welcome(&mut self, mut stream: TcpStream) {
+    fn welcome(&mut self, mut stream: TcpStream, peer: SocketAddr, doorway: Doorway) {
         // It only fails where the peer has gone already.
         let _ = stream.set_nodelay(true);
-        let Ok(id) = self.shard.accept() else { return };
+        let Ok(id) = self.shard.accept(Some(peer), doorway) else { return };
         let registered = self.poll.registry().register(
             &mut stream,
             Token(id.slot()),

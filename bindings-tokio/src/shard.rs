@@ -7,12 +7,14 @@ use fastws_core::engine::Sent;
 use fastws_core::ids::ConnectionId;
 use fastws_core::time::Instant;
 use fastws_host::error::Error;
+use fastws_host::settings::Doorway;
 use fastws_host::shard::Shard;
 use fastws_host::shared::Shared;
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::io;
 use std::io::{ErrorKind, IoSlice};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -34,7 +36,7 @@ pub async fn serve(
 ) -> Result<(), Error> {
     let catalog = api.build().map_err(Error::Build)?;
     let bell = Arc::new(Bell(Notify::new()));
-    let shared = Shared::new(catalog, config, vec!["/ws".into()], vec![Waker::from(bell.clone())]);
+    let shared = Shared::new(catalog, config, vec![Waker::from(bell.clone())])?;
     let house = Rc::new(House {
         shard: RefCell::new(Shard::new(shared.clone(), 0)),
         sockets: RefCell::default(),
@@ -43,7 +45,8 @@ pub async fn serve(
         bell,
     });
     let tasks = LocalSet::new();
-    let accepting = tasks.spawn_local(accept(house.clone(), listener));
+    let doorway = Doorway::public(listener.local_addr()?);
+    let accepting = tasks.spawn_local(accept(house.clone(), listener, doorway));
     let turns = async {
         let ended = async {
             end.await;
@@ -99,10 +102,10 @@ impl Socket {
     }
 }
 
-async fn accept(house: Rc<House>, listener: TcpListener) {
+async fn accept(house: Rc<House>, listener: TcpListener, doorway: Doorway) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => house.welcome(stream),
+            Ok((stream, peer)) => house.welcome(stream, peer, doorway),
             Err(error) => {
                 log::warn!("cannot accept: {error}");
                 tokio::time::sleep(std::time::Duration::from_millis(100)).await;
@@ -131,10 +134,10 @@ async fn turn(house: Rc<House>) {
 }
 
 impl House {
-    fn welcome(self: &Rc<Self>, stream: TcpStream) {
+    fn welcome(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr, doorway: Doorway) {
         // It only fails where the peer has gone already.
         let _ = stream.set_nodelay(true);
-        let Ok(id) = self.shard.borrow_mut().accept() else { return };
+        let Ok(id) = self.shard.borrow_mut().accept(Some(peer), doorway) else { return };
         let socket = Rc::new(Socket {
             stream: RefCell::new(stream),
             id,

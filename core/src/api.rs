@@ -114,7 +114,7 @@ impl Api {
             return Err(BuildError::StateTwice { state });
         }
         let document = asyncapi::document(self.about, &self.router);
-        let Router { operations: declared, services, .. } = self.router;
+        let Router { operations: declared, routes, .. } = self.router;
         let mut names: BTreeMap<&str, &'static str> = BTreeMap::new();
         let mut replies: BTreeMap<&str, &str> = BTreeMap::new();
         for Operation { name, role, .. } in &declared {
@@ -152,7 +152,7 @@ impl Api {
         }
         // By length first: most comparisons end at a number.
         operations.sort_by(|a, b| (a.name.len(), &a.name).cmp(&(b.name.len(), &b.name)));
-        let declared = Declared { updates, services, states: self.states };
+        let declared = Declared { updates, routes, states: self.states };
         Ok(Catalog { document, operations, declared: Arc::new(declared) })
     }
 }

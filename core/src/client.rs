@@ -2,13 +2,14 @@
 
 use crate::action::Denied;
 use crate::declared::PublishError;
-use crate::desk::{Ask, Desk, Reservation, Starter};
+use crate::desk::{Ask, Desk, Reservation, Source, Starter};
 use crate::dispatch::{Answer, Effects};
 use crate::ids::CallId;
 use crate::respond::Refused;
 use crate::topic::{self, MAX_TOPIC};
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use core::fmt::Write;
@@ -37,7 +38,8 @@ struct Visit {
 enum Wish {
     Subscribe(Rc<str>),
     /// Where a place was set aside, if it still is.
-    TakePlace(Rc<str>),
+    TakePlace(Rc<str>, Rc<Reservation>),
+    Hear(Rc<[Arc<[u8]>]>),
     Unsubscribe(Rc<str>),
     Publish {
         topic: Rc<str>,
@@ -73,7 +75,7 @@ impl Client {
         let mut topics = self.call.topics.clone();
         for wish in self.call.wishes.borrow().iter() {
             match wish {
-                Wish::Subscribe(topic) | Wish::TakePlace(topic)
+                Wish::Subscribe(topic) | Wish::TakePlace(topic, _)
                     if !topics.iter().any(|known| **known == **topic) =>
                 {
                     topics.push(topic.to_string());
@@ -90,7 +92,7 @@ impl Client {
     pub fn subscribe(&self, topic: impl AsRef<str>) -> Result<(), Refused> {
         let topic = topic.as_ref();
         topic::check(topic, MAX_TOPIC)?;
-        if self.call.desk.declared.service(topic).is_some() {
+        if self.call.desk.declared.route(topic).is_some_and(|route| route.serves) {
             return Err("the topic has a service: subscribe through its route".into());
         }
         self.take_place(topic)?;
@@ -107,12 +109,12 @@ impl Client {
         let answer = Rc::new(Reservation::default());
         let ask = Ask { call: self.call.call, topic: topic.clone(), start, answer: answer.clone() };
         self.call.desk.ask(ask);
-        let answer = poll_fn(|context| answer.poll(context)).await;
-        match &answer {
-            Ok(()) => self.wish(Wish::TakePlace(topic)),
+        let granted = poll_fn(|context| answer.poll(context)).await;
+        match granted {
+            Ok(()) => self.wish(Wish::TakePlace(topic, answer)),
             Err(_) => self.call.places.update(|left| left + taken),
         }
-        answer
+        granted
     }
 
     /// A place under the limit, unless the topic has one already.
@@ -138,7 +140,7 @@ impl Client {
     fn listens(&self, topic: &str) -> bool {
         let wishes = self.call.wishes.borrow();
         let wished = wishes.iter().rev().find_map(|wish| match wish {
-            Wish::Subscribe(known) | Wish::TakePlace(known) if **known == *topic => Some(true),
+            Wish::Subscribe(known) | Wish::TakePlace(known, _) if **known == *topic => Some(true),
             Wish::Unsubscribe(known) if **known == *topic => Some(false),
             _ => None,
         });
@@ -167,20 +169,26 @@ impl Client {
     pub(crate) fn apply(&self, effects: &mut Effects<'_, '_>) {
         let Visit { wishes, desk, .. } = &*self.call;
         let mut wishes = wishes.take();
-        // A topic that has ended meanwhile has taken its places back.
-        wishes.retain(|wish| match wish {
-            Wish::TakePlace(topic) => effects.has_place(topic),
-            _ => true,
-        });
+        for wish in &mut wishes {
+            // A topic that has ended meanwhile has taken its places back, and its last words are due.
+            if let Wish::TakePlace(topic, reservation) = wish
+                && !effects.has_place(topic)
+            {
+                *wish = Wish::Hear(reservation.last_words());
+            }
+        }
         for wish in wishes {
             match wish {
                 // It was checked or reserved when it was wished; the client may have left meanwhile.
-                Wish::Subscribe(topic) | Wish::TakePlace(topic) => drop(effects.subscribe(&topic)),
+                Wish::Subscribe(topic) | Wish::TakePlace(topic, _) => {
+                    let _ = effects.subscribe(&topic);
+                }
+                Wish::Hear(frames) => frames.iter().for_each(|frame| effects.send_frame(frame)),
                 Wish::Unsubscribe(topic) => effects.unsubscribe(&topic),
                 Wish::Publish { topic, frame } => {
                     // Owned memory has room; another shard's full inbox is counted there.
                     let _ = effects.publish_frame(&topic, &frame);
-                    let _ = desk.shards.publish(Some(desk.shard), &topic, &frame);
+                    let _ = desk.shards.publish(Source::Shard(desk.shard), &topic, &frame);
                 }
             }
         }

@@ -2,8 +2,9 @@
 
 use crate::envelope::{Encode, Outgoing as Message};
 use crate::frame::{Head, Opcode};
-use crate::respond::{Failure, encode};
+use crate::respond::{Failure, Fault, encode};
 use crate::topic::{self, MAX_TOPIC, TopicError};
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
@@ -11,6 +12,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::{Any, TypeId};
 use core::fmt;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 pub(crate) type Revise = Box<dyn Fn(&dyn Any, &mut Vec<u8>) -> Result<(), Failure> + Send + Sync>;
@@ -19,15 +21,31 @@ pub(crate) type Revise = Box<dyn Fn(&dyn Any, &mut Vec<u8>) -> Result<(), Failur
 #[derive(Default)]
 pub struct Declared {
     pub(crate) updates: BTreeMap<String, Update>,
-    pub(crate) services: Vec<Service>,
+    pub(crate) routes: Vec<Route>,
     pub(crate) states: BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>,
 }
 
-/// A service, by the first part of its topics.
-pub(crate) struct Service {
+/// A topic route, by the first part of its topics.
+pub(crate) struct Route {
     pub(crate) name: String,
     /// The full name of the `recv` operation that it publishes.
     pub(crate) update: String,
+    /// The full name of the `recv` operation for its topics' faults.
+    pub(crate) error: String,
+    /// A service runs behind its topics.
+    pub(crate) serves: bool,
+}
+
+/// What its listeners are told about a topic.
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "TopicError")]
+pub(crate) struct Report {
+    topic: String,
+    code: Cow<'static, str>,
+    message: Cow<'static, str>,
+    recoverable: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
 }
 
 /// A `recv` operation.
@@ -67,10 +85,19 @@ impl Declared {
         Ok(frame)
     }
 
-    /// The service of a topic route that serves this topic.
-    pub(crate) fn service(&self, topic: &str) -> Option<&Service> {
+    /// Encodes what a topic's listeners are told about a fault as a whole frame. None: the topic is of
+    /// no route.
+    pub fn fault(&self, topic: &str, fault: Fault, recoverable: bool) -> Option<Vec<u8>> {
+        let Fault { code, message, retry_after } = fault;
+        let retry_after_ms = retry_after.map(|time| time.as_millis() as u64);
+        let report = Report { topic: topic.into(), code, message, recoverable, retry_after_ms };
+        self.update(topic, &self.route(topic)?.error, &report).ok()
+    }
+
+    /// The topic route that this topic belongs to.
+    pub(crate) fn route(&self, topic: &str) -> Option<&Route> {
         let first = topic.split(':').next().expect("a split has a first part");
-        self.services.iter().find(|service| service.name == first)
+        self.routes.iter().find(|route| route.name == first)
     }
 
     pub(crate) fn state<S: Send + Sync + 'static>(&self) -> Option<Arc<S>> {

@@ -162,6 +162,20 @@ impl State<'_> {
         Ok(())
     }
 
+    /// The same with a whole frame that was encoded elsewhere. Nothing for a connection that ends.
+    pub(crate) fn send_frame(&mut self, slot: usize, frame: &[u8]) -> Result<(), Full> {
+        if self.seats[slot].session.phase != Phase::Open {
+            return Ok(());
+        }
+        if !self.outbox.fits(frame.len(), 1) {
+            return Err(Full);
+        }
+        let run = self.outbox.raw(To::Reply(slot as u32), |turn| turn.extend(frame))?;
+        self.note(slot, run);
+        self.counts.sent += 1;
+        Ok(())
+    }
+
     /// A message for everybody who listens to `topic`. On `Full` nothing has changed.
     pub(crate) fn publish(&mut self, topic: &str, message: &Message<'_>) -> Result<Audience, Full> {
         let len = message.len();

@@ -4,7 +4,7 @@
 
 use crate::declared::Declared;
 use crate::ids::CallId;
-use crate::respond::Refused;
+use crate::respond::{Fault, Refused};
 use crate::time::{Duration, Instant};
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
@@ -20,17 +20,23 @@ pub type Local<T> = Pin<Box<dyn Future<Output = T>>>;
 
 /// All shards, as one of them or a foreign thread sees them.
 pub trait Shards: Send + Sync {
-    /// Queues an encoded update on every shard but `except`. On an error some shard's inbox was full
-    /// and that shard's listeners do not get it.
-    fn publish(
-        &self,
-        except: Option<usize>,
-        topic: &str,
-        frame: &[u8],
-    ) -> Result<(), crate::shelf::Full>;
+    /// Queues an encoded update on the shards. On an error some shard's inbox was full and that
+    /// shard's listeners do not get it.
+    fn publish(&self, source: Source, topic: &str, frame: &[u8]) -> Result<(), crate::shelf::Full>;
 
     /// Sums over all shards, each a moment old.
     fn metrics(&self) -> Metrics;
+}
+
+/// Who publishes an update.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Anybody, for all listeners.
+    Anybody,
+    /// This shard, whose own listeners have it already.
+    Shard(usize),
+    /// The service of this life of the topic, for who listens to that life.
+    Life(u64),
 }
 
 /// Sums over all shards.
@@ -74,8 +80,9 @@ pub struct Ask {
     pub answer: Rc<Reservation>,
 }
 
-/// Starts a service: a future that, when it has started, yields the future that runs.
-pub type Starter = Box<dyn FnOnce(Feed) -> Local<Result<Local<()>, Refused>>>;
+/// Starts a service: a future that, when it has started, yields the future that runs, and that one
+/// the fault with which the topic ends.
+pub type Starter = Box<dyn FnOnce(Feed) -> Local<Result<Local<Fault>, Refused>>>;
 
 /// Where a service's updates go, before their type is known.
 #[derive(Clone)]
@@ -84,6 +91,15 @@ pub struct Feed {
     pub desk: Rc<Desk>,
     /// The topic that it serves.
     pub topic: Rc<str>,
+    /// The generation of the topic's life.
+    pub life: u64,
+}
+
+impl Feed {
+    /// Sends a frame to who listens to this life. A shard's full inbox is counted there.
+    pub(crate) fn send(&self, frame: &[u8]) {
+        let _ = self.desk.shards.publish(Source::Life(self.life), &self.topic, frame);
+    }
 }
 
 impl Desk {
@@ -173,11 +189,13 @@ impl Drop for Sleep {
     }
 }
 
-/// The answer to an [`Ask`], until it is there.
+/// The answer to an [`Ask`], until it is there, and what the topic said if it has ended before the
+/// handler.
 #[derive(Default)]
 pub struct Reservation {
     answer: RefCell<Option<Result<(), Refused>>>,
     waker: RefCell<Option<Waker>>,
+    last_words: RefCell<Rc<[Arc<[u8]>]>>,
 }
 
 impl Reservation {
@@ -187,6 +205,15 @@ impl Reservation {
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
+    }
+
+    /// The topic has ended with these frames, and the place that was granted is gone.
+    pub fn leave(&self, last_words: Rc<[Arc<[u8]>]>) {
+        self.last_words.replace(last_words);
+    }
+
+    pub(crate) fn last_words(&self) -> Rc<[Arc<[u8]>]> {
+        self.last_words.borrow().clone()
     }
 
     pub(crate) fn poll(&self, context: &mut Context<'_>) -> Poll<Result<(), Refused>> {

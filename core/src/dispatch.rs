@@ -4,7 +4,7 @@ use crate::action::{Close, Denied};
 use crate::delivery::Audience;
 use crate::envelope::Outgoing as Message;
 use crate::handshake::{Refusal, Request};
-use crate::ids::{CallId, OperationId};
+use crate::ids::{CallId, ConnectionId, OperationId};
 use crate::session::Phase;
 use crate::shelf::Full;
 use crate::state::State;
@@ -21,8 +21,10 @@ pub trait Dispatch {
     /// Answers one call. The payload is valid JSON; whether it fits the operation is decided here.
     fn call(&mut self, call: Call<'_>, answer: Answer<'_, '_>) -> Verdict;
 
-    /// Answers a request on the HTTP side. By default `/ws` becomes a connection.
-    fn request(&mut self, request: &Request<'_>) -> Admission<'_> {
+    /// Answers a connection's request on the HTTP side, which is its first and only one. By default
+    /// `/ws` becomes a WebSocket.
+    fn request(&mut self, id: ConnectionId, request: &Request<'_>) -> Admission<'_> {
+        let _ = id;
         match request.path {
             "/ws" => Admission::Upgrade { protocol: None },
             _ => Admission::Refuse(Refusal::NotFound),
@@ -186,6 +188,14 @@ impl Effects<'_, '_> {
     /// The same with a whole text frame that was encoded before.
     pub fn publish_frame(&mut self, topic: &str, frame: &[u8]) -> Result<Audience, Full> {
         self.state.publish_frame(topic, frame)
+    }
+
+    /// Sends a whole text frame that was encoded before to this connection alone. One that lent memory
+    /// cannot hold closes the connection with 1011.
+    pub fn send_frame(&mut self, frame: &[u8]) {
+        if self.state.send_frame(self.slot, frame).is_err() {
+            self.state.close(self.now, self.slot, Close::INTERNAL);
+        }
     }
 
     /// Closes this connection, after what was said so far.

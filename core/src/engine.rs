@@ -441,7 +441,7 @@ impl State<'_> {
     ) -> Result<Option<usize>, Refusal> {
         let mut headers = handshake::Headers::new();
         let Some(request) = handshake::read(bytes, seen, &mut headers)? else { return Ok(None) };
-        match dispatch.request(&request) {
+        match dispatch.request(self.id(slot), &request) {
             Admission::Upgrade { protocol } => {
                 let accept = request.upgrade()?;
                 if self.open >= self.config.connections {

@@ -29,6 +29,7 @@ pub mod time;
 pub mod ids;
 pub mod shelf;
 pub mod handshake;
+pub mod origin;
 pub mod frame;
 pub mod assembly;
 pub mod envelope;
@@ -51,6 +52,8 @@ pub mod memory;
 pub mod lives;
 
 // The typed layer, for whoever has a heap.
+#[cfg(feature = "alloc")]
+pub mod canonical;
 #[cfg(feature = "alloc")]
 pub mod respond;
 #[cfg(feature = "alloc")]
@@ -88,7 +91,7 @@ pub mod typed {
     pub use crate::desk::Metrics;
     pub use crate::extract::{Clock, Now, Payload, State};
     pub use crate::publisher::{App, Publisher};
-    pub use crate::respond::{Close, Failure, Refused};
+    pub use crate::respond::{Close, Failure, Fault, Refused};
     pub use crate::router::Router;
     pub use crate::service::Updates;
     pub use crate::topic_route::{Params, TopicRoute};

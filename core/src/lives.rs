@@ -44,15 +44,24 @@ pub struct Life {
     interested: Shards,
 }
 
-/// What a shard does that has just become interested.
+/// What a shard does that has just become interested. What it is told of a generation below the one
+/// that is named here is about a life that does not concern it any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Joined {
     /// It starts the service of this generation.
     Start(u64),
     /// It will be told when the service has started, or that it is to start it.
-    Wait,
+    Wait(u64),
     /// The service runs.
-    Running,
+    Running(u64),
+}
+
+impl Joined {
+    /// The first generation that concerns the shard.
+    pub fn since(self) -> u64 {
+        let (Self::Start(generation) | Self::Wait(generation) | Self::Running(generation)) = self;
+        generation
+    }
 }
 
 /// What follows when a service's future is gone.
@@ -82,8 +91,10 @@ impl Life {
         self.interested.insert(shard);
         match self.phase {
             Phase::Idle => Joined::Start(self.start(shard, next)),
-            Phase::Starting | Phase::Ending => Joined::Wait,
-            Phase::Running => Joined::Running,
+            Phase::Starting => Joined::Wait(self.generation),
+            // The one that ends is of no concern, and the one that follows is not numbered yet.
+            Phase::Ending => Joined::Wait(next),
+            Phase::Running => Joined::Running(self.generation),
         }
     }
 
@@ -157,9 +168,9 @@ mod tests {
     fn racing_shards_start_one_life() {
         let mut life = Life::new();
         assert_eq!(life.join(0, 1), Joined::Start(1));
-        assert_eq!(life.join(1, 2), Joined::Wait);
+        assert_eq!(life.join(1, 2), Joined::Wait(1));
         assert!(life.started(1).iter().eq([0, 1]));
-        assert_eq!(life.join(2, 3), Joined::Running);
+        assert_eq!(life.join(2, 3), Joined::Running(1));
     }
 
     #[test]
@@ -168,7 +179,7 @@ mod tests {
         assert_eq!(life.join(3, 1), Joined::Start(1));
         life.started(1);
         assert_eq!(life.leave(3), Some((3, 1)));
-        assert_eq!(life.join(5, 2), Joined::Wait);
+        assert_eq!(life.join(5, 2), Joined::Wait(2));
         assert_eq!(life.ended(1, 3), Ended::Restart { shard: 5, generation: 3 });
         assert_eq!(life.ended(1, 4), Ended::Late);
         assert!(life.failed(1).is_empty(), "a late failure of an earlier life touches nothing");

@@ -1,7 +1,7 @@
 //! The way to publish from anywhere. Knows all shards as one.
 
 use crate::declared::{Declared, PublishError};
-use crate::desk::{Metrics, Shards};
+use crate::desk::{Metrics, Shards, Source};
 use alloc::sync::Arc;
 use serde::Serialize;
 
@@ -28,7 +28,7 @@ impl Publisher {
     ) -> Result<(), PublishError> {
         let topic = topic.as_ref();
         let frame = self.declared.update(topic, kind, payload)?;
-        self.shards.publish(None, topic, &frame).map_err(|_| PublishError::Full)
+        self.shards.publish(Source::Anybody, topic, &frame).map_err(|_| PublishError::Full)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Operations and their names, as the application declares them. Knows handlers, no connection.
 
-use crate::declared::{Revise, Service, Update};
+use crate::declared::{Revise, Route, Update};
 use crate::extract::{Context, Needs, Rejection};
 use crate::handler::{Handler, Ran};
 use crate::respond::{Reply, Respond, SchemaOf};
@@ -73,7 +73,7 @@ pub struct Router {
     pub(crate) prefix: String,
     pub(crate) tags: Vec<String>,
     pub(crate) operations: Vec<Operation>,
-    pub(crate) services: Vec<Service>,
+    pub(crate) routes: Vec<Route>,
     pub(crate) channels: Vec<Channel>,
 }
 
@@ -166,9 +166,11 @@ impl Router {
             self.operations.push(operation);
         }
         self.channels.extend(router.channels);
-        let services = router.services.into_iter();
-        self.services
-            .extend(services.map(|service| Service { update: full(service.update), ..service }));
+        self.routes.extend(router.routes.into_iter().map(|route| Route {
+            update: full(route.update),
+            error: full(route.error),
+            ..route
+        }));
         self
     }
 }

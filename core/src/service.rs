@@ -1,7 +1,7 @@
 //! What runs behind a topic while somebody listens. Knows its topic and the driver's clock, no listener.
 
 use crate::desk::{Feed, Local, Sleep};
-use crate::respond::Refused;
+use crate::respond::{Fault, Refused};
 use crate::time::{Duration, Instant};
 use alloc::boxed::Box;
 use alloc::rc::Rc;
@@ -27,8 +27,8 @@ impl<Update> Clone for Updates<Update> {
 impl<Update: Serialize + 'static> Updates<Update> {
     /// For a topic of a route that the API includes; from another one nothing can be published.
     pub(crate) fn new(feed: Feed) -> Self {
-        let service = feed.desk.declared.service(&feed.topic);
-        let kind = Rc::from(service.map_or("", |service| &service.update));
+        let route = feed.desk.declared.route(&feed.topic);
+        let kind = Rc::from(route.map_or("", |route| &route.update));
         Self { feed, kind, update: PhantomData }
     }
 
@@ -36,11 +36,19 @@ impl<Update: Serialize + 'static> Updates<Update> {
     /// starts reaches the first listener right after its reply. An update that cannot be encoded is
     /// dropped and counts as a bug of `Update`'s `Serialize`.
     pub fn publish(&self, update: &Update) {
-        let Feed { desk, topic } = &self.feed;
+        let Feed { desk, topic, .. } = &self.feed;
         match desk.declared.update(topic, &self.kind, update) {
-            // A full inbox of some shard is that shard's loss, and counted there.
-            Ok(frame) => drop(desk.shards.publish(None, topic, &frame)),
+            Ok(frame) => self.feed.send(&frame),
             Err(error) => debug_assert!(false, "{error}"),
+        }
+    }
+
+    /// Tells everybody who listens to the topic of something that the service gets over: they stay, and
+    /// it goes on. One that it does not get over is what its future ends with.
+    pub fn error(&self, fault: Fault) {
+        let Feed { desk, topic, .. } = &self.feed;
+        if let Some(frame) = desk.declared.fault(topic, fault, true) {
+            self.feed.send(&frame);
         }
     }
 
@@ -70,35 +78,75 @@ impl<Update: Serialize + 'static> Updates<Update> {
     }
 }
 
-/// What a service's function yields: `()` where it runs itself, or a `Result` with the future that runs
-/// once it has started.
+/// What a service's function yields: how it has ended, where it runs itself, or a `Result` with the
+/// future that runs once it has started.
 #[diagnostic::on_unimplemented(
     message = "a service cannot yield `{Self}`",
     label = "this function, of a request and its `Updates`",
-    note = "a service is an `async fn` without a result that runs while somebody listens",
-    note = "one that has to start first returns `Result<impl Future<Output = ()>, Refused>`",
-    note = "a closure that loops for ever is written `async |request, updates| Ok(async move {{ .. }})`"
+    note = "a service is an `async fn` that runs while somebody listens, and returns `()` or `Result<(), Fault>`",
+    note = "one that has to start first returns `Result<F, Refused>`, whose `F` is a future of one of these"
 )]
 pub trait Begun {
     /// Its first subscriber waits for the function, and then for nothing more.
     const STARTS: bool;
 
     /// The rest, if there is any.
-    fn run(self) -> Result<Local<()>, Refused>;
+    fn run(self) -> Result<Local<Fault>, Refused>;
 }
 
-impl Begun for () {
+impl<O: Outcome> Begun for O {
     const STARTS: bool = false;
 
-    fn run(self) -> Result<Local<()>, Refused> {
-        Ok(Box::pin(ready(())))
+    fn run(self) -> Result<Local<Fault>, Refused> {
+        Ok(Box::pin(ready(self.fault())))
     }
 }
 
-impl<R: Future<Output = ()> + 'static> Begun for Result<R, Refused> {
+impl<R: Future<Output: Outcome> + 'static> Begun for Result<R, Refused> {
     const STARTS: bool = true;
 
-    fn run(self) -> Result<Local<()>, Refused> {
-        self.map(|run| Box::pin(run) as Local<()>)
+    fn run(self) -> Result<Local<Fault>, Refused> {
+        self.map(|run| Box::pin(async { run.await.fault() }) as Local<Fault>)
     }
+}
+
+/// How a service's future ends: by itself, with a [`Fault`], or never.
+#[diagnostic::on_unimplemented(
+    message = "a service cannot end with `{Self}`",
+    note = "it ends with `()`, or with `Result<(), Fault>`"
+)]
+pub trait Outcome {
+    /// What the listeners are told.
+    fn fault(self) -> Fault;
+}
+
+impl Outcome for () {
+    fn fault(self) -> Fault {
+        Fault::ended()
+    }
+}
+
+impl Outcome for Result<(), Fault> {
+    fn fault(self) -> Fault {
+        self.err().unwrap_or(const { Fault::ended() })
+    }
+}
+
+impl Outcome for Never {
+    fn fault(self) -> Fault {
+        self
+    }
+}
+
+/// The type of a loop without an end, which has no name of its own yet.
+type Never = <fn() -> ! as Returns>::Output;
+
+/// What a function returns.
+pub trait Returns {
+    /// Its type.
+    type Output;
+}
+
+impl<T> Returns for fn() -> T {
+    type Output = T;
 }

@@ -1,10 +1,10 @@
 //! A family of topics with typed requests and updates: subscribe, unsubscribe, update. Knows no listener.
 
 use crate::client::Client;
-use crate::declared::Service;
+use crate::declared::{Report, Route};
 use crate::desk::{Feed, Local};
 use crate::extract::Payload;
-use crate::respond::Refused;
+use crate::respond::{Fault, Refused};
 use crate::router::{Channel, Router};
 use crate::service::{Begun, Updates};
 use crate::topic;
@@ -24,7 +24,7 @@ use serde_json::{Map, Value};
 type Parts<Request> = Arc<dyn Fn(&Request) -> Vec<String> + Send + Sync>;
 type Extra<Request> = Arc<dyn Fn(&Request) -> Map<String, Value> + Send + Sync>;
 type Start<Request, Update> =
-    Arc<dyn Fn(Request, Updates<Update>) -> Local<Result<Local<()>, Refused>> + Send + Sync>;
+    Arc<dyn Fn(Request, Updates<Update>) -> Local<Result<Local<Fault>, Refused>> + Send + Sync>;
 
 /// Topics under one name. `bars` brings `bars.subscribe`, `bars.unsubscribe` and `bars.update`.
 ///
@@ -154,7 +154,9 @@ where
                 if R::STARTS {
                     return begun.await;
                 }
-                Ok(Box::pin(async { drop(begun.await) }) as Local<()>)
+                Ok(Box::pin(async {
+                    begun.await.expect("what has nothing to start refuses nothing").await
+                }) as Local<Fault>)
             })
         }));
         self
@@ -202,7 +204,15 @@ where
         let mut router = Router::new()
             .prefix(&format!("{}.", route.name))
             .recv::<Update>(&route.update)
-            .doc(&format!("An update of a topic of `{}`.", route.name));
+            .doc(&format!("An update of a topic of `{}`.", route.name))
+            .recv::<Report>("error")
+            .doc(&format!("Something is wrong with a topic of `{}`, or it has ended.", route.name));
+        router.routes.push(Route {
+            name: route.name.clone(),
+            update: route.update.clone(),
+            error: "error".into(),
+            serves: route.start.is_some(),
+        });
         for operation in &mut router.operations {
             operation.channel = Some(route.name.clone());
         }
@@ -218,7 +228,6 @@ where
         let (on, off) = (route.clone(), route.clone());
         router = match route.start {
             Some(_) => {
-                router.services.push(Service { name: route.name, update: route.update });
                 let on = Arc::new(on);
                 router.send(
                     "subscribe",

@@ -421,7 +421,7 @@ impl Dispatch for App {
         }
     }
 
-    fn request(&mut self, request: &Request<'_>) -> Admission<'_> {
+    fn request(&mut self, _: ConnectionId, request: &Request<'_>) -> Admission<'_> {
         match request.path {
             "/ws" => Admission::Upgrade { protocol: None },
             _ => {

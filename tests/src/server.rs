@@ -88,12 +88,12 @@ impl<S: Serving> Served<S> {
     }
 
     /// Bytes on a connection of their own, and all that is answered until its end.
-    pub fn answer(&self, request: impl AsRef<[u8]>) -> String {
+    pub fn answer(&self, request: impl AsRef<[u8]>) -> Vec<u8> {
         let mut stream = TcpStream::connect(self.address()).expect("the server listens");
         stream.set_read_timeout(Some(Duration::from_secs(30))).expect("it is not zero");
         stream.write_all(request.as_ref()).expect("it is open");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("the server answers and ends");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).expect("the server answers and ends");
         answer
     }
 
@@ -101,6 +101,7 @@ impl<S: Serving> Served<S> {
     pub fn fetch(&self, path: &str) -> (u16, String) {
         let answer =
             self.answer(format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.address()));
+        let answer = String::from_utf8(answer).expect("a page is text");
         let (head, body) = answer.split_once("\r\n\r\n").expect("a head ends with an empty line");
         let status = head.split(' ').nth(1).expect("a status line has a status");
         (status.parse().expect("it is a number"), body.into())

@@ -43,7 +43,7 @@ impl World {
     /// As many shards as asked for, with limits of their own.
     pub fn with(config: Config, shards: usize, api: Api) -> Self {
         let catalog = api.build().expect("the API of a test has no mistake");
-        let simulation = Simulation::new(catalog, config, vec!["/ws".into()], shards);
+        let simulation = Simulation::new(catalog, config, shards);
         Self { simulation, restless: None }
     }
 

@@ -6,8 +6,7 @@ use fastws_core::config::Config;
 use fastws_core::extract::Payload;
 use fastws_core::frame::Opcode;
 use fastws_core::payload;
-use fastws_core::respond::Failure;
-use fastws_core::respond::Refused;
+use fastws_core::respond::{Failure, Fault, Refused};
 use fastws_core::router::Router;
 use fastws_core::service::Updates;
 use fastws_core::time::Duration;
@@ -68,6 +67,13 @@ impl Stage {
     fn heard(&mut self, name: &str) -> Vec<String> {
         let said = |message: &Value| match message["type"].as_str() {
             Some("bars.update") => message["payload"]["close"].to_string(),
+            Some("bars.error") => {
+                let Value::Object(payload) = &message["payload"] else { unreachable!() };
+                assert_eq!(payload["topic"], message["topic"]);
+                let lasting = payload["recoverable"] != true;
+                let code = payload["code"].as_str().expect("a code");
+                format!("{}{code}", if lasting { "!" } else { "?" })
+            }
             _ if message["payload"]["status"] == "error" => {
                 message["payload"]["message"].as_str().expect("a message").into()
             }
@@ -88,12 +94,12 @@ fn api(witness: &Witness, gate: &Gate) -> Api {
         .topic(|request| [request.symbol.clone()])
         .service(async move |request: Request, updates: Updates<Bar>| {
             let (life, gate) = (witness.life(&request.symbol), gate.clone());
-            play(&request.start, &updates, &gate).await?;
+            play(&request.start, &updates, &gate).await.map_err(Refused::from)?;
             Ok(async move {
                 let _life = life;
                 match request.run.is_empty() {
                     true => std::future::pending().await,
-                    false => drop(play(&request.run, &updates, &gate).await),
+                    false => play(&request.run, &updates, &gate).await,
                 }
             })
         });
@@ -129,7 +135,7 @@ fn api(witness: &Witness, gate: &Gate) -> Api {
     Api::new("Bars", "1").include(router)
 }
 
-async fn play(steps: &[String], updates: &Updates<Bar>, gate: &Gate) -> Result<(), Refused> {
+async fn play(steps: &[String], updates: &Updates<Bar>, gate: &Gate) -> Result<(), Fault> {
     for words in steps {
         let words: Vec<&str> = words.split(' ').collect();
         match words[..] {
@@ -138,10 +144,12 @@ async fn play(steps: &[String], updates: &Updates<Bar>, gate: &Gate) -> Result<(
                 let millis = millis.parse().expect("a number");
                 updates.sleep(Duration::from_millis(millis)).await;
             }
-            ["refuse"] => return Err("no such symbol".into()),
+            ["refuse"] => return Err(Fault::new("refused", "no such symbol")),
+            ["error"] => updates.error(hiccup()),
             ["panic"] => panic!("as the script says"),
             ["wait"] => match gate.wait().await {
-                "refuse" => return Err("as ordered".into()),
+                "refuse" => return Err(Fault::new("refused", "as ordered")),
+                "error" => updates.error(hiccup()),
                 "panic" => panic!("as ordered"),
                 _ => {}
             },
@@ -149,6 +157,10 @@ async fn play(steps: &[String], updates: &Updates<Bar>, gate: &Gate) -> Result<(
         }
     }
     Ok(())
+}
+
+fn hiccup() -> Fault {
+    Fault::new("late", "the exchange is late").retry_after(Duration::from_millis(1_500))
 }
 
 fn on(symbol: &str) -> Value {
@@ -353,8 +365,9 @@ fn a_service_that_ends_or_panics_while_it_runs_has_no_listeners_and_can_start_af
         stage.world.say("ann", running("A", ["sleep 1000", "publish 1", last]));
         stage.world.say("bob", on("A"));
         stage.wait(1_001);
-        assert_eq!(stage.heard("ann"), ["ok", "1"]);
-        assert_eq!(stage.heard("bob"), ["ok", "1"]);
+        let end = if last == "panic" { "!failed" } else { "!ended" };
+        assert_eq!(stage.heard("ann"), ["ok", "1", end]);
+        assert_eq!(stage.heard("bob"), ["ok", "1", end]);
         assert_eq!((stage.listeners(), stage.world.metrics().topics), (0, 0));
         assert_eq!(stage.witness.took(), ["start A", "drop A"]);
         stage.world.say("bob", on("A"));
@@ -365,24 +378,84 @@ fn a_service_that_ends_or_panics_while_it_runs_has_no_listeners_and_can_start_af
 
 #[test]
 fn a_service_that_ends_as_soon_as_it_has_started_leaves_no_listener_without_a_service() {
-    for run in ["publish 1", "panic"] {
+    for (last, end) in [("sleep 0", "!ended"), ("refuse", "!refused"), ("panic", "!failed")] {
         let mut stage = Stage::new(2).clients(&["ann"]);
         stage.world.join(1, "bob");
         stage.world.say(
             "ann",
             json!({"type": "bars.subscribe", "payload": {
-                "symbol": "A", "start": ["wait"], "run": [run],
+                "symbol": "A", "start": ["wait"], "run": ["publish 1", "error", last],
             }}),
         );
         stage.world.say("bob", on("A"));
         stage.order("go");
         assert_eq!(stage.witness.took(), ["start A", "drop A"]);
         assert_eq!((stage.listeners(), stage.world.metrics().topics), (0, 0));
-        assert_eq!(stage.heard("ann").first().map(String::as_str), Some("ok"));
+        for name in ["ann", "bob"] {
+            assert_eq!(stage.heard(name), ["ok", "1", "?late", end], "{name}");
+        }
         stage.world.say("ann", on("A"));
         assert_eq!((stage.heard("ann"), stage.listeners()), (vec!["ok".into()], 1));
         assert_eq!(stage.witness.took(), ["start A"]);
     }
+}
+
+#[test]
+fn a_fault_that_a_service_gets_over_is_told_to_every_listener_and_ends_nothing() {
+    let mut stage = Stage::new(2).clients(&["ann", "zoe"]);
+    stage.world.join(1, "bob");
+    let steps = ["sleep 10", "publish 1", "error", "publish 2", "sleep 10", "refuse"];
+    stage.world.say("ann", running("A", steps));
+    stage.world.say("bob", on("A"));
+    stage.world.say("zoe", on("B"));
+    stage.wait(10);
+    assert_eq!(
+        stage.world.texts("ann")[2],
+        r#"{"type":"bars.error","topic":"bars:A","payload":{"topic":"bars:A","code":"late","message":"the exchange is late","recoverable":true,"retry_after_ms":1500}}"#
+    );
+    assert_eq!(
+        (stage.heard("bob"), stage.listeners()),
+        (["ok", "1", "?late", "2"].map(String::from).to_vec(), 3)
+    );
+    stage.wait(10);
+    let end = r#"{"type":"bars.error","topic":"bars:A","payload":{"topic":"bars:A","code":"refused","message":"no such symbol","recoverable":false}}"#;
+    assert_eq!(stage.world.texts("ann"), [end]);
+    assert_eq!(stage.world.texts("bob"), [end]);
+    assert_eq!((stage.heard("zoe"), stage.listeners()), (vec!["ok".into()], 1));
+}
+
+#[test]
+fn what_an_earlier_life_says_late_does_not_touch_the_present_one() {
+    thread_local! {
+        static KEPT: std::cell::RefCell<Vec<Updates<Bar>>> = const { std::cell::RefCell::new(Vec::new()) };
+    }
+    let bars = TopicRoute::<Request, Bar>::new("bars")
+        .topic(|request| [request.symbol.clone()])
+        .service(async |_: Request, updates: Updates<Bar>| {
+            KEPT.with_borrow_mut(|kept| kept.push(updates));
+            std::future::pending::<()>().await
+        });
+    let mut world = World::with(Config::default(), 2, Api::new("Bars", "1").include(bars));
+    world.join(0, "ann");
+    world.join(1, "bob");
+    world.say_together("ann", [on("A"), off("A"), on("A")]);
+    world.say("bob", on("A"));
+    for life in [0, 1] {
+        KEPT.with_borrow(|kept| {
+            assert_eq!(kept.len(), 2);
+            kept[life].publish(&Bar { close: 1 });
+            kept[life].error(hiccup());
+        });
+        world.run();
+        for (name, replies) in [("ann", 3), ("bob", 1)] {
+            let heard = world.heard(name);
+            match life {
+                0 => assert_eq!(heard.len(), replies, "{name} hears nothing of an earlier life"),
+                _ => assert_eq!(heard, ["bars.update", "bars.error"]),
+            }
+        }
+    }
+    KEPT.take();
 }
 
 #[test]
@@ -393,9 +466,9 @@ fn a_handler_that_holds_its_place_while_the_service_ends_gets_no_subscription() 
     stage.wait(1_000);
     assert_eq!(stage.witness.took(), ["start A", "drop A"]);
     stage.order("go");
-    assert_eq!((stage.heard("ann"), stage.listeners()), (vec!["ok".into()], 0));
+    assert_eq!((stage.heard("ann"), stage.listeners()), (vec!["ok".into(), "!ended".into()], 0));
     stage.world.say("bob", on("A"));
-    assert_eq!(stage.heard("bob"), ["ok", "ok"]);
+    assert_eq!(stage.heard("bob"), ["ok", "!ended", "ok"]);
     assert_eq!(stage.witness.took(), ["start A"]);
 }
 
@@ -629,7 +702,7 @@ fn a_service_that_panics_as_it_is_dropped_harms_nobody_and_can_start_afresh() {
             }
             Ok(async move {
                 let _bomb = bomb;
-                std::future::pending().await
+                std::future::pending::<()>().await
             })
         });
     let mut world = World::new(Api::new("Bars", "1").include(bars)).client("ann");
@@ -720,7 +793,7 @@ fn a_topic_route_keeps_its_updates_within_the_routers_that_include_it() {
         .topic(|request| [request.symbol.clone()])
         .service(async |_: Request, updates: Updates<Bar>| {
             updates.publish(&Bar { close: 1 });
-            Ok(std::future::pending())
+            Ok(std::future::pending::<()>())
         });
     let router = Router::new().prefix("v1.").include(Router::new().prefix("eu.").include(bars));
     let mut world = World::new(Api::new("Bars", "1").include(router)).client("ann");

@@ -1,14 +1,18 @@
 //! The catalog as an engine's application: runs handlers, catches their panics, answers HTTP. Knows no socket.
 
+use crate::settings::Doorway;
 use crate::shared::Shared;
 use fastws_core::action::Close;
 use fastws_core::catalog::{Pending, Rest, Trouble};
 use fastws_core::desk::{Desk, Shards};
 use fastws_core::dispatch::{Admission, Answer, Call, Dispatch, Verdict};
 use fastws_core::handshake::{Refusal, Request};
-use fastws_core::ids::OperationId;
+use fastws_core::ids::{ConnectionId, OperationId};
+use fastws_core::origin;
 use fastws_core::respond::Failure;
 use std::any::Any;
+use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -21,6 +25,15 @@ pub struct Front {
     pub(crate) payload: Vec<u8>,
     /// Calls whose handler is a future that nobody runs yet.
     pub(crate) pending: Vec<Pending>,
+    /// Connections whose request is still to come.
+    pub(crate) arrivals: HashMap<ConnectionId, Arrival>,
+}
+
+/// Where a connection has come from.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Arrival {
+    pub(crate) peer: Option<SocketAddr>,
+    pub(crate) doorway: Doorway,
 }
 
 impl Dispatch for Front {
@@ -31,7 +44,7 @@ impl Dispatch for Front {
 
     #[inline]
     fn call(&mut self, call: Call<'_>, answer: Answer<'_, '_>) -> Verdict {
-        let Self { shared, desk, payload, pending } = self;
+        let Self { shared, desk, payload, pending, .. } = self;
         let catalog = &shared.catalog;
         // A handler that panics has had no effect: its wishes are applied after it has ended.
         let ran = catch_unwind(AssertUnwindSafe(|| catalog.run(&call, &answer, desk, payload)));
@@ -50,13 +63,18 @@ impl Dispatch for Front {
         verdict
     }
 
-    fn request(&mut self, request: &Request<'_>) -> Admission<'_> {
+    fn request(&mut self, id: ConnectionId, request: &Request<'_>) -> Admission<'_> {
+        let Arrival { doorway, .. } = self.arrivals.remove(&id).unwrap_or_default();
         let draining = self.shared.is_draining();
-        if self.shared.paths.iter().any(|path| path == request.path) {
-            let full = self.shared.metrics().connections >= self.shared.config.connections as usize;
-            return match draining || full {
-                true => Admission::Refuse(Refusal::TooManyConnections),
-                false => Admission::Upgrade { protocol: None },
+        let settings = &self.shared.settings;
+        if settings.is_websocket(request.path) {
+            let full = self.shared.metrics().connections >= settings.config.connections as usize;
+            if draining || full {
+                return Admission::Refuse(Refusal::TooManyConnections);
+            }
+            return match origin::admit(request, &settings.origins, doorway.is_loopback) {
+                Ok(()) => Admission::Upgrade { protocol: None },
+                Err(refusal) => Admission::Refuse(refusal),
             };
         }
         match request.path {

@@ -15,17 +15,28 @@ pub enum Mail {
         topic: Arc<str>,
         /// A whole frame.
         frame: Arc<[u8]>,
+        /// The life of the topic whose service has published it, if it was one.
+        life: Option<u64>,
     },
-    /// The service of a topic has started, at this moment of the registry.
+    /// The service of this life has started.
     Started(Arc<str>, u64),
     /// This shard is to start the topic's next life.
     Start(Arc<str>, u64),
     /// This shard is to drop the future of this life.
     Stop(Arc<str>, u64),
-    /// The service has refused to start, or its future has ended, at this moment of the registry.
-    Failed(Arc<str>, u64, Refused),
+    /// The service of this life has refused to start, or its future has ended.
+    Failed(Arc<str>, u64, End),
     /// Everybody is to be closed.
     Shutdown,
+}
+
+/// How a topic's life has ended.
+#[derive(Clone, Debug)]
+pub struct End {
+    /// For who waits for it to start.
+    pub refused: Refused,
+    /// For who listens, a whole frame.
+    pub frame: Arc<[u8]>,
 }
 
 /// A shard's inbox: bounded for updates, open for everything else.
@@ -116,7 +127,7 @@ mod tests {
     fn what_a_full_inbox_does_not_take_is_counted_and_an_emptied_one_takes_again() {
         let inbox = Inbox::new(Waker::noop().clone());
         let frame: Arc<[u8]> = vec![0; MAX_BYTES / 2].into();
-        let update = || Mail::Update { topic: "bars".into(), frame: frame.clone() };
+        let update = || Mail::Update { topic: "bars".into(), frame: frame.clone(), life: None };
         assert_eq!([(); 3].map(|()| inbox.push(update())), [Ok(()), Ok(()), Err(Full)]);
         inbox.push(Mail::Shutdown).expect("only updates can be refused");
         assert_eq!((inbox.take().len(), inbox.lost()), (3, 1));

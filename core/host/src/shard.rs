@@ -1,8 +1,9 @@
 //! One shard without its sockets: an engine, the handlers and services on it, and its mail.
 
-use crate::front::{Front, panicked, report};
+use crate::front::{Arrival, Front, panicked, report};
 use crate::inbox::Mail;
 use crate::services::Services;
+use crate::settings::Doorway;
 use crate::shared::Shared;
 use fastws_core::action::Close;
 use fastws_core::catalog::{Pending, Rest};
@@ -16,7 +17,8 @@ use fastws_core::shelf::Full;
 use fastws_core::time::{Duration, Instant};
 use futures_lite::FutureExt;
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -57,9 +59,15 @@ impl Shard {
         let mut seed = [0; 8];
         random(&mut seed);
         Self {
-            engine: Engine::new(shared.config.clone(), u64::from_le_bytes(seed)),
+            engine: Engine::new(shared.settings.config.clone(), u64::from_le_bytes(seed)),
             services: Services::new(shared.clone(), index, desk.clone()),
-            front: Front { shared: shared.clone(), desk, payload: Vec::new(), pending: Vec::new() },
+            front: Front {
+                shared: shared.clone(),
+                desk,
+                payload: Vec::new(),
+                pending: Vec::new(),
+                arrivals: HashMap::new(),
+            },
             shared,
             index,
             now: Instant::ZERO,
@@ -76,9 +84,15 @@ impl Shard {
         self.engine.handle_timeout(now);
     }
 
-    /// A socket was accepted. On `Full` it is to be dropped.
-    pub fn accept(&mut self) -> Result<ConnectionId, Full> {
-        self.engine.accept(self.now, uid())
+    /// A socket was accepted, of this peer, by this listening socket. On `Full` it is to be dropped.
+    pub fn accept(
+        &mut self,
+        peer: Option<SocketAddr>,
+        doorway: Doorway,
+    ) -> Result<ConnectionId, Full> {
+        let id = self.engine.accept(self.now, uid())?;
+        self.front.arrivals.insert(id, Arrival { peer, doorway });
+        Ok(id)
     }
 
     /// A stream whose handshake somebody else has done.
@@ -121,7 +135,7 @@ impl Shard {
             self.mail = self.shared.inbox(self.index).take();
         }
         // Mail has a turn's worth of its own, whatever requests have made before.
-        let end = self.engine.queued() + self.shared.config.turn_bytes as usize;
+        let end = self.engine.queued() + self.shared.settings.config.turn_bytes as usize;
         while self.engine.queued() < end
             && let Some(mail) = self.mail.pop_front()
         {
@@ -166,12 +180,12 @@ impl Shard {
     fn handle_mail(&mut self, mail: Mail) {
         let Self { services, engine, .. } = self;
         match mail {
-            Mail::Update { topic, frame } => services.publish(engine, topic, frame),
-            Mail::Started(topic, moment) => services.started(&topic, moment),
+            Mail::Update { topic, frame, life } => services.publish(engine, topic, frame, life),
+            Mail::Started(topic, generation) => services.started(&topic, generation),
             Mail::Start(topic, generation) => services.start(&topic, generation),
             Mail::Stop(topic, generation) => services.stop(&topic, generation),
-            Mail::Failed(topic, moment, refused) => {
-                services.failed(engine, &topic, moment, &refused)
+            Mail::Failed(topic, generation, end) => {
+                services.failed(engine, &topic, generation, end)
             }
             Mail::Shutdown => engine.close_all(self.now, Close::SHUTDOWN),
         }
@@ -241,7 +255,9 @@ impl Shard {
 
     /// The next connection whose socket is to be dropped.
     pub fn poll_gone(&mut self) -> Option<ConnectionId> {
-        self.engine.poll_gone()
+        let id = self.engine.poll_gone()?;
+        self.front.arrivals.remove(&id);
+        Some(id)
     }
 
     /// When [`handle_time`](Self::handle_time) is wanted, at the latest.

@@ -1,12 +1,12 @@
 //! What all shards of a server share: the catalog, who lives where, counters. The only place with locks.
 
-use crate::inbox::{Inbox, Mail};
+use crate::error::Error;
+use crate::inbox::{End, Inbox, Mail};
+use crate::settings::Settings;
 use fastws_core::catalog::Catalog;
-use fastws_core::config::Config;
-use fastws_core::desk::{Metrics, Shards};
+use fastws_core::desk::{Metrics, Shards, Source};
 use fastws_core::lives::{Ended, Joined, Life};
 use fastws_core::publisher::Publisher;
-use fastws_core::respond::Refused;
 use fastws_core::shelf::Full;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -16,8 +16,7 @@ use std::task::Waker;
 /// One server's shared part.
 pub struct Shared {
     pub(crate) catalog: Arc<Catalog>,
-    pub(crate) config: Config,
-    pub(crate) paths: Vec<String>,
+    pub(crate) settings: Settings,
     inboxes: Vec<Inbox>,
     counters: Vec<Counters>,
     registry: Mutex<Registry>,
@@ -40,28 +39,28 @@ struct Registry {
     lives: HashMap<Arc<str>, Life>,
     /// How many shards have somebody interested in a topic.
     topics: HashMap<Box<str>, usize>,
-    /// Counts joins, starts and ends, so that late mail can be told from mail of the present life.
-    moment: u64,
+    /// The newest number of a life, or of a moment between two.
+    newest: u64,
 }
 
 impl Shared {
     /// A server of as many shards as there are wakers, each of which wakes one shard's thread.
     pub fn new(
         catalog: impl Into<Arc<Catalog>>,
-        config: Config,
-        paths: Vec<String>,
+        settings: impl Into<Settings>,
         wakers: Vec<Waker>,
-    ) -> Arc<Self> {
-        Arc::new(Self {
+    ) -> Result<Arc<Self>, Error> {
+        let settings = settings.into();
+        settings.check()?;
+        Ok(Arc::new(Self {
             catalog: catalog.into(),
-            config,
-            paths,
+            settings,
             counters: wakers.iter().map(|_| Counters::default()).collect(),
             inboxes: wakers.into_iter().map(Inbox::new).collect(),
             registry: Mutex::default(),
             draining: AtomicBool::new(false),
             left: AtomicBool::new(false),
-        })
+        }))
     }
 
     /// Publishes from any thread.
@@ -127,30 +126,24 @@ impl Shared {
         }
     }
 
-    /// What a shard does that has just become interested, and the moment at which it has.
-    pub(crate) fn join(&self, topic: &Arc<str>, shard: usize) -> (Joined, u64) {
+    /// What a shard does that has just become interested.
+    pub(crate) fn join(&self, topic: &Arc<str>, shard: usize) -> Joined {
         let mut registry = self.registry();
-        let moment = registry.next();
-        (registry.lives.entry(topic.clone()).or_default().join(shard, moment), moment)
+        let next = registry.next();
+        registry.lives.entry(topic.clone()).or_default().join(shard, next)
     }
 
     pub(crate) fn started(&self, topic: &Arc<str>, generation: u64) {
-        let mut registry = self.registry();
-        let moment = registry.next();
-        let shards = registry.life(topic, |life| life.started(generation));
-        drop(registry);
+        let shards = self.registry().life(topic, |life| life.started(generation));
         for shard in shards.iter() {
-            self.tell(shard, Mail::Started(topic.clone(), moment));
+            self.tell(shard, Mail::Started(topic.clone(), generation));
         }
     }
 
-    pub(crate) fn failed(&self, topic: &Arc<str>, generation: u64, refused: &Refused) {
-        let mut registry = self.registry();
-        let moment = registry.next();
-        let shards = registry.life(topic, |life| life.failed(generation));
-        drop(registry);
+    pub(crate) fn failed(&self, topic: &Arc<str>, generation: u64, end: &End) {
+        let shards = self.registry().life(topic, |life| life.failed(generation));
         for shard in shards.iter() {
-            self.tell(shard, Mail::Failed(topic.clone(), moment, refused.clone()));
+            self.tell(shard, Mail::Failed(topic.clone(), generation, end.clone()));
         }
     }
 
@@ -179,8 +172,8 @@ impl Shared {
 
 impl Registry {
     fn next(&mut self) -> u64 {
-        self.moment += 1;
-        self.moment
+        self.newest += 1;
+        self.newest
     }
 
     /// Changes a topic's life, and forgets it when it is over.
@@ -195,11 +188,13 @@ impl Registry {
 }
 
 impl Shards for Shared {
-    fn publish(&self, except: Option<usize>, topic: &str, frame: &[u8]) -> Result<(), Full> {
-        let mut others = (0..self.inboxes.len()).filter(|&shard| Some(shard) != except).peekable();
+    fn publish(&self, source: Source, topic: &str, frame: &[u8]) -> Result<(), Full> {
+        let other = |&shard: &usize| source != Source::Shard(shard);
+        let mut others = (0..self.inboxes.len()).filter(other).peekable();
         let mut result = Ok(());
         if others.peek().is_some() {
-            let update = Mail::Update { topic: Arc::from(topic), frame: Arc::from(frame) };
+            let life = if let Source::Life(generation) = source { Some(generation) } else { None };
+            let update = Mail::Update { topic: Arc::from(topic), frame: Arc::from(frame), life };
             for shard in others {
                 // Every shard is tried, whatever became of the one before.
                 result = result.and(self.inboxes[shard].push(update.clone()));

@@ -1,11 +1,11 @@
 //! Shards and their clients without sockets or threads, on a clock that moves when it is told to. Drives shards as a binding does; knows no rule of the protocol.
 
 use crate::peer::Peer;
+use crate::settings::{Doorway, Settings};
 use crate::shard::Shard;
 use crate::shared::Shared;
 use crate::tasks::Tasks;
 use fastws_core::catalog::Catalog;
-use fastws_core::config::Config;
 use fastws_core::engine::Sent;
 use fastws_core::ids::ConnectionId;
 use fastws_core::time::{Duration, Instant};
@@ -39,15 +39,15 @@ struct Seat {
 }
 
 impl Simulation {
-    /// A server of so many shards, whose WebSockets are at these paths.
+    /// A server of so many shards. Panics where it could not be served as it is set.
     pub fn new(
         catalog: impl Into<Arc<Catalog>>,
-        config: Config,
-        paths: Vec<String>,
+        settings: impl Into<Settings>,
         shards: usize,
     ) -> Self {
         let wakers = vec![Waker::noop().clone(); shards];
-        let shared = Shared::new(catalog, config, paths, wakers);
+        let shared =
+            Shared::new(catalog, settings, wakers).unwrap_or_else(|error| panic!("{error}"));
         let place =
             |index| Place { shard: Shard::new(shared.clone(), index), tasks: Tasks::default() };
         let places = (0..shards).map(place).collect();
@@ -58,7 +58,7 @@ impl Simulation {
     pub fn connect(&mut self, shard: usize, name: &str) {
         let place = &mut self.places[shard].shard;
         place.handle_time(self.now, UNIX + (self.now - Instant::ZERO));
-        let id = place.accept().expect("owned memory has room");
+        let id = place.accept(None, Doorway::default()).expect("owned memory has room");
         let seat = Seat { place: shard, id: Some(id), peer: Peer::default() };
         let before = self.seats.insert(name.into(), seat);
         assert!(before.is_none_or(|seat| seat.id.is_none()), "{name} is there already");

@@ -1,5 +1,6 @@
 //! An API driven in process, for its author's tests: no network, no thread, no sleeping. Knows what a test says, nothing of shards.
 
+use crate::settings::Settings;
 use crate::simulation::Simulation;
 use fastws_core::api::Api;
 use fastws_core::catalog::Catalog;
@@ -60,9 +61,8 @@ use std::sync::Arc;
 /// ```
 pub struct TestClient {
     catalog: Arc<Catalog>,
-    config: Config,
+    settings: Settings,
     shards: usize,
-    paths: Vec<String>,
     /// Made for the first who needs it, of what is set by then.
     simulation: OnceCell<Rc<RefCell<Simulation>>>,
     connected: Cell<usize>,
@@ -76,9 +76,8 @@ impl TestClient {
         let catalog = api.build().unwrap_or_else(|mistake| panic!("{mistake}"));
         Self {
             catalog: Arc::new(catalog),
-            config: Config::default(),
+            settings: Settings::default(),
             shards: 1,
-            paths: Vec::new(),
             simulation: OnceCell::new(),
             connected: Cell::new(0),
         }
@@ -86,7 +85,7 @@ impl TestClient {
 
     /// Limits and deadlines. Like the other settings, to be told before anybody connects.
     pub fn config(mut self, config: Config) -> Self {
-        self.config = config;
+        self.settings.config = config;
         self
     }
 
@@ -99,7 +98,7 @@ impl TestClient {
 
     /// A path of the WebSocket; the first call replaces `/ws`, further ones add.
     pub fn path(mut self, path: &str) -> Self {
-        self.paths.push(path.into());
+        self.settings.paths.push(path.into());
         self
     }
 
@@ -163,12 +162,8 @@ impl TestClient {
 
     fn simulation(&self) -> &Rc<RefCell<Simulation>> {
         self.simulation.get_or_init(|| {
-            let paths = match self.paths.is_empty() {
-                true => vec!["/ws".into()],
-                false => self.paths.clone(),
-            };
-            let (catalog, config) = (self.catalog.clone(), self.config.clone());
-            Rc::new(RefCell::new(Simulation::new(catalog, config, paths, self.shards)))
+            let (catalog, settings) = (self.catalog.clone(), self.settings.clone());
+            Rc::new(RefCell::new(Simulation::new(catalog, settings, self.shards)))
         })
     }
 }

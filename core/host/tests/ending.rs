@@ -52,10 +52,10 @@ fn what_is_published_after_the_end_waits_for_nobody() {
 }
 
 fn server() -> (Arc<Shared>, [Place; 2]) {
-    let bars = TopicRoute::<(), f64>::new("bars").service(async |(), _| Ok(pending()));
+    let bars = TopicRoute::<(), f64>::new("bars").service(async |(), _| Ok(pending::<()>()));
     let catalog = Api::new("", "").include(bars).build().expect("the API has no mistake");
     let wakers = vec![Waker::noop().clone(); 2];
-    let shared = Shared::new(catalog, Config::default(), Vec::new(), wakers);
+    let shared = Shared::new(catalog, Config::default(), wakers).expect("it can be served");
     let place = |index| Place { shard: Shard::new(shared.clone(), index), tasks: Tasks::default() };
     let places = [0, 1].map(place);
     (shared, places)

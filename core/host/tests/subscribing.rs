@@ -47,7 +47,7 @@ fn a_topic_with_a_service_is_only_had_through_its_route() {
     fn subscribe(client: Client) -> String {
         client.subscribe("bars").expect_err("it has a service").to_string()
     }
-    let bars = TopicRoute::<(), f64>::new("bars").service(async |(), _| Ok(pending()));
+    let bars = TopicRoute::<(), f64>::new("bars").service(async |(), _| Ok(pending::<()>()));
     let api = Api::new("", "").include(bars).include(Router::new().send(
         "subscribe",
         "response",
@@ -111,7 +111,7 @@ type Bars = TopicRoute<String, f64>;
 fn bars() -> Bars {
     TopicRoute::new("bars").topic(|symbol: &String| [symbol.clone()]).service(async |symbol, _| {
         match symbol.as_str() {
-            "AAPL" => Ok(pending()),
+            "AAPL" => Ok(pending::<()>()),
             _ => Err("no such symbol".into()),
         }
     })

@@ -83,7 +83,7 @@ impl Dispatch for Desk {
         }
     }
 
-    fn request(&mut self, request: &Request<'_>) -> Admission<'_> {
+    fn request(&mut self, _: ConnectionId, request: &Request<'_>) -> Admission<'_> {
         match request.path {
             "/ws" => {
                 let known = request.protocols().any(|protocol| protocol == "script");

@@ -1,7 +1,10 @@
 //! Bars: prices over spans of time, one topic for each symbol and resolution. Knows the feed, no connection.
 
 use fastws_core::{payload, send};
-use std::{future::Future, time::Duration};
+use std::{
+    future::{Future, pending},
+    time::Duration,
+};
 
 use fastws_core::client::Client;
 use fastws_core::extract::{Payload, State};
@@ -49,6 +52,8 @@ async fn stream_bars(
         while let Ok(bar) = bars.recv().await {
             updates.publish(&bar);
         }
+        // Nothing follows, which is no fault of the topic.
+        pending().await
     })
 }
 
