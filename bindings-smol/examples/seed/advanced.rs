@@ -4,7 +4,7 @@
 use crate::datafeed::{Bars, bars_topic};
 use crate::models::{Bar, Subscription, fetch_latest_bar};
 use fastws_smol::{
-    App, Client, Params, Payload, Refused, Router, State, TopicRoute, Updates, payload,
+    App, Client, Params, Payload, Refused, Router, State, TopicRoute, Updates, payload, send,
 };
 use std::time::Duration;
 
@@ -24,6 +24,7 @@ struct MultiSubscribed {
 }
 
 /// Subscribes to multiple symbols at once, to all or to none.
+#[send("multi_subscribe", reply = "multi_subscribe.response")]
 async fn multi_subscribe(
     Payload(MultiSubscribe { symbols, params }): Payload<MultiSubscribe>,
     client: Client,
@@ -76,6 +77,7 @@ struct ConnectionMetrics {
 }
 
 /// What the server has counted, over all connections.
+#[send("get_metrics", reply = "metrics")]
 fn metrics(app: App) -> ConnectionMetrics {
     let metrics = app.metrics();
     ConnectionMetrics {
@@ -88,8 +90,8 @@ fn metrics(app: App) -> ConnectionMetrics {
 
 pub(crate) fn router() -> Router {
     Router::new()
-        .send("multi_subscribe", "multi_subscribe.response", multi_subscribe)
-        .send("get_metrics", "metrics", metrics)
+        .include(multi_subscribe)
+        .include(metrics)
         .include(TopicRoute::new("candles").topic(bars_topic).service(significant_bars))
         .include(TopicRoute::new("ticks").topic(bars_topic).service(rate_limited_bars))
 }

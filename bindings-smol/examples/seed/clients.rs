@@ -1,7 +1,7 @@
 //! What a client may know and change about its connection, and what reaches all of them.
 
 // section: client-info
-use fastws_smol::{App, Client, PublishError, Publisher, Router, TopicRoute, payload};
+use fastws_smol::{App, Client, PublishError, Publisher, Router, TopicRoute, payload, send};
 use std::time::SystemTime;
 
 #[payload]
@@ -12,6 +12,7 @@ struct Info {
 }
 
 /// Information about the current client.
+#[send("info", reply = "info.response")]
 fn info(client: Client, app: App) -> Info {
     Info {
         client_id: client.uid(),
@@ -29,6 +30,7 @@ struct Subscriptions {
 }
 
 /// All active subscriptions of this client.
+#[send("list_subscriptions", reply = "subscriptions")]
 fn list_subscriptions(client: Client) -> Subscriptions {
     let topics = client.topics();
     Subscriptions { client_id: client.uid(), count: topics.len(), topics }
@@ -43,6 +45,7 @@ struct Cleared {
 }
 
 /// Unsubscribes from all topics.
+#[send("clear_subscriptions", reply = "cleared")]
 fn clear_subscriptions(client: Client) -> Cleared {
     let cleared = client.topics();
     for topic in &cleared {
@@ -53,9 +56,9 @@ fn clear_subscriptions(client: Client) -> Cleared {
 
 pub(crate) fn router() -> Router {
     Router::new()
-        .send("info", "info.response", info)
-        .send("list_subscriptions", "subscriptions", list_subscriptions)
-        .send("clear_subscriptions", "cleared", clear_subscriptions)
+        .include(info)
+        .include(list_subscriptions)
+        .include(clear_subscriptions)
         .include(TopicRoute::<(), Notification>::new("system").update("notification"))
 }
 
