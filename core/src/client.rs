@@ -156,7 +156,7 @@ impl Client {
         payload: &T,
     ) -> Result<(), PublishError> {
         let topic = topic.as_ref();
-        let frame = self.call.desk.declared.update(topic, kind, payload)?;
+        let frame = self.call.desk.declared.update(Some(topic), kind, payload)?;
         self.wish(Wish::Publish { topic: Rc::from(topic), frame });
         Ok(())
     }

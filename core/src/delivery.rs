@@ -215,6 +215,43 @@ impl State<'_> {
         Ok(audience)
     }
 
+    /// A message for every open connection. O(connections). On `Full` nothing has changed.
+    pub(crate) fn broadcast(&mut self, message: &Message<'_>) -> Result<usize, Full> {
+        let len = message.len();
+        self.tell_all(len + MAX_HEAD, |outbox| {
+            outbox.frame(To::All, Opcode::Text, len, |turn| message.write(turn))
+        })
+    }
+
+    /// The same with a whole frame that was encoded elsewhere.
+    pub(crate) fn broadcast_frame(&mut self, frame: &[u8]) -> Result<usize, Full> {
+        self.tell_all(frame.len(), |outbox| outbox.raw(To::All, |turn| turn.extend(frame)))
+    }
+
+    fn tell_all(
+        &mut self,
+        bytes: usize,
+        write: impl FnOnce(&mut Outbox<'_>) -> Result<Option<u32>, Full>,
+    ) -> Result<usize, Full> {
+        let all = self.open as usize;
+        if all == 0 {
+            return Ok(0);
+        }
+        if !self.outbox.fits(bytes, all) {
+            return Err(Full);
+        }
+        if let Some(run) = write(&mut self.outbox)? {
+            for (slot, seat) in self.seats.iter_mut().enumerate() {
+                if seat.session.phase == Phase::Open {
+                    self.outbox.note(&mut seat.outgoing, run);
+                    self.transmit.mark(slot, &mut seat.transmit);
+                }
+            }
+        }
+        self.counts.sent += all as u64;
+        Ok(all)
+    }
+
     pub(crate) fn unblock(&mut self, slot: usize) {
         let seat = &mut self.seats[slot];
         if seat.outgoing.is_blocked() {

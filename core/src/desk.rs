@@ -24,6 +24,9 @@ pub trait Shards: Send + Sync {
     /// shard's listeners do not get it.
     fn publish(&self, source: Source, topic: &str, frame: &[u8]) -> Result<(), crate::shelf::Full>;
 
+    /// Queues an encoded update on every shard, for who listens to `topic`, or for everybody.
+    fn reach(&self, topic: Option<&str>, frame: &[u8]) -> Result<Reach, crate::shelf::Full>;
+
     /// Sums over all shards, each a moment old.
     fn metrics(&self) -> Metrics;
 }
@@ -37,6 +40,25 @@ pub enum Source {
     Shard(usize),
     /// The service of this life of the topic, for who listens to that life.
     Life(u64),
+}
+
+/// A future that tells how many connections an update was queued for, once every shard knows. The
+/// update goes out also where nobody waits for that.
+pub struct Reach(Pin<Box<dyn Future<Output = usize> + Send>>);
+
+impl Reach {
+    /// For who counts.
+    pub fn new(count: impl Future<Output = usize> + Send + 'static) -> Self {
+        Self(Box::pin(count))
+    }
+}
+
+impl Future for Reach {
+    type Output = usize;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<usize> {
+        self.0.as_mut().poll(context)
+    }
 }
 
 /// Sums over all shards.

@@ -198,6 +198,17 @@ impl Effects<'_, '_> {
         }
     }
 
+    /// Sends an update without a topic to every open connection of this shard, this one among them, and
+    /// tells how many that are. O(connections). On `Full` nobody has got it.
+    pub fn broadcast(&mut self, kind: &str, payload: &[u8]) -> Result<usize, Full> {
+        self.state.broadcast(&Message { kind, topic: None, payload: Some(payload), id: None })
+    }
+
+    /// The same with a whole text frame that was encoded before.
+    pub fn broadcast_frame(&mut self, frame: &[u8]) -> Result<usize, Full> {
+        self.state.broadcast_frame(frame)
+    }
+
     /// Closes this connection, after what was said so far.
     pub fn close(self, close: Close<'_>) -> Verdict {
         self.state.close(self.now, self.slot, close);

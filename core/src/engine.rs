@@ -311,6 +311,17 @@ impl Engine<'_> {
         self.state.publish_frame(topic, frame)
     }
 
+    /// Queues an update without a topic for every open connection of this shard, and tells how many
+    /// that are. `kind` must not need escaping in JSON. O(connections). On [`Full`] nobody has got it.
+    pub fn broadcast(&mut self, kind: &str, payload: &[u8]) -> Result<usize, Full> {
+        self.state.broadcast(&Message { kind, topic: None, payload: Some(payload), id: None })
+    }
+
+    /// The same with a whole text frame that was encoded before, perhaps on another thread.
+    pub fn broadcast_frame(&mut self, frame: &[u8]) -> Result<usize, Full> {
+        self.state.broadcast_frame(frame)
+    }
+
     /// Sends a close frame after what is queued, and waits for the peer's.
     pub fn close(&mut self, now: Instant, id: ConnectionId, close: Close<'_>) {
         if let Some(slot) = self.state.slot(id) {

@@ -88,7 +88,7 @@ pub mod typed {
     pub use crate::client::Client;
     pub use crate::config::{Config, OnError};
     pub use crate::declared::PublishError;
-    pub use crate::desk::Metrics;
+    pub use crate::desk::{Metrics, Reach};
     pub use crate::extract::{Clock, Now, Payload, State};
     pub use crate::publisher::{App, Publisher};
     pub use crate::respond::{Close, Failure, Fault, Refused};

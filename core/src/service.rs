@@ -37,7 +37,7 @@ impl<Update: Serialize + 'static> Updates<Update> {
     /// dropped and counts as a bug of `Update`'s `Serialize`.
     pub fn publish(&self, update: &Update) {
         let Feed { desk, topic, .. } = &self.feed;
-        match desk.declared.update(topic, &self.kind, update) {
+        match desk.declared.update(Some(topic), &self.kind, update) {
             Ok(frame) => self.feed.send(&frame),
             Err(error) => debug_assert!(false, "{error}"),
         }

@@ -120,15 +120,23 @@ impl State<'_> {
             ..Seat::VACANT
         };
         self.taken += 1;
-        self.open += u32::from(phase == Phase::Open);
+        if phase == Phase::Open {
+            self.count_in();
+        }
         self.set_deadline(slot);
         Ok(slot)
     }
 
     pub(crate) fn open(&mut self, now: Instant, slot: usize) {
         self.seats[slot].session.open(now);
-        self.open += 1;
+        self.count_in();
         self.set_deadline(slot);
+    }
+
+    fn count_in(&mut self) {
+        self.open += 1;
+        // It does not note what was said to all before.
+        self.outbox.seal();
     }
 
     /// The peer has sent something.

@@ -76,6 +76,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         }
     }
 
+    /// The next message of another type than `kind`.
+    pub fn hear_but(&mut self, kind: &str) -> Value {
+        loop {
+            let message = self.hear();
+            if message["type"] != kind {
+                return message;
+            }
+        }
+    }
+
     /// The payload of the next message, which is of type `kind`.
     pub fn hear_payload(&mut self, kind: &str) -> Value {
         let mut message = self.hear();

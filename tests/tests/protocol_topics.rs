@@ -36,7 +36,7 @@ impl Inside {
             Ok(async move {
                 let _life = life;
                 updates.publish(&1);
-                std::future::pending().await
+                std::future::pending::<()>().await
             })
         };
         let bars = TopicRoute::<Request, u32>::new("bars")

@@ -98,6 +98,20 @@ fn an_update_reaches_the_listeners_on_every_shard_once_and_in_order() {
 }
 
 #[test]
+fn an_update_without_a_topic_reaches_everybody_and_is_counted() {
+    let server = start(bind().shards(TWO), noise());
+    let mut clients: Vec<_> = (0..4).map(|_| server.client()).collect();
+    for client in &mut clients {
+        client.ask("subscriptions", "count", Value::Null);
+    }
+    let news = server.handle().publisher().broadcast("noise.update", &"to all".to_string());
+    assert_eq!(within(news.expect("inboxes have room")), 4);
+    for client in &mut clients {
+        assert_eq!(client.hear(), json!({"type": "noise.update", "payload": "to all"}));
+    }
+}
+
+#[test]
 fn a_shutdown_closes_everybody_with_1001_and_the_server_ends() {
     let server = start(bind().shards(TWO), fastws_trading::api(Feed::walk(1)));
     let mut clients: Vec<_> = (0..4).map(|_| server.client()).collect();

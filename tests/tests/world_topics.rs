@@ -3,6 +3,7 @@
 use fastws_core::api::Api;
 use fastws_core::config::Config;
 use fastws_core::declared::PublishError;
+use fastws_core::desk::Reach;
 use fastws_core::payload;
 use fastws_core::respond::Failure;
 use fastws_core::router::Router;
@@ -10,6 +11,11 @@ use fastws_tests::stage::{News, act, later, stage};
 use fastws_tests::witness::{Gate, Witness};
 use fastws_tests::world::World;
 use serde_json::{Value, json};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 
 fn world(shards: usize) -> World {
     World::with(Config::default(), shards, stage(&Witness::default(), &Gate::default()))
@@ -17,6 +23,65 @@ fn world(shards: usize) -> World {
 
 fn payloads(world: &mut World, name: &str) -> Vec<Value> {
     world.messages(name).into_iter().map(|mut message| message["payload"].take()).collect()
+}
+
+#[test]
+fn an_update_without_a_topic_reaches_every_open_connection_and_tells_how_many() {
+    let mut world = world(2).client_on(0, "ann").client_on(1, "bob").client("eve").client("joe");
+    world.connect(0, "zoe");
+    world.rude("eve");
+    world.say("eve", act(["close 4000"]));
+    world.say("joe", later(["wait"]));
+    let reach = world.publisher().broadcast("news", &News { value: 1 }).expect("it is declared");
+    world.publish("a", "news", &News { value: 2 });
+    world.run();
+    assert_eq!(ready(reach), Some(3));
+    let all = r#"{"type":"news","payload":{"value":1}}"#;
+    for name in ["ann", "bob", "joe"] {
+        assert_eq!(world.texts(name), [all], "{name}");
+    }
+    assert!(world.texts("eve").is_empty() && world.answer("zoe").is_empty());
+    let unknown = world.publisher().broadcast("nope", &News { value: 1 });
+    assert!(matches!(unknown, Err(PublishError::Unknown)));
+    world.reset("joe");
+}
+
+#[test]
+fn an_update_tells_how_many_listeners_it_reached_once_every_shard_has_seen_it() {
+    let mut world = world(2).client_on(0, "ann").client_on(1, "bob").client_on(1, "eve");
+    for name in ["ann", "bob", "eve"] {
+        world.say(name, act(["subscribe a"]));
+    }
+    let (seen, value) = (Arc::new(Seen::default()), News { value: 1 });
+    let mut reach = world.publisher().reach("a", "news", &value).expect("it is declared");
+    let waker = Waker::from(seen.clone());
+    let poll = |reach: &mut Reach| Pin::new(reach).poll(&mut Context::from_waker(&waker));
+    world.step(0);
+    assert_eq!(poll(&mut reach), Poll::Pending);
+    world.step(1);
+    assert!(seen.0.load(Ordering::Relaxed), "who waits is woken");
+    assert_eq!(poll(&mut reach), Poll::Ready(3));
+    let nobody = world.publisher().reach("b", "news", &value).expect("it is declared");
+    drop(world.publisher().reach("a", "news", &value));
+    world.run();
+    assert_eq!(ready(nobody), Some(0));
+    assert_eq!(world.heard("ann"), ["act.response", "news", "news"]);
+}
+
+#[derive(Default)]
+struct Seen(AtomicBool);
+
+impl Wake for Seen {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+fn ready(mut reach: Reach) -> Option<usize> {
+    match Pin::new(&mut reach).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(count) => Some(count),
+        Poll::Pending => None,
+    }
 }
 
 #[test]

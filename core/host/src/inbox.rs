@@ -1,5 +1,6 @@
 //! Mail from other threads to one shard. Knows no topic and no connection.
 
+use crate::reach::Tally;
 use fastws_core::respond::Refused;
 use fastws_core::shelf::Full;
 use std::collections::VecDeque;
@@ -18,6 +19,8 @@ pub enum Mail {
         /// The life of the topic whose service has published it, if it was one.
         life: Option<u64>,
     },
+    /// An update that counts whom it reaches: a topic's listeners, or every connection.
+    Reach(Option<Arc<str>>, Arc<[u8]>, Arc<Tally>),
     /// The service of this life has started.
     Started(Arc<str>, u64),
     /// This shard is to start the topic's next life.
@@ -69,7 +72,7 @@ impl Inbox {
         if state.closed {
             return Ok(());
         }
-        if let Mail::Update { frame, .. } = &mail {
+        if let Mail::Update { frame, .. } | Mail::Reach(_, frame, _) = &mail {
             if state.bytes + frame.len() > MAX_BYTES {
                 state.lost += 1;
                 return Err(Full);
@@ -94,10 +97,9 @@ impl Inbox {
 
     /// Drops what is there and what may still come.
     pub fn close(&self) {
-        let mut state = self.lock();
-        state.closed = true;
-        state.mail.clear();
-        state.bytes = 0;
+        self.lock().closed = true;
+        // Who waits for a tally is woken when the lock is free again.
+        drop(self.take());
     }
 
     /// How many updates were not taken since the start.

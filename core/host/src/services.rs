@@ -224,27 +224,29 @@ impl Services {
     }
 
     /// An update for this shard's listeners; it is held while the first of them waits for its reply.
+    /// Tells how many it was queued for.
     pub(crate) fn publish(
         &mut self,
         engine: &mut Engine<'static>,
         topic: Arc<str>,
         frame: Arc<[u8]>,
         life: Option<u64>,
-    ) {
+    ) -> usize {
         if !self.concerns(&topic, life) {
-            return;
+            return 0;
         }
         if let Some(held) = self.held.get_mut(&topic) {
             if held.len() == MAX_HELD {
                 held.pop_front();
             }
             held.push_back(frame);
-            return;
+            return 0;
         }
         let audience = engine.publish_frame(&topic, &frame).expect("owned memory has room");
         if audience.listeners == 0 && audience.awaited {
             self.held.insert(topic, VecDeque::from([frame]));
         }
+        audience.listeners
     }
 
     /// Lets go of what was held for topics whose first listener is there now.

@@ -180,7 +180,13 @@ impl Shard {
     fn handle_mail(&mut self, mail: Mail) {
         let Self { services, engine, .. } = self;
         match mail {
-            Mail::Update { topic, frame, life } => services.publish(engine, topic, frame, life),
+            Mail::Update { topic, frame, life } => {
+                let _ = services.publish(engine, topic, frame, life);
+            }
+            Mail::Reach(topic, frame, tally) => tally.add(match topic {
+                Some(topic) => services.publish(engine, topic, frame, None),
+                None => engine.broadcast_frame(&frame).expect("owned memory has room"),
+            }),
             Mail::Started(topic, generation) => services.started(&topic, generation),
             Mail::Start(topic, generation) => services.start(&topic, generation),
             Mail::Stop(topic, generation) => services.stop(&topic, generation),

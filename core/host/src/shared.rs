@@ -2,9 +2,10 @@
 
 use crate::error::Error;
 use crate::inbox::{End, Inbox, Mail};
+use crate::reach::Tally;
 use crate::settings::Settings;
 use fastws_core::catalog::Catalog;
-use fastws_core::desk::{Metrics, Shards, Source};
+use fastws_core::desk::{Metrics, Reach, Shards, Source};
 use fastws_core::lives::{Ended, Joined, Life};
 use fastws_core::publisher::Publisher;
 use fastws_core::shelf::Full;
@@ -199,6 +200,16 @@ impl Shards for Shared {
                 // Every shard is tried, whatever became of the one before.
                 result = result.and(self.inboxes[shard].push(update.clone()));
             }
+        }
+        result
+    }
+
+    fn reach(&self, topic: Option<&str>, frame: &[u8]) -> Result<Reach, Full> {
+        let (tally, reach) = Tally::new();
+        let mail = Mail::Reach(topic.map(Arc::from), Arc::from(frame), tally);
+        let mut result = Ok(reach);
+        for inbox in &self.inboxes {
+            result = inbox.push(mail.clone()).and(result);
         }
         result
     }
