@@ -61,6 +61,8 @@ pub mod declared;
 #[cfg(feature = "alloc")]
 pub mod desk;
 #[cfg(feature = "alloc")]
+mod pace;
+#[cfg(feature = "alloc")]
 pub mod service;
 #[cfg(feature = "alloc")]
 pub mod publisher;
