@@ -1,7 +1,7 @@
 //! What a client may know and change about its connection, and what reaches all of them.
 
 // section: client-info
-use fastws_smol::{App, Client, PublishError, Publisher, Router, TopicRoute, payload, send};
+use fastws_smol::{App, Client, PublishError, Publisher, Router, payload, recv, send};
 use std::time::SystemTime;
 
 #[payload]
@@ -59,7 +59,7 @@ pub(crate) fn router() -> Router {
         .include(info)
         .include(list_subscriptions)
         .include(clear_subscriptions)
-        .include(TopicRoute::<(), Notification>::new("system").update("notification"))
+        .include(notification)
 }
 
 // section: notify-all
@@ -69,11 +69,17 @@ struct Notification {
     timestamp: u128,
 }
 
-/// Sends a notification to all who listen to `system`, from any thread.
+/// What every connected client receives.
+#[recv("system.notification")]
+fn notification(notification: Notification) -> Notification {
+    notification
+}
+
+/// Sends a notification to all connected clients, from any thread.
 pub(crate) fn notify_all(publisher: &Publisher, message: String) -> Result<(), PublishError> {
     let timestamp = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_millis();
     let notification = Notification { message, timestamp };
-    publisher.publish("system", "system.notification", &notification)
+    publisher.broadcast("system.notification", &notification).map(drop)
 }
 
 // end
