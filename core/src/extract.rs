@@ -5,6 +5,7 @@ use crate::desk::{Desk, Sleep};
 use crate::ids::CallId;
 use crate::publisher::App;
 use crate::respond::SchemaOf;
+use crate::strict;
 use crate::time::Duration;
 use alloc::rc::Rc;
 use alloc::string::String;
@@ -63,7 +64,7 @@ pub struct Payload<T>(pub T);
 impl<T: DeserializeOwned + JsonSchema> Extract for Payload<T> {
     #[inline]
     fn extract(context: &Context<'_>) -> Result<Self, Rejection> {
-        serde_json::from_str(context.payload.unwrap_or("null")).map(Payload).map_err(Rejection)
+        strict::from_str(context.payload.unwrap_or("null")).map(Payload).map_err(Rejection)
     }
 
     fn require(needs: &mut Needs) {

@@ -36,6 +36,9 @@ pub mod envelope;
 pub mod topic;
 pub mod action;
 
+#[doc = include_str!("../docs/protocol.md")]
+pub mod protocol {}
+
 // The state of one shard: deterministic, on owned or lent memory.
 pub mod config;
 mod marks;
@@ -55,13 +58,19 @@ pub mod lives;
 #[cfg(feature = "alloc")]
 pub mod canonical;
 #[cfg(feature = "alloc")]
+mod strict;
+#[cfg(feature = "alloc")]
 pub mod respond;
 #[cfg(feature = "alloc")]
 pub mod door;
 #[cfg(feature = "alloc")]
 pub mod declared;
 #[cfg(feature = "alloc")]
+pub mod retained;
+#[cfg(feature = "alloc")]
 pub mod desk;
+#[cfg(feature = "alloc")]
+mod pace;
 #[cfg(feature = "alloc")]
 pub mod service;
 #[cfg(feature = "alloc")]

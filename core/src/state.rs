@@ -148,7 +148,7 @@ impl State<'_> {
     /// The peer has sent something.
     #[inline]
     pub(crate) fn hear(&mut self, now: Instant, slot: usize) {
-        if self.seats[slot].session.handle_frame(now) {
+        if self.seats[slot].session.handle_frame(now, &self.config) {
             self.set_deadline(slot);
         }
     }
@@ -198,12 +198,14 @@ impl State<'_> {
         self.hub.reserve(slot, &mut seat.interest, topic).map_err(|Full| Denied::Full)
     }
 
-    pub(crate) fn subscribe(&mut self, slot: usize, topic: &str) -> Result<(), Denied> {
+    /// True: it did not listen before.
+    pub(crate) fn subscribe(&mut self, slot: usize, topic: &str) -> Result<bool, Denied> {
         let link = self.reserve(slot, topic)?;
-        if self.hub.activate(&mut self.seats[slot].interest, link) {
+        let new = self.hub.activate(&mut self.seats[slot].interest, link);
+        if new {
             self.outbox.seal();
         }
-        Ok(())
+        Ok(new)
     }
 
     /// `reserved`: only a place that was set aside, not a subscription.
