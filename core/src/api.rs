@@ -3,6 +3,8 @@
 use crate::asyncapi::{self, About};
 use crate::catalog::{self, Catalog};
 use crate::declared::Declared;
+use crate::door::{HttpError, Visitor};
+use crate::entrance::Entrance;
 use crate::envelope;
 use crate::extract::Needs;
 use crate::respond::Reply;
@@ -36,7 +38,8 @@ pub struct Api {
     about: About,
     router: Router,
     states: States,
-    twice: Option<&'static str>,
+    twice: Option<BuildError>,
+    entrance: Entrance,
 }
 
 type States = BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>;
@@ -51,6 +54,7 @@ impl Api {
             router: Router::new(),
             states: BTreeMap::new(),
             twice: None,
+            entrance: Entrance::default(),
         }
     }
 
@@ -103,15 +107,35 @@ impl Api {
     /// Shares a value with all handlers that take [`State<S>`](crate::extract::State).
     pub fn state<S: Send + Sync + 'static>(mut self, state: S) -> Self {
         if self.states.insert(TypeId::of::<S>(), Arc::new(state)).is_some() {
-            self.twice = Some(type_name::<S>());
+            self.twice = Some(BuildError::StateTwice { state: type_name::<S>() });
         }
+        self
+    }
+
+    /// Asks this function about everybody who wants a connection, before it is opened. What it yields is
+    /// the connection's own, for handlers that take [`Guest<S>`](crate::extract::Guest); an error is
+    /// the response. It runs on the shard's thread and must not block; a panic in it is a 500.
+    pub fn door<S: 'static>(
+        mut self,
+        door: impl Fn(&Visitor<'_>) -> Result<S, HttpError> + Send + Sync + 'static,
+    ) -> Self {
+        if !self.entrance.set_door(door) {
+            self.twice = Some(BuildError::DoorTwice);
+        }
+        self
+    }
+
+    /// Subprotocols that the API knows. A client that offers some gets the first of its own that is
+    /// among them.
+    pub fn protocols<'p>(mut self, names: impl IntoIterator<Item = &'p str>) -> Self {
+        self.entrance.protocols.extend(names.into_iter().map(String::from));
         self
     }
 
     /// Checks everything that can be checked before anybody connects.
     pub fn build(self) -> Result<Catalog, BuildError> {
-        if let Some(state) = self.twice {
-            return Err(BuildError::StateTwice { state });
+        if let Some(error) = self.twice {
+            return Err(error);
         }
         let document = asyncapi::document(self.about, &self.router);
         let Router { operations: declared, routes, .. } = self.router;
@@ -133,6 +157,9 @@ impl Api {
             };
             claim(name, "a `send` operation")?;
             check_send(&self.states, name, reply.is_some(), needs, result)?;
+            if let Some(guest) = self.entrance.missing(needs) {
+                return Err(BuildError::GuestMissing { name: name.clone(), guest });
+            }
             if let Some(reply) = reply {
                 if let Some(first) = replies.insert(reply, name) {
                     let (reply, first, second) = (reply.clone(), first.into(), name.clone());
@@ -153,7 +180,7 @@ impl Api {
         // By length first: most comparisons end at a number.
         operations.sort_by(|a, b| (a.name.len(), &a.name).cmp(&(b.name.len(), &b.name)));
         let declared = Declared { updates, routes, states: self.states };
-        Ok(Catalog { document, operations, declared: Arc::new(declared) })
+        Ok(Catalog { document, operations, declared: Arc::new(declared), entrance: self.entrance })
     }
 }
 
@@ -240,6 +267,15 @@ pub enum BuildError {
         /// The state's type.
         state: &'static str,
     },
+    /// A handler takes what nobody is let in with.
+    GuestMissing {
+        /// The operation.
+        name: String,
+        /// The type that it takes.
+        guest: &'static str,
+    },
+    /// There are two doors.
+    DoorTwice,
     /// A state was set twice.
     StateTwice {
         /// The state's type.
@@ -278,6 +314,13 @@ impl fmt::Display for BuildError {
                 f,
                 "the handler of `{name}` takes `State<{state}>`, which was not set: call `Api::state` with a `{state}`"
             ),
+            Self::GuestMissing { name, guest } => write!(
+                f,
+                "the handler of `{name}` takes `Guest<{guest}>`, and nobody is let in with one: call `Api::door` with a function that yields a `{guest}`"
+            ),
+            Self::DoorTwice => {
+                f.write_str("`Api::door` was called twice: make one function of both")
+            }
             Self::StateTwice { state } => {
                 write!(
                     f,

@@ -5,6 +5,7 @@ use crate::client::Client;
 use crate::declared::Declared;
 use crate::desk::{Desk, Local};
 use crate::dispatch::{Answer, Call, Verdict};
+use crate::entrance::Entrance;
 use crate::extract::{Context, Rejection};
 use crate::handler::Ran;
 use crate::ids::{CallId, OperationId};
@@ -24,6 +25,7 @@ pub struct Catalog {
     /// Sorted by length, then by name.
     pub(crate) operations: Vec<Operation>,
     pub(crate) declared: Arc<Declared>,
+    pub(crate) entrance: Entrance,
 }
 
 pub(crate) struct Operation {
@@ -92,6 +94,11 @@ impl Catalog {
     /// What is published and shared.
     pub fn declared(&self) -> &Arc<Declared> {
         &self.declared
+    }
+
+    /// Who is let in.
+    pub fn entrance(&self) -> &Entrance {
+        &self.entrance
     }
 
     /// The operation of this full name. O(log operations).

@@ -24,6 +24,10 @@ pub struct Config {
     pub backlog_bytes: u32,
     /// Topics of one connection.
     pub topics_per_connection: u32,
+    /// Messages per second, and as many at once after a second of silence; more close with 1008.
+    pub messages_per_second: Option<u32>,
+    /// The same for bytes of any kind, as they come. A message that is longer never comes through.
+    pub bytes_per_second: Option<u32>,
     /// Bytes of a handshake's head; more are refused with 431.
     pub handshake_bytes: u32,
     /// Time for a handshake; then it is refused with 408.
@@ -65,6 +69,8 @@ impl Default for Config {
             nesting: 128,
             backlog_bytes: 1 << 20,
             topics_per_connection: 1_000,
+            messages_per_second: None,
+            bytes_per_second: None,
             handshake_bytes: 16 << 10,
             handshake: Duration::from_secs(10),
             ping: Duration::from_secs(25),

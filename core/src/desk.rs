@@ -3,13 +3,15 @@
 //! Everything here belongs to one thread; nothing is locked and nothing is sent.
 
 use crate::declared::Declared;
-use crate::ids::CallId;
+use crate::ids::{CallId, ConnectionId};
 use crate::respond::{Fault, Refused};
 use crate::time::{Duration, Instant};
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::rc::Rc;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::any::Any;
 use core::cell::{Cell, RefCell};
 use core::future::Future;
 use core::pin::Pin;
@@ -88,6 +90,8 @@ pub struct Desk {
     timers: RefCell<BTreeMap<(Instant, u64), Waker>>,
     timer: Cell<u64>,
     asks: RefCell<VecDeque<Ask>>,
+    /// By the connections' slots; none where nobody was let in with anything.
+    guests: RefCell<Vec<Option<Rc<dyn Any>>>>,
 }
 
 /// A subscription that a running handler waits for.
@@ -136,6 +140,7 @@ impl Desk {
             timers: RefCell::default(),
             timer: Cell::default(),
             asks: RefCell::default(),
+            guests: RefCell::default(),
         })
     }
 
@@ -159,6 +164,26 @@ impl Desk {
     /// The next subscription that a handler waits for.
     pub fn poll_ask(&self) -> Option<Ask> {
         self.asks.borrow_mut().pop_front()
+    }
+
+    /// Keeps what a connection was let in with, for its handlers.
+    pub fn admit(&self, id: ConnectionId, guest: Rc<dyn Any>) {
+        let mut guests = self.guests.borrow_mut();
+        if guests.len() <= id.slot() {
+            guests.resize(id.slot() + 1, None);
+        }
+        guests[id.slot()] = Some(guest);
+    }
+
+    /// Drops what a connection was let in with; its slot may be given to another one.
+    pub fn forget(&self, id: ConnectionId) {
+        // Its destructor may come back here.
+        let guest = self.guests.borrow_mut().get_mut(id.slot()).and_then(Option::take);
+        drop(guest);
+    }
+
+    pub(crate) fn guest<S: 'static>(&self, id: ConnectionId) -> Option<Rc<S>> {
+        self.guests.borrow().get(id.slot())?.clone()?.downcast().ok()
     }
 
     /// The driver's time, as of this turn.

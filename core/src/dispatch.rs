@@ -3,7 +3,7 @@
 use crate::action::{Close, Denied};
 use crate::delivery::Audience;
 use crate::envelope::Outgoing as Message;
-use crate::handshake::{Refusal, Request};
+use crate::handshake::{Refusal, Request, Response};
 use crate::ids::{CallId, ConnectionId, OperationId};
 use crate::session::Phase;
 use crate::shelf::Full;
@@ -43,14 +43,7 @@ pub enum Admission<'a> {
     /// It is answered and the socket ends.
     Refuse(Refusal),
     /// It is answered and the socket ends.
-    Respond {
-        /// The HTTP status.
-        status: u16,
-        /// The value of `Content-Type`.
-        content_type: &'a str,
-        /// The whole body.
-        body: &'a [u8],
-    },
+    Respond(Response<'a>),
 }
 
 /// One message of a client, on its way to its operation.

@@ -9,7 +9,7 @@ use crate::handshake::{self, Refusal};
 use crate::ids::{CallId, ConnectionId};
 use crate::outbox::Parts;
 use crate::session::{Due, Phase};
-use crate::shelf::{Buffers, Full};
+use crate::shelf::{Buffer, Buffers, Full};
 use crate::state::State;
 use crate::time::Instant;
 
@@ -149,7 +149,7 @@ impl Engine<'_> {
             }
             Err(refusal) => {
                 row.truncate(0);
-                self.state.refuse(now, slot, refusal);
+                self.state.refuse(now, slot, refusal, false);
             }
         }
     }
@@ -159,10 +159,32 @@ impl Engine<'_> {
         &mut self,
         now: Instant,
         slot: usize,
-        mut bytes: &mut [u8],
+        bytes: &mut [u8],
         dispatch: &mut D,
     ) {
         self.state.hear(now, slot);
+        let allowed = self.state.take_bytes(slot, bytes.len());
+        let (bytes, over) = bytes.split_at_mut(allowed);
+        self.take_frames(now, slot, bytes, dispatch);
+        if !over.is_empty() {
+            self.state.close(now, slot, Close::RATE);
+            // The peer's close may be among it.
+            self.take_frames(now, slot, over, dispatch);
+        }
+        self.state.seats[slot].assembly.reclaim(&mut self.inputs.row(slot));
+        if !self.state.is_held(slot) {
+            self.state.mark_ready(slot);
+        }
+    }
+
+    #[inline]
+    fn take_frames<D: Dispatch>(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        mut bytes: &mut [u8],
+        dispatch: &mut D,
+    ) {
         let limit = self.state.config.message_bytes as usize;
         let parked = self.state.seats[slot].assembly.parked_len();
         loop {
@@ -170,7 +192,10 @@ impl Engine<'_> {
             let park = seat.assembly.has_parked() || self.state.must_wait(slot);
             let mut row = self.inputs.row(slot);
             match self.state.seats[slot].assembly.next(&mut bytes, &mut row, limit, park) {
-                Ok(Some(incoming)) => self.state.handle_incoming(now, slot, incoming, dispatch),
+                Ok(Some(incoming)) => {
+                    self.state.admit(now, slot, &incoming);
+                    self.state.handle_incoming(now, slot, incoming, dispatch);
+                }
                 Ok(None) => break,
                 Err(violation) => {
                     self.state.violate(now, slot, violation);
@@ -181,14 +206,11 @@ impl Engine<'_> {
                 break;
             }
         }
-        let seat = &mut self.state.seats[slot];
-        if seat.assembly.parked_len() > parked {
+        if self.state.seats[slot].assembly.parked_len() > parked {
             // It has come, though it is dispatched later.
-            seat.session.handle_message(now);
-        }
-        seat.assembly.reclaim(&mut self.inputs.row(slot));
-        if !self.state.is_held(slot) {
-            self.state.mark_ready(slot);
+            self.state.seats[slot].session.handle_message(now);
+            let row = self.inputs.row(slot);
+            self.state.admit_parked(now, slot, &row, parked);
         }
     }
 
@@ -212,6 +234,7 @@ impl Engine<'_> {
             }
         }
         self.state.hear(now, slot);
+        let payload_len = payload.len();
         let incoming = match opcode {
             Opcode::Text => match core::str::from_utf8(payload) {
                 Ok(text) => Incoming::Text(text),
@@ -222,6 +245,10 @@ impl Engine<'_> {
             Opcode::Pong => Incoming::Pong,
             Opcode::Close => Incoming::Close(frame::Close::read(payload).ok().flatten()),
         };
+        if self.state.take_bytes(slot, payload_len) < payload_len {
+            self.state.close(now, slot, Close::RATE);
+        }
+        self.state.admit(now, slot, &incoming);
         self.state.handle_incoming(now, slot, incoming, dispatch);
         true
     }
@@ -385,7 +412,7 @@ impl Engine<'_> {
                 && (seat.session.refused || seat.assembly.room(&self.inputs.row(slot)) == 0);
             if self.state.handle_timeout(now, slot, deaf) == Due::Handshake {
                 self.inputs.row(slot).truncate(0);
-                self.state.refuse(now, slot, Refusal::TimedOut);
+                self.state.refuse(now, slot, Refusal::TimedOut, false);
             }
         }
     }
@@ -441,7 +468,8 @@ impl Engine<'_> {
 }
 
 impl State<'_> {
-    /// Answers a head if it is complete, and says how long it was. A refusal is still to be written.
+    /// Answers a head if it is complete, and says how long it was. A refusal of what is no head is
+    /// still to be written.
     fn answer_head<D: Dispatch>(
         &mut self,
         now: Instant,
@@ -452,30 +480,64 @@ impl State<'_> {
     ) -> Result<Option<usize>, Refusal> {
         let mut headers = handshake::Headers::new();
         let Some(request) = handshake::read(bytes, seen, &mut headers)? else { return Ok(None) };
+        let only_head = request.method == "HEAD";
         match dispatch.request(self.id(slot), &request) {
-            Admission::Upgrade { protocol } => {
-                let accept = request.upgrade()?;
-                if self.open >= self.config.connections {
-                    return Err(Refusal::TooManyConnections);
+            Admission::Upgrade { protocol } => match request.upgrade() {
+                Ok(_) if self.open >= self.config.connections => {
+                    self.refuse(now, slot, Refusal::TooManyConnections, only_head);
                 }
-                self.open(now, slot);
-                if self.raw(slot, |turn| accept.write(protocol, turn)).is_err() {
-                    self.enter(now, slot, Phase::Gone);
+                Ok(accept) => {
+                    self.open(now, slot);
+                    if self.raw(slot, |turn| accept.write(protocol, turn)).is_err() {
+                        self.enter(now, slot, Phase::Gone);
+                    }
                 }
-            }
-            Admission::Refuse(refusal) => return Err(refusal),
-            Admission::Respond { status, content_type, body } => {
+                Err(refusal) => self.refuse(now, slot, refusal, only_head),
+            },
+            Admission::Refuse(refusal) => self.refuse(now, slot, refusal, only_head),
+            Admission::Respond(response) => {
                 // What does not fit is not said; the socket ends in any case.
-                let _ = self.raw(slot, |turn| handshake::respond(status, content_type, body, turn));
+                let _ = self.raw(slot, |turn| response.write(only_head, turn));
                 self.enter(now, slot, Phase::Lingering);
             }
         }
         Ok(Some(request.len))
     }
 
-    fn refuse(&mut self, now: Instant, slot: usize, refusal: Refusal) {
-        let _ = self.raw(slot, |turn| refusal.write(turn));
+    fn refuse(&mut self, now: Instant, slot: usize, refusal: Refusal, only_head: bool) {
+        let _ = self.raw(slot, |turn| refusal.write(only_head, turn));
         self.enter(now, slot, Phase::Lingering);
+    }
+
+    /// How many of so many bytes that have come the rate allows.
+    #[inline]
+    fn take_bytes(&mut self, slot: usize, count: usize) -> usize {
+        let session = &mut self.seats[slot].session;
+        match session.phase {
+            Phase::Open => session.take_bytes(count, &self.config),
+            _ => count,
+        }
+    }
+
+    /// Closes where a message has come that the rate does not allow.
+    #[inline]
+    fn admit(&mut self, now: Instant, slot: usize, incoming: &Incoming<'_>) {
+        if self.config.messages_per_second.is_some()
+            && matches!(incoming, Incoming::Text(_) | Incoming::Binary(_))
+            && !self.seats[slot].session.take_message(&self.config)
+        {
+            self.close(now, slot, Close::RATE);
+        }
+    }
+
+    /// The same for those that were parked behind the first `parked` bytes.
+    fn admit_parked(&mut self, now: Instant, slot: usize, row: &Buffer<'_>, parked: u32) {
+        if self.config.messages_per_second.is_some() {
+            let mut assembly = self.seats[slot].assembly.behind(parked);
+            while let Some(incoming) = assembly.unpark(row) {
+                self.admit(now, slot, &incoming);
+            }
+        }
     }
 
     #[inline]

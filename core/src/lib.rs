@@ -58,7 +58,11 @@ pub mod lives;
 #[cfg(feature = "alloc")]
 pub mod canonical;
 #[cfg(feature = "alloc")]
+mod strict;
+#[cfg(feature = "alloc")]
 pub mod respond;
+#[cfg(feature = "alloc")]
+pub mod door;
 #[cfg(feature = "alloc")]
 pub mod declared;
 #[cfg(feature = "alloc")]
@@ -76,6 +80,8 @@ pub mod handler;
 #[cfg(feature = "alloc")]
 pub mod router;
 #[cfg(feature = "alloc")]
+pub mod entrance;
+#[cfg(feature = "alloc")]
 pub mod topic_route;
 #[cfg(feature = "alloc")]
 mod asyncapi;
@@ -92,7 +98,8 @@ pub mod typed {
     pub use crate::config::{Config, OnError};
     pub use crate::declared::PublishError;
     pub use crate::desk::{Metrics, Reach};
-    pub use crate::extract::{Clock, Now, Payload, State};
+    pub use crate::door::{HttpError, Visitor};
+    pub use crate::extract::{Clock, Guest, Now, Payload, State};
     pub use crate::publisher::{App, Publisher};
     pub use crate::respond::{Close, Failure, Fault, Refused};
     pub use crate::router::Router;

@@ -142,7 +142,7 @@ impl State<'_> {
     /// The peer has sent something.
     #[inline]
     pub(crate) fn hear(&mut self, now: Instant, slot: usize) {
-        if self.seats[slot].session.handle_frame(now) {
+        if self.seats[slot].session.handle_frame(now, &self.config) {
             self.set_deadline(slot);
         }
     }

@@ -1,5 +1,6 @@
 //! A family of topics with typed requests and updates: subscribe, unsubscribe, update. Knows no listener.
 
+use crate::canonical::{Style, canonical};
 use crate::client::Client;
 use crate::declared::{Report, Route};
 use crate::desk::{Feed, Local};
@@ -16,7 +17,7 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -303,6 +304,11 @@ impl JsonSchema for Response {
 }
 
 /// A free map of parameters, in which `10` and `"10"` are alike. A missing map is empty.
+///
+/// A number or boolean is kept as the text that RFC 8785 gives it, so that `10`, `10.0` and `"10"` are
+/// one parameter, also in canonical parameters and in replies. Lists and objects stay as they are. A
+/// number outside the range of 64-bit integers does not validate, however it is written: as a float,
+/// two of them might be one.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Params(BTreeMap<String, Value>);
 
@@ -329,6 +335,30 @@ impl JsonSchema for Params {
 
 impl<'de> Deserialize<'de> for Params {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Option::deserialize(deserializer).map(|params| Self(params.unwrap_or_default()))
+        let params = Option::<BTreeMap<String, Value>>::deserialize(deserializer)?;
+        let mut params = params.unwrap_or_default();
+        for value in params.values_mut() {
+            if !is_exact(value) {
+                return Err(D::Error::custom("a number in the parameters is beyond 64 bits"));
+            }
+            if let Value::Bool(_) | Value::Number(_) = value {
+                *value = canonical(Style::Rfc8785, value).map_err(D::Error::custom)?.into();
+            }
+        }
+        Ok(Self(params))
+    }
+}
+
+/// Whether no number in it may have been an integer that became a float.
+fn is_exact(value: &Value) -> bool {
+    const LEAST: f64 = i64::MIN as f64;
+    const ABOVE: f64 = u64::MAX as f64;
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            number.as_f64().is_some_and(|float| LEAST < float && float < ABOVE)
+        }
+        Value::Array(list) => list.iter().all(is_exact),
+        Value::Object(members) => members.values().all(is_exact),
+        _ => true,
     }
 }

@@ -13,6 +13,24 @@ use std::io::ErrorKind;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+// protocol: E11 L7
+#[test]
+fn a_rate_over_the_limit_closes_with_1008_also_on_a_foreign_stream() {
+    let limits = [(Some(1), None), (None, Some(50))];
+    for (messages_per_second, bytes_per_second) in limits {
+        let config = Config { messages_per_second, bytes_per_second, ..Config::default() };
+        let server = start(bind().config(config), noise());
+        let mut foreign = attach(&server.handle());
+        let mut client = server.client();
+        for _ in 0..4 {
+            client.say("subscriptions", Value::Null);
+            foreign.say("subscriptions", Value::Null);
+        }
+        assert_eq!(client.closed(), (1008, "Rate limit".into()));
+        assert_eq!(foreign.closed(), (1008, "Rate limit".into()));
+    }
+}
+
 // protocol: M14
 #[test]
 fn replies_keep_the_order_of_their_requests_also_when_a_handler_is_async() {

@@ -6,6 +6,7 @@ use fastws_core::extract::{Payload, State};
 use fastws_core::frame::Opcode;
 use fastws_core::payload;
 use fastws_core::router::Router;
+use fastws_core::time::Duration;
 use fastws_core::topic_route::TopicRoute;
 use fastws_tests::stage::{act, later, stage};
 use fastws_tests::witness::{Gate, Witness};
@@ -280,6 +281,75 @@ fn more_topics_than_allowed_are_refused_and_places_come_back() {
     let swap = say(act(["unsubscribe a", "subscribe c", "subscribe d", "topics"]));
     assert_eq!(swap, json!(["unsubscribed", "subscribed", full, "b c"]));
     assert_eq!(say(act(["topics"])), json!(["b c"]));
+}
+
+const RATE: Option<(u16, &str)> = Some((1008, "Rate limit"));
+
+// protocol: E11
+#[test]
+fn more_messages_per_second_than_allowed_close_with_1008_after_those_before() {
+    let config = Config { messages_per_second: Some(4), ..Config::default() };
+    let mut world = world(config);
+    for _ in 0..20 {
+        world.say("ann", ECHO);
+        world.ping("ann", "no message");
+        world.advance(Duration::from_millis(250));
+    }
+    assert_eq!((world.heard("ann").len(), world.closed("ann")), (20, None));
+    world.say_together("ann", [ECHO; 4]);
+    assert_eq!((world.heard("ann").len(), world.closed("ann")), (4, None));
+    world.advance(Duration::from_micros(249_999));
+    world.say("ann", ECHO);
+    assert_eq!((world.heard("ann").len(), world.closed("ann")), (0, RATE));
+    world.say_together("bob", [ECHO; 6]);
+    assert_eq!((world.heard("bob").len(), world.closed("bob")), (4, RATE));
+    assert!(world.gone("ann") && world.gone("bob"));
+}
+
+#[test]
+fn messages_that_wait_count_when_they_come() {
+    let config = Config { messages_per_second: Some(4), ..Config::default() };
+    let gate = Gate::default();
+    let api = stage(&Witness::default(), &gate);
+    let mut world = World::with(config, 1, api).client("ann").client("bob");
+    for name in ["ann", "bob"] {
+        world.say(name, later(["wait"]));
+        world.say_together(name, [ECHO; 2]);
+        world.say(name, ECHO);
+        assert_eq!(world.closed(name), None);
+    }
+    world.say("bob", ECHO);
+    assert_eq!(world.closed("bob"), RATE);
+    world.advance(Duration::from_millis(500));
+    world.say_together("ann", [ECHO; 2]);
+    gate.order("topics");
+    gate.order("topics");
+    world.run();
+    assert_eq!((world.heard("ann").len(), world.closed("ann")), (6, None));
+    assert!(world.heard("bob").is_empty());
+}
+
+// protocol: E11
+#[test]
+fn more_bytes_per_second_than_allowed_close_with_1008_however_they_are_cut() {
+    for cut in [1, 7, 20, 1000] {
+        let mut world = world(Config { bytes_per_second: Some(100), ..Config::default() });
+        world.split("ann", cut);
+        let mut bytes = world.frame("ann", Opcode::Ping, "pings are bytes, too");
+        for _ in 0..3 {
+            bytes.extend(world.frame("ann", Opcode::Text, ECHO));
+        }
+        assert_eq!(bytes.len(), 26 + 3 * 33);
+        world.send("ann", bytes);
+        assert_eq!((world.heard("ann").len(), world.closed("ann")), (2, RATE), "in {cut}");
+        assert!(world.gone("ann"), "its close is read though it is over the limit");
+        world.say_together("bob", [ECHO; 3]);
+        world.advance(Duration::from_millis(990));
+        world.say_together("bob", [ECHO; 3]);
+        assert_eq!((world.heard("bob").len(), world.closed("bob")), (6, None));
+        world.say("bob", ECHO);
+        assert_eq!(world.closed("bob"), RATE);
+    }
 }
 
 // protocol: L5

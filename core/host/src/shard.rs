@@ -16,6 +16,7 @@ use fastws_core::respond::Failure;
 use fastws_core::shelf::Full;
 use fastws_core::time::{Duration, Instant};
 use futures_lite::FutureExt;
+use std::any::Any;
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -95,9 +96,18 @@ impl Shard {
         Ok(id)
     }
 
-    /// A stream whose handshake somebody else has done.
-    pub fn open(&mut self) -> Result<ConnectionId, Full> {
-        self.engine.open(self.now, uid())
+    /// A stream whose handshake somebody else has done, and what it is let in with. On `Full` it is to be
+    /// dropped: there is no room, or it did not come by the door that the API has.
+    pub fn open(&mut self, guest: Option<Rc<dyn Any>>) -> Result<ConnectionId, Full> {
+        if !self.shared.catalog.entrance().takes(guest.as_deref()) {
+            log::error!("a stream was attached without what the API's door yields");
+            return Err(Full);
+        }
+        let id = self.engine.open(self.now, uid())?;
+        if let Some(guest) = guest {
+            self.front.desk.admit(id, guest);
+        }
+        Ok(id)
     }
 
     /// How many bytes of this connection can be taken now; zero: stop reading until it changes;
@@ -263,6 +273,7 @@ impl Shard {
     pub fn poll_gone(&mut self) -> Option<ConnectionId> {
         let id = self.engine.poll_gone()?;
         self.front.arrivals.remove(&id);
+        self.front.desk.forget(id);
         Some(id)
     }
 

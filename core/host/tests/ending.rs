@@ -38,7 +38,7 @@ fn what_a_shard_leaves_behind_is_known_after_its_end() {
     assert!(!shared.is_empty());
     first.leave(ann);
     assert!(shared.is_empty());
-    first.shard.open().expect("owned memory has room");
+    first.shard.open(None).expect("owned memory has room");
     drop(first);
     assert!(!shared.is_empty());
 }
@@ -69,7 +69,7 @@ struct Place {
 
 impl Place {
     fn subscribe(&mut self) -> ConnectionId {
-        let id = self.shard.open().expect("owned memory has room");
+        let id = self.shard.open(None).expect("owned memory has room");
         let mut message = *br#"{"type":"bars.subscribe"}"#;
         assert!(self.shard.handle_message(id, Opcode::Text, &mut message));
         self.turns();
