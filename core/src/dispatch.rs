@@ -159,8 +159,9 @@ impl Effects<'_, '_> {
         topic.and_then(|topic| self.state.hub.link(self.slot, interest, topic)).is_some()
     }
 
-    /// Subscribes; it cannot fail where a place was reserved. Subscribing twice is one subscription.
-    pub fn subscribe(&mut self, topic: &str) -> Result<(), Denied> {
+    /// Subscribes; it cannot fail where a place was reserved. Subscribing twice is one subscription:
+    /// true if it is new.
+    pub fn subscribe(&mut self, topic: &str) -> Result<bool, Denied> {
         self.state.subscribe(self.slot, topic)
     }
 

@@ -66,7 +66,11 @@ pub mod door;
 #[cfg(feature = "alloc")]
 pub mod declared;
 #[cfg(feature = "alloc")]
+pub mod retained;
+#[cfg(feature = "alloc")]
 pub mod desk;
+#[cfg(feature = "alloc")]
+mod pace;
 #[cfg(feature = "alloc")]
 pub mod service;
 #[cfg(feature = "alloc")]

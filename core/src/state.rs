@@ -191,12 +191,14 @@ impl State<'_> {
         self.hub.reserve(slot, &mut seat.interest, topic).map_err(|Full| Denied::Full)
     }
 
-    pub(crate) fn subscribe(&mut self, slot: usize, topic: &str) -> Result<(), Denied> {
+    /// True: it did not listen before.
+    pub(crate) fn subscribe(&mut self, slot: usize, topic: &str) -> Result<bool, Denied> {
         let link = self.reserve(slot, topic)?;
-        if self.hub.activate(&mut self.seats[slot].interest, link) {
+        let new = self.hub.activate(&mut self.seats[slot].interest, link);
+        if new {
             self.outbox.seal();
         }
-        Ok(())
+        Ok(new)
     }
 
     /// `reserved`: only a place that was set aside, not a subscription.

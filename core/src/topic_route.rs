@@ -5,9 +5,11 @@ use crate::client::Client;
 use crate::declared::{Report, Route};
 use crate::desk::{Feed, Local};
 use crate::extract::Payload;
+use crate::pace::Rule;
 use crate::respond::{Fault, Refused};
 use crate::router::{Channel, Router};
 use crate::service::{Begun, Updates};
+use crate::time::Duration;
 use crate::topic;
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
@@ -65,6 +67,8 @@ pub struct TopicRoute<Request, Update> {
     parts: Parts<Request>,
     extra: Extra<Request>,
     start: Option<Start<Request, Update>>,
+    pace: Option<Rule<Update>>,
+    retains: bool,
 }
 
 impl<Request, Update> Clone for TopicRoute<Request, Update> {
@@ -77,6 +81,8 @@ impl<Request, Update> Clone for TopicRoute<Request, Update> {
             parts: self.parts.clone(),
             extra: self.extra.clone(),
             start: self.start.clone(),
+            pace: self.pace.clone(),
+            retains: self.retains,
         }
     }
 }
@@ -96,6 +102,8 @@ where
             parts: Arc::new(|_| Vec::new()),
             extra: Arc::new(|_| Map::new()),
             start: None,
+            pace: None,
+            retains: false,
         }
     }
 
@@ -150,16 +158,26 @@ where
         let service = Arc::new(service);
         self.start = Some(Arc::new(move |request, updates| {
             let service = service.clone();
+            let paced = updates.clone();
             let begun = async move { service(request, updates).await.run() };
             Box::pin(async move {
-                if R::STARTS {
-                    return begun.await;
-                }
-                Ok(Box::pin(async {
-                    begun.await.expect("what has nothing to start refuses nothing").await
-                }) as Local<Fault>)
+                let run: Local<Fault> = match R::STARTS {
+                    true => begun.await?,
+                    false => Box::pin(async {
+                        begun.await.expect("what has nothing to start refuses nothing").await
+                    }),
+                };
+                Ok(Box::pin(paced.pace(run)) as Local<Fault>)
             })
         }));
+        self
+    }
+
+    /// Who comes to a topic gets its last update right after the reply, whoever has published it. It is
+    /// kept while anybody listens to the topic, in each shard's memory; publishing then takes a lock
+    /// that all shards share.
+    pub fn retain_last(mut self) -> Self {
+        self.retains = true;
         self
     }
 
@@ -179,11 +197,46 @@ where
             None => client.subscribe(&topic)?,
             Some(start) => {
                 let (start, request) = (start.clone(), request.clone());
-                let start = move |feed: Feed| start(request, Updates::new(feed));
+                let pace = self.pace.clone();
+                let start = move |feed: Feed| start(request, Updates::new(feed, pace));
                 client.subscribe_with(&topic, Box::new(start)).await?;
             }
         }
         Ok(topic)
+    }
+
+    /// Sends at most one of a service's updates in this time: the first at once, and then the newest when
+    /// the time is over. Each topic has a pace of its own.
+    ///
+    /// ```
+    /// # use fastws_core::{payload, time::Duration, topic_route::TopicRoute};
+    /// #[payload]
+    /// struct Tick { price: f64 }
+    ///
+    /// let ticks = TopicRoute::<(), Tick>::new("ticks")
+    ///     .at_most_every(Duration::from_secs(1))
+    ///     .only_if(|last, new| (new.price - last.price).abs() >= 0.01 * last.price);
+    /// ```
+    pub fn at_most_every(mut self, time: Duration) -> Self
+    where
+        Update: Clone,
+    {
+        self.pace.get_or_insert_default().interval = time;
+        self
+    }
+
+    /// Sends a service's update only if it is worth it after the last one that was sent; the first is.
+    /// One that is not worth it takes the place of one that waits for its time all the same, since
+    /// that one is not the newest any more.
+    pub fn only_if(
+        mut self,
+        worth: impl Fn(&Update, &Update) -> bool + Send + Sync + 'static,
+    ) -> Self
+    where
+        Update: Clone,
+    {
+        self.pace.get_or_insert_default().worth = Arc::new(worth);
+        self
     }
 
     fn response(&self, request: &Request, result: Result<&str, Refused>) -> Response {
@@ -213,6 +266,7 @@ where
             update: route.update.clone(),
             error: "error".into(),
             serves: route.start.is_some(),
+            retains: route.retains,
         });
         for operation in &mut router.operations {
             operation.channel = Some(route.name.clone());

@@ -2,7 +2,7 @@
 
 use crate::front::{Arrival, Front, panicked, report};
 use crate::inbox::Mail;
-use crate::services::Services;
+use crate::services::{News, Services};
 use crate::settings::Doorway;
 use crate::shared::Shared;
 use fastws_core::action::Close;
@@ -190,13 +190,14 @@ impl Shard {
     fn handle_mail(&mut self, mail: Mail) {
         let Self { services, engine, .. } = self;
         match mail {
-            Mail::Update { topic, frame, life } => {
-                let _ = services.publish(engine, topic, frame, life);
+            Mail::Update { topic, frame, life, kept, tally } => {
+                let reached = services.publish(engine, topic, News { frame, life, kept });
+                tally.iter().for_each(|tally| tally.add(reached));
             }
-            Mail::Reach(topic, frame, tally) => tally.add(match topic {
-                Some(topic) => services.publish(engine, topic, frame, None),
-                None => engine.broadcast_frame(&frame).expect("owned memory has room"),
-            }),
+            Mail::Forget(topic, moment) => self.front.desk.retained.forget(&topic, moment),
+            Mail::Broadcast(frame, tally) => {
+                tally.add(engine.broadcast_frame(&frame).expect("owned memory has room"));
+            }
             Mail::Started(topic, generation) => services.started(&topic, generation),
             Mail::Start(topic, generation) => services.start(&topic, generation),
             Mail::Stop(topic, generation) => services.stop(&topic, generation),
@@ -217,6 +218,9 @@ impl Shard {
                     self.services.leave(topic);
                 }
             }
+        }
+        while let Some(topic) = self.front.desk.poll_expected() {
+            self.shared.count_topic(&topic, false);
         }
     }
 
