@@ -13,6 +13,7 @@ use std::io::ErrorKind;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+// protocol: E11
 #[test]
 fn a_rate_over_the_limit_closes_with_1008_also_on_a_foreign_stream() {
     let limits = [(Some(1), None), (None, Some(50))];
