@@ -185,6 +185,7 @@ impl Engine<'static> {
                 open: 0,
                 taken: 0,
                 counts: Counts::default(),
+                drain: None,
             },
         }
     }
@@ -285,6 +286,7 @@ impl<'m> Engine<'m> {
                 open: 0,
                 taken: 0,
                 counts: Counts::default(),
+                drain: None,
                 config,
             },
         }
