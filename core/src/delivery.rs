@@ -344,6 +344,13 @@ impl State<'_> {
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant, slot: usize, deaf: bool) -> Due {
+        if self.leaves_at(slot).is_some_and(|at| at <= now) {
+            match self.seats[slot].session.phase {
+                Phase::Open => self.close(now, slot, Close::SHUTDOWN),
+                _ => self.enter(now, slot, Phase::Gone),
+            }
+            return Due::Nothing;
+        }
         let due = self.seats[slot].session.handle_timeout(now, &self.config, deaf);
         match due {
             Due::Nothing | Due::Handshake => {}

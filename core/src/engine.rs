@@ -74,6 +74,9 @@ impl Engine<'_> {
     /// A new connection whose request is still to come. `uid` is random. On [`Full`] the driver drops
     /// the socket.
     pub fn accept(&mut self, now: Instant, uid: [u8; 16]) -> Result<ConnectionId, Full> {
+        if self.state.drained_at().is_some_and(|end| end <= now) {
+            return Err(Full);
+        }
         let slot = self.state.seat(now, uid, Phase::Handshake)?;
         Ok(self.state.id(slot))
     }
@@ -81,7 +84,7 @@ impl Engine<'_> {
     /// A new connection whose handshake somebody else has done. On [`Full`] the driver drops the
     /// stream.
     pub fn open(&mut self, now: Instant, uid: [u8; 16]) -> Result<ConnectionId, Full> {
-        if self.state.open >= self.state.config.connections {
+        if !self.state.takes_more() {
             return Err(Full);
         }
         let slot = self.state.seat(now, uid, Phase::Open)?;
@@ -373,6 +376,16 @@ impl Engine<'_> {
         }
     }
 
+    /// The server ends: unfinished handshakes are dropped, no new one succeeds, and open connections are
+    /// closed with 1001, spread evenly over [`Config::drain`](crate::config::Config::drain). The first
+    /// is closed now, and what is said before still reaches the others. Pages are served until the end.
+    pub fn drain(&mut self, now: Instant) {
+        if self.state.drain.is_none() {
+            self.state.drain(now);
+            self.handle_timeout(now);
+        }
+    }
+
     /// The next socket to write to, and what. Whatever came of it, [`handle_sent`](Self::handle_sent)
     /// follows before anything else.
     #[inline]
@@ -490,7 +503,7 @@ impl State<'_> {
         let only_head = request.method == "HEAD";
         match dispatch.request(self.id(slot), &request) {
             Admission::Upgrade { protocol } => match request.upgrade() {
-                Ok(_) if self.open >= self.config.connections => {
+                Ok(_) if !self.takes_more() => {
                     self.refuse(now, slot, Refusal::TooManyConnections, only_head);
                 }
                 Ok(accept) => {

@@ -5,7 +5,6 @@ use crate::inbox::Mail;
 use crate::services::{News, Services};
 use crate::settings::Doorway;
 use crate::shared::Shared;
-use fastws_core::action::Close;
 use fastws_core::catalog::{Pending, Rest};
 use fastws_core::client::Client;
 use fastws_core::desk::{Desk, Local, Metrics};
@@ -208,7 +207,7 @@ impl Shard {
             Mail::Failed(topic, generation, end) => {
                 services.failed(engine, &topic, generation, end)
             }
-            Mail::Shutdown => engine.close_all(self.now, Close::SHUTDOWN),
+            Mail::Shutdown => engine.drain(self.now),
         }
         self.handle_lives();
     }
