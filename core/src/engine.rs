@@ -6,7 +6,7 @@ use crate::dispatch::{Admission, Answer, Call, Dispatch, Ended, Verdict};
 use crate::envelope::{self, MAX_NAME, Outgoing as Message};
 use crate::frame::{self, Opcode};
 use crate::handshake::{self, Refusal};
-use crate::ids::{CallId, ConnectionId};
+use crate::ids::{CallId, ConnectionId, OperationId};
 use crate::outbox::Parts;
 use crate::session::{Due, Phase};
 use crate::shelf::{Buffer, Buffers, Full};
@@ -86,6 +86,13 @@ impl Engine<'_> {
         }
         let slot = self.state.seat(now, uid, Phase::Open)?;
         Ok(self.state.id(slot))
+    }
+
+    /// From now on a new connection is a stranger until the application's
+    /// [`authenticator`](Dispatch::authenticator) has taken its first message: it gets no broadcast, and
+    /// closes with 1008 after the time for a handshake.
+    pub fn demand_authentication(&mut self) {
+        self.state.authenticates = true;
     }
 
     /// How many bytes of this connection can be taken now. Zero: do not read until
@@ -570,6 +577,12 @@ impl State<'_> {
         }
         session.handle_message(now);
         self.counts.received += 1;
+        if self.seats[slot].session.stranger {
+            let (Some(_), Some(operation)) = (text, dispatch.authenticator()) else {
+                return self.close(now, slot, Close::STRANGER);
+            };
+            return self.call(now, slot, operation, text, None, dispatch);
+        }
         let nesting = self.config.nesting as usize;
         let Some(envelope) = text.and_then(|text| envelope::read(text, nesting).ok()) else {
             return self.reject(now, slot, None, None, Close::UNREADABLE);
@@ -582,14 +595,26 @@ impl State<'_> {
             let kind = Some(envelope.kind.raw());
             return self.reject(now, slot, kind, envelope.id, Close::UNKNOWN);
         };
+        self.call(now, slot, operation, envelope.payload, envelope.id, dispatch);
+    }
+
+    #[inline]
+    fn call<D: Dispatch>(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        operation: OperationId,
+        payload: Option<&str>,
+        echo: Option<&str>,
+        dispatch: &mut D,
+    ) {
         let connection = self.id(slot);
         let session = &mut self.seats[slot].session;
         session.call = session.call.wrapping_add(1);
         session.calling = true;
         let id = CallId { connection, number: session.call };
-        let call = Call { id, operation, payload: envelope.payload, echo: envelope.id, now };
-        let Verdict(ended) =
-            dispatch.call(call, Answer { state: self, now, slot, echo: envelope.id });
+        let call = Call { id, operation, payload, echo, now };
+        let Verdict(ended) = dispatch.call(call, Answer { state: self, now, slot, echo });
         if ended == Ended::Now {
             self.end_call(slot);
         }

@@ -184,6 +184,8 @@ impl Engine<'static> {
                 gone: Marks::new(row()),
                 open: 0,
                 taken: 0,
+                strangers: 0,
+                authenticates: false,
                 counts: Counts::default(),
             },
         }
@@ -284,6 +286,8 @@ impl<'m> Engine<'m> {
                 gone: Marks::new(Shelf::Lent(&mut connections.gone)),
                 open: 0,
                 taken: 0,
+                strangers: 0,
+                authenticates: false,
                 counts: Counts::default(),
                 config,
             },

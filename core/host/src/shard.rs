@@ -59,8 +59,12 @@ impl Shard {
         let desk = Desk::new(shared.catalog.declared().clone(), shared.clone(), index);
         let mut seed = [0; 8];
         random(&mut seed);
+        let mut engine = Engine::new(shared.settings.config.clone(), u64::from_le_bytes(seed));
+        if shared.catalog.entrance().authenticator().is_some() {
+            engine.demand_authentication();
+        }
         Self {
-            engine: Engine::new(shared.settings.config.clone(), u64::from_le_bytes(seed)),
+            engine,
             services: Services::new(shared.clone(), index, desk.clone()),
             front: Front {
                 shared: shared.clone(),
