@@ -36,6 +36,9 @@ pub mod envelope;
 pub mod topic;
 pub mod action;
 
+#[doc = include_str!("../docs/protocol.md")]
+pub mod protocol {}
+
 // The state of one shard: deterministic, on owned or lent memory.
 pub mod config;
 mod marks;
@@ -79,6 +82,8 @@ pub mod extract;
 #[cfg(feature = "alloc")]
 pub mod handler;
 #[cfg(feature = "alloc")]
+pub mod authenticate;
+#[cfg(feature = "alloc")]
 pub mod router;
 #[cfg(feature = "alloc")]
 pub mod entrance;
@@ -102,7 +107,7 @@ pub mod typed {
     pub use crate::declared::PublishError;
     pub use crate::desk::{Metrics, Reach};
     pub use crate::door::{HttpError, Visitor};
-    pub use crate::extract::{Clock, Guest, Now, Payload, State};
+    pub use crate::extract::{Clock, FirstMessage, Guest, Now, Payload, State};
     pub use crate::publisher::{App, Publisher};
     pub use crate::respond::{Close, Failure, Fault, Refused};
     pub use crate::router::Router;

@@ -36,6 +36,31 @@ fn every_topic_route_answers_with_its_symbol_and_topic_and_sends_what_it_has_at_
     });
 }
 
+// trading: O3 O7 O8 O10
+#[test]
+fn unsubscribing_answers_like_subscribing_and_leaves_nothing() {
+    each(Config::default(), |server| {
+        let mut client = server.client();
+        for (route, payload, topic) in [
+            ("bars", json!({"symbol": "AAPL", "params": {"resolution": "5"}}), "bars:AAPL:5"),
+            ("quotes", json!({"symbol": "AAPL"}), "quotes:AAPL"),
+            ("orderbook", json!({"symbol": "AAPL"}), "orderbook:AAPL:10"),
+            ("alerts", Value::Null, "alerts"),
+        ] {
+            subscribe(&mut *client, route, payload.clone());
+            let [kind, reply] = ["", ".response"].map(|end| format!("{route}.unsubscribe{end}"));
+            let response = ask(&mut *client, &kind, &reply, payload.clone());
+            let message = format!("Unsubscribed from {topic}");
+            let mut expected = json!({"status": "ok", "message": message, "topic": topic});
+            if payload["symbol"].is_string() {
+                expected["symbol"] = payload["symbol"].clone();
+            }
+            assert_eq!(response, expected);
+        }
+        assert_eq!(topics(&mut *client), json!([]));
+    });
+}
+
 // trading: O8
 #[test]
 fn an_order_book_is_as_deep_as_was_asked() {
