@@ -9,6 +9,7 @@ use fastws_host::error::Error;
 use fastws_host::settings::{Doorway, Settings};
 use fastws_host::shared::Shared;
 use futures_lite::{AsyncRead, AsyncWrite};
+use std::any::Any;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -127,7 +128,8 @@ impl Running {
         self.handle.clone()
     }
 
-    /// Waits until the server was told to end and every connection has ended, at most 5 seconds after.
+    /// Waits until the server was told to end and every connection has ended: at most
+    /// [`Config::drain`] and [`Config::closing`] after, if its services end at once. Its port is free then.
     pub fn wait(self) -> Result<(), Error> {
         let mut result = Ok(());
         for thread in self.threads {
@@ -170,7 +172,9 @@ impl Handle {
         self.shared.is_empty()
     }
 
-    /// Stops accepting and closes every connection with `Server shutting down`. Returns at once.
+    /// Lets nobody in any more and closes every connection with `Server shutting down`, one after the
+    /// other over [`Config::drain`]; until the last has ended, `/healthz` is answered with 503. Returns at
+    /// once.
     pub fn shutdown(&self) {
         self.shared.shutdown();
     }
@@ -178,12 +182,25 @@ impl Handle {
     /// Serves a connection whose handshake somebody else has done, over TLS or any other stream.
     ///
     /// It costs what its own framing costs: every message is copied once more on its way out, and
-    /// pings of the peer are answered by the stream.
+    /// pings of the peer are answered by the stream. Where the API has a [door](Api::door), the
+    /// stream is dropped: [`attach_guest`](Self::attach_guest) brings it.
     pub fn attach<S>(&self, stream: WebSocketStream<S>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        self.arrive(Arrival::new(stream, None));
+    }
+
+    /// The same with what the connection is let in with, of the type that the API's door yields.
+    pub fn attach_guest<S>(&self, stream: WebSocketStream<S>, guest: impl Any + Send)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        self.arrive(Arrival::new(stream, Some(Box::new(guest))));
+    }
+
+    fn arrive(&self, arrival: Arrival) {
         let shard = self.next.fetch_add(1, Ordering::Relaxed) % self.notes.len();
-        self.notes[shard].arrive(Arrival::new(stream));
+        self.notes[shard].arrive(arrival);
     }
 }

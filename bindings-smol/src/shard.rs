@@ -11,6 +11,7 @@ use fastws_host::shared::Shared;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use smol::LocalExecutor;
+use std::any::Any;
 use std::future::Future;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
@@ -84,7 +85,6 @@ pub(crate) struct Driver {
     note: Arc<Note>,
     listeners: Vec<(TcpListener, Doorway)>,
     shard: Shard,
-    shared: Arc<Shared>,
     sockets: Vec<Socket>,
     /// Sockets that may have more to read than was taken: no event will tell.
     unread: Vec<ConnectionId>,
@@ -115,8 +115,7 @@ impl Driver {
             poll,
             note,
             listeners,
-            shard: Shard::new(shared.clone(), index),
-            shared,
+            shard: Shard::new(shared, index),
             sockets: Vec::new(),
             unread: Vec::new(),
             foreign: Vec::new(),
@@ -156,10 +155,6 @@ impl Driver {
             }
             while let Some(id) = self.shard.poll_gone() {
                 self.sockets[id.slot()] = Socket::None;
-            }
-            if self.shared.is_draining() {
-                self.listeners.clear();
-                self.unaccepted = None;
             }
         }
         Ok(())
@@ -299,8 +294,9 @@ impl Driver {
         if !self.note.rung.load(SeqCst) {
             return;
         }
-        for arrival in self.note.arrivals() {
-            let Ok(id) = self.shard.open() else { continue };
+        for mut arrival in self.note.arrivals() {
+            let guest = arrival.guest.take().map(|guest| Rc::from(guest as Box<dyn Any>));
+            let Ok(id) = self.shard.open(guest) else { continue };
             let line = arrival.connect(&self.executor);
             self.place(id, Socket::Foreign(line, id));
             self.foreign.push(id);

@@ -16,6 +16,8 @@ pub(crate) enum To {
     Close(u32),
     /// Updates of a topic.
     Update(u32),
+    /// Updates for every open connection.
+    All,
 }
 
 /// Where the records of one connection's buffer are.
@@ -90,7 +92,7 @@ impl Backlog<'_> {
             return Ok(());
         }
         let space = RECORD + frame.len();
-        let is_limited = !begun && matches!(to, To::Reply(_) | To::Update(_));
+        let is_limited = !begun && matches!(to, To::Reply(_) | To::Update(_) | To::All);
         if is_limited && self.waiting.len(&self.buffer) + space > self.limit {
             return Err(Overflow::Slow);
         }

@@ -24,6 +24,10 @@ pub struct Config {
     pub backlog_bytes: u32,
     /// Topics of one connection.
     pub topics_per_connection: u32,
+    /// Messages per second, and as many at once after a second of silence; more close with 1008.
+    pub messages_per_second: Option<u32>,
+    /// The same for bytes of any kind, as they come. A message that is longer never comes through.
+    pub bytes_per_second: Option<u32>,
     /// Bytes of a handshake's head; more are refused with 431.
     pub handshake_bytes: u32,
     /// Time for a handshake; then it is refused with 408.
@@ -38,6 +42,8 @@ pub struct Config {
     pub lifespan: Option<Duration>,
     /// Time for the peer's part of a close; then the connection is reset.
     pub closing: Duration,
+    /// Time over which a server that ends closes its connections.
+    pub drain: Duration,
     /// Encoded bytes after which a turn wants to be written before more is dispatched.
     pub turn_bytes: u32,
     /// What becomes of a connection whose request cannot be answered.
@@ -65,6 +71,8 @@ impl Default for Config {
             nesting: 128,
             backlog_bytes: 1 << 20,
             topics_per_connection: 1_000,
+            messages_per_second: None,
+            bytes_per_second: None,
             handshake_bytes: 16 << 10,
             handshake: Duration::from_secs(10),
             ping: Duration::from_secs(25),
@@ -72,6 +80,7 @@ impl Default for Config {
             heartbeat: None,
             lifespan: None,
             closing: Duration::from_secs(5),
+            drain: Duration::from_secs(5),
             turn_bytes: 1 << 20,
             on_error: OnError::default(),
         }

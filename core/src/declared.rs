@@ -34,6 +34,8 @@ pub(crate) struct Route {
     pub(crate) error: String,
     /// A service runs behind its topics.
     pub(crate) serves: bool,
+    /// Who comes gets the last update.
+    pub(crate) retains: bool,
 }
 
 /// What its listeners are told about a topic.
@@ -56,14 +58,16 @@ pub(crate) struct Update {
 }
 
 impl Declared {
-    /// Encodes an update of a `recv` operation as a whole frame.
+    /// Encodes an update of a `recv` operation as a whole frame, for a topic or for everybody.
     pub fn update<T: Serialize + 'static>(
         &self,
-        topic: &str,
+        topic: Option<&str>,
         kind: &str,
         payload: &T,
     ) -> Result<Vec<u8>, PublishError> {
-        topic::check(topic, MAX_TOPIC).map_err(PublishError::Topic)?;
+        topic
+            .map_or(Ok(()), |topic| topic::check(topic, MAX_TOPIC))
+            .map_err(PublishError::Topic)?;
         let update = self.updates.get(kind).ok_or(PublishError::Unknown)?;
         if update.payload != TypeId::of::<T>() {
             return Err(PublishError::Type);
@@ -76,7 +80,7 @@ impl Declared {
         }
         // No JSON is empty: that is a handler without a result.
         let payload = Some(&*json).filter(|json| !json.is_empty());
-        let message = Message { kind, topic: Some(topic), payload, id: None };
+        let message = Message { kind, topic, payload, id: None };
         let len = message.len();
         let head = Head::new(Opcode::Text, len, None);
         let mut frame = Vec::with_capacity(head.as_slice().len() + len);
@@ -91,7 +95,17 @@ impl Declared {
         let Fault { code, message, retry_after } = fault;
         let retry_after_ms = retry_after.map(|time| time.as_millis() as u64);
         let report = Report { topic: topic.into(), code, message, recoverable, retry_after_ms };
-        self.update(topic, &self.route(topic)?.error, &report).ok()
+        self.update(Some(topic), &self.route(topic)?.error, &report).ok()
+    }
+
+    /// Whether an update of this kind is kept for who comes.
+    pub(crate) fn keeps(&self, topic: &str, kind: &str) -> bool {
+        self.route(topic).is_some_and(|route| route.retains && route.update == kind)
+    }
+
+    /// Whether a topic's last update is kept for who comes.
+    pub fn retains(&self, topic: &str) -> bool {
+        self.route(topic).is_some_and(|route| route.retains)
     }
 
     /// The topic route that this topic belongs to.
@@ -151,7 +165,7 @@ mod tests {
 
     fn said<T: serde::Serialize + 'static>(router: Router, payload: &T) -> Result<String, String> {
         let catalog = Api::new("", "").include(router).build().expect("the API has no mistake");
-        let frame = catalog.declared().update("prices", "price", payload);
+        let frame = catalog.declared().update(Some("prices"), "price", payload);
         // A short text frame has a head of two bytes.
         frame
             .map(|frame| String::from_utf8(frame[2..].to_vec()).expect("it is text"))

@@ -42,7 +42,9 @@ impl State<'_> {
         close: Close<'_>,
     ) {
         let Close { code, reason } = close;
-        if self.config.on_error == OnError::Close {
+        if self.seats[slot].session.stranger {
+            self.close(now, slot, Close::STRANGER);
+        } else if self.config.on_error == OnError::Close {
             self.close(now, slot, close);
         } else if self.send(slot, &Failed { kind, code, reason, id }).is_err() {
             self.close(now, slot, Close::INTERNAL);
@@ -215,6 +217,43 @@ impl State<'_> {
         Ok(audience)
     }
 
+    /// A message for every open connection. O(connections). On `Full` nothing has changed.
+    pub(crate) fn broadcast(&mut self, message: &Message<'_>) -> Result<usize, Full> {
+        let len = message.len();
+        self.tell_all(len + MAX_HEAD, |outbox| {
+            outbox.frame(To::All, Opcode::Text, len, |turn| message.write(turn))
+        })
+    }
+
+    /// The same with a whole frame that was encoded elsewhere.
+    pub(crate) fn broadcast_frame(&mut self, frame: &[u8]) -> Result<usize, Full> {
+        self.tell_all(frame.len(), |outbox| outbox.raw(To::All, |turn| turn.extend(frame)))
+    }
+
+    fn tell_all(
+        &mut self,
+        bytes: usize,
+        write: impl FnOnce(&mut Outbox<'_>) -> Result<Option<u32>, Full>,
+    ) -> Result<usize, Full> {
+        let all = (self.open - self.strangers) as usize;
+        if all == 0 {
+            return Ok(0);
+        }
+        if !self.outbox.fits(bytes, all) {
+            return Err(Full);
+        }
+        if let Some(run) = write(&mut self.outbox)? {
+            for (slot, seat) in self.seats.iter_mut().enumerate() {
+                if seat.session.phase == Phase::Open && !seat.session.stranger {
+                    self.outbox.note(&mut seat.outgoing, run);
+                    self.transmit.mark(slot, &mut seat.transmit);
+                }
+            }
+        }
+        self.counts.sent += all as u64;
+        Ok(all)
+    }
+
     pub(crate) fn unblock(&mut self, slot: usize) {
         let seat = &mut self.seats[slot];
         if seat.outgoing.is_blocked() {
@@ -305,6 +344,13 @@ impl State<'_> {
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant, slot: usize, deaf: bool) -> Due {
+        if self.leaves_at(slot).is_some_and(|at| at <= now) {
+            match self.seats[slot].session.phase {
+                Phase::Open => self.close(now, slot, Close::SHUTDOWN),
+                _ => self.enter(now, slot, Phase::Gone),
+            }
+            return Due::Nothing;
+        }
         let due = self.seats[slot].session.handle_timeout(now, &self.config, deaf);
         match due {
             Due::Nothing | Due::Handshake => {}
@@ -318,6 +364,7 @@ impl State<'_> {
                 let reason = words.say(format_args!("{reason}"));
                 self.close(now, slot, Close { code: 1003, reason });
             }
+            Due::Stranger => self.close(now, slot, Close::STRANGER),
             Due::Gone => self.enter(now, slot, Phase::Gone),
         }
         self.set_deadline(slot);

@@ -76,6 +76,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         }
     }
 
+    /// The next message of another type than `kind`.
+    pub fn hear_but(&mut self, kind: &str) -> Value {
+        loop {
+            let message = self.hear();
+            if message["type"] != kind {
+                return message;
+            }
+        }
+    }
+
     /// The payload of the next message, which is of type `kind`.
     pub fn hear_payload(&mut self, kind: &str) -> Value {
         let mut message = self.hear();
@@ -105,6 +115,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
             self.socket.close(None).await.expect("the connection is open");
             while let Some(Ok(_)) = self.socket.next().await {}
         });
+    }
+
+    /// Waits until the server drops the stream, which it does without a word.
+    pub fn dropped(mut self) {
+        let next = within(self.socket.next());
+        assert!(!matches!(next, Some(Ok(_))), "the stream was to end, and {next:?} came");
     }
 
     fn next(&mut self) -> Message {

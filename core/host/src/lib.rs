@@ -14,6 +14,7 @@
 
 pub mod error;
 pub mod front;
+pub mod reach;
 pub mod inbox;
 pub mod peer;
 pub mod page;

@@ -85,6 +85,7 @@ impl<'m> World<'m> {
                 }
             }
             Operation::Publish { topic, len, framed } => self.publish(topic % TOPICS, len, framed),
+            Operation::Broadcast { len, framed } => self.broadcast(len, framed),
             Operation::EndTopic { topic } => {
                 self.engine.end_topic(&name(topic % TOPICS));
                 for peer in &mut self.peers.all {
@@ -284,13 +285,9 @@ impl<'m> World<'m> {
     }
 
     fn publish(&mut self, topic: u8, len: u16, framed: bool) {
-        let (payload, text) = self.peers.update(topic, len);
+        let (payload, text) = self.peers.update(Some(topic), len);
         let published = match framed {
-            true => {
-                let mut frame = Head::new(Opcode::Text, text.len(), None).as_slice().to_vec();
-                frame.extend_from_slice(text.as_bytes());
-                self.engine.publish_frame(&name(topic), &frame)
-            }
+            true => self.engine.publish_frame(&name(topic), &frame(&text)),
             false => self.engine.publish(&name(topic), "u", payload.as_bytes()),
         };
         match published {
@@ -298,6 +295,22 @@ impl<'m> World<'m> {
                 self.peers.deliver(topic, &text, audience.listeners);
                 let awaited = self.peers.all.iter().any(|peer| peer.reserved.contains(&topic));
                 assert_eq!(audience.awaited, awaited);
+            }
+            Err(_) => assert!(self.peers.tight, "there is room for an update"),
+        }
+    }
+
+    fn broadcast(&mut self, len: u16, framed: bool) {
+        let (payload, text) = self.peers.update(None, len);
+        let open = self.engine.connections();
+        let told = match framed {
+            true => self.engine.broadcast_frame(&frame(&text)),
+            false => self.engine.broadcast("u", payload.as_bytes()),
+        };
+        match told {
+            Ok(count) => {
+                assert_eq!(count, open, "everybody who is open");
+                self.peers.tell_all(&text, count);
             }
             Err(_) => assert!(self.peers.tight, "there is room for an update"),
         }
@@ -587,6 +600,10 @@ impl<'m> World<'m> {
         engine.resume(self.now, &mut self.peers);
         assert!(!engine.is_ready());
     }
+}
+
+fn frame(text: &str) -> Vec<u8> {
+    [Head::new(Opcode::Text, text.len(), None).as_slice(), text.as_bytes()].concat()
 }
 
 /// Who is asked for nothing.
