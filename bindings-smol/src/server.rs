@@ -134,7 +134,8 @@ impl Running {
         self.handle.clone()
     }
 
-    /// Waits until the server was told to end and every connection has ended, at most 5 seconds after.
+    /// Waits until the server was told to end and every connection has ended: at most
+    /// [`Config::drain`] and [`Config::closing`] after, if its services end at once. Its port is free then.
     pub fn wait(self) -> Result<(), Error> {
         let mut result = Ok(());
         for thread in self.threads {
@@ -177,7 +178,9 @@ impl Handle {
         self.shared.is_empty()
     }
 
-    /// Stops accepting and closes every connection with `Server shutting down`. Returns at once.
+    /// Lets nobody in any more and closes every connection with `Server shutting down`, one after the
+    /// other over [`Config::drain`]; until the last has ended, `/healthz` is answered with 503. Returns at
+    /// once.
     pub fn shutdown(&self) {
         self.shared.shutdown();
     }

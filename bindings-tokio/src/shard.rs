@@ -26,7 +26,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::LocalSet;
 
-/// Serves `api` on `/ws` until `end` is ready and every connection has been closed.
+/// Serves `api` on `/ws` until `end` is ready and every connection has been closed: at most
+/// [`Config::drain`] and [`Config::closing`] after, if its services end at once. Nobody is let in
+/// meanwhile, and `/healthz` is answered with 503.
 ///
 /// It takes as many connections as `config` says, and no more than the process has
 /// [descriptors](descriptors::cap) for, of which it first gets as many as it may have.
@@ -51,11 +53,10 @@ pub async fn serve(
     });
     let tasks = LocalSet::new();
     let doorway = Doorway::public(listener.local_addr()?);
-    let accepting = tasks.spawn_local(accept(house.clone(), listener, doorway));
+    tasks.spawn_local(accept(house.clone(), listener, doorway));
     let turns = async {
         let ended = async {
             end.await;
-            accepting.abort();
             shared.shutdown();
             std::future::pending().await
         };

@@ -12,6 +12,7 @@ use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::any::Any;
 use core::cell::{Cell, RefCell};
 use core::fmt::Write;
 use core::future::poll_fn;
@@ -42,6 +43,7 @@ enum Wish {
     TakePlace(Rc<str>, Rc<Reservation>),
     Hear(Rc<[Arc<[u8]>]>),
     Unsubscribe(Rc<str>),
+    Admit(Rc<dyn Any>),
     Publish {
         topic: Rc<str>,
         frame: Vec<u8>,
@@ -164,13 +166,18 @@ impl Client {
         Ok(())
     }
 
+    /// What the connection is let in with.
+    pub(crate) fn admit(&self, guest: Rc<dyn Any>) {
+        self.wish(Wish::Admit(guest));
+    }
+
     fn wish(&self, wish: Wish) {
         self.call.wishes.borrow_mut().push(wish);
     }
 
     /// Carries the wishes out, in their order.
     pub(crate) fn apply(&self, effects: &mut Effects<'_, '_>) {
-        let Visit { wishes, desk, .. } = &*self.call;
+        let Visit { call, wishes, desk, .. } = &*self.call;
         let mut wishes = wishes.take();
         for wish in &mut wishes {
             // A topic that has ended meanwhile has taken its places back, and its last words are due.
@@ -192,6 +199,7 @@ impl Client {
                 Wish::TakePlace(topic, _) => listen(effects, desk, &topic),
                 Wish::Hear(frames) => frames.iter().for_each(|frame| effects.send_frame(frame)),
                 Wish::Unsubscribe(topic) => effects.unsubscribe(&topic),
+                Wish::Admit(guest) => desk.admit(call.connection(), guest),
                 Wish::Publish { topic, frame, keep } => {
                     // Owned memory has room; another shard's full inbox is counted there.
                     let _ = effects.publish_frame(&topic, &frame);

@@ -109,11 +109,11 @@ pub struct Desk {
     timers: RefCell<BTreeMap<(Instant, u64), Waker>>,
     timer: Cell<u64>,
     asks: RefCell<VecDeque<Ask>>,
-    /// By the connections' slots; none where nobody was let in with anything.
-    guests: RefCell<Vec<Option<Rc<dyn Any>>>>,
     /// What topics said last.
     pub retained: Retained,
     expected: RefCell<Vec<Rc<str>>>,
+    /// By the connections' slots; none where nobody was let in with anything.
+    guests: RefCell<Vec<Option<Rc<dyn Any>>>>,
 }
 
 /// A subscription that a running handler waits for.
@@ -162,9 +162,9 @@ impl Desk {
             timers: RefCell::default(),
             timer: Cell::default(),
             asks: RefCell::default(),
-            guests: RefCell::default(),
             retained: Retained::default(),
             expected: RefCell::default(),
+            guests: RefCell::default(),
         })
     }
 

@@ -21,6 +21,14 @@ pub trait Dispatch {
     /// Answers one call. The payload is valid JSON; whether it fits the operation is decided here.
     fn call(&mut self, call: Call<'_>, answer: Answer<'_, '_>) -> Verdict;
 
+    /// Who takes the first message of a connection where
+    /// [`demand_authentication`](crate::engine::Engine::demand_authentication) was called: its whole text
+    /// is the payload, whatever it says. What closes the connection then closes it with
+    /// `Not authenticated`; anything else lets it in.
+    fn authenticator(&self) -> Option<OperationId> {
+        None
+    }
+
     /// Answers a connection's request on the HTTP side, which is its first and only one. By default
     /// `/ws` becomes a WebSocket.
     fn request(&mut self, id: ConnectionId, request: &Request<'_>) -> Admission<'_> {
@@ -205,6 +213,8 @@ impl Effects<'_, '_> {
 
     /// Closes this connection, after what was said so far.
     pub fn close(self, close: Close<'_>) -> Verdict {
+        let stranger = self.state.seats[self.slot].session.stranger;
+        let close = if stranger { Close::STRANGER } else { close };
         self.state.close(self.now, self.slot, close);
         self.done()
     }

@@ -82,6 +82,8 @@ pub mod extract;
 #[cfg(feature = "alloc")]
 pub mod handler;
 #[cfg(feature = "alloc")]
+pub mod authenticate;
+#[cfg(feature = "alloc")]
 pub mod router;
 #[cfg(feature = "alloc")]
 pub mod entrance;
@@ -103,7 +105,7 @@ pub mod typed {
     pub use crate::declared::PublishError;
     pub use crate::desk::{Metrics, Reach};
     pub use crate::door::{HttpError, Visitor};
-    pub use crate::extract::{Clock, Guest, Now, Payload, State};
+    pub use crate::extract::{Clock, FirstMessage, Guest, Now, Payload, State};
     pub use crate::publisher::{App, Publisher};
     pub use crate::respond::{Close, Failure, Fault, Refused};
     pub use crate::router::Router;

@@ -109,6 +109,7 @@ fn what_is_not_worth_it_is_not_sent_and_the_next_is_measured_by_what_was() {
     assert_eq!(heard(&mut world, "ann"), ["on", "100", "110", "100", "ended"]);
 }
 
+// protocol: T21
 #[test]
 fn who_comes_gets_the_last_update_right_after_the_reply_and_nothing_twice() {
     let silent = async |_: String, _: Updates<Bar>| std::future::pending::<()>().await;
@@ -137,6 +138,7 @@ fn who_comes_gets_the_last_update_right_after_the_reply_and_nothing_twice() {
     }
 }
 
+// protocol: T21
 #[test]
 fn the_first_listener_of_a_topic_gets_what_was_held_once_and_the_next_only_the_last() {
     let closes = &[(0, 1), (0, 2), (1_000, 3)];
@@ -154,6 +156,7 @@ fn the_first_listener_of_a_topic_gets_what_was_held_once_and_the_next_only_the_l
     }
 }
 
+// protocol: T21
 #[test]
 fn what_a_handler_publishes_is_kept_for_all_shards_also_before_anybody_has_heard_of_its_client() {
     let publish = |client: Client| client.publish("bars:A", "bars.update", &Bar { close: 1 });

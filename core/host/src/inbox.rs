@@ -35,7 +35,7 @@ pub enum Mail {
     Stop(Arc<str>, u64),
     /// The service of this life has refused to start, or its future has ended.
     Failed(Arc<str>, u64, End),
-    /// Everybody is to be closed.
+    /// Everybody is to be closed, one after the other.
     Shutdown,
 }
 

@@ -5,7 +5,6 @@ use crate::inbox::Mail;
 use crate::services::{News, Services};
 use crate::settings::Doorway;
 use crate::shared::Shared;
-use fastws_core::action::Close;
 use fastws_core::catalog::{Pending, Rest};
 use fastws_core::client::Client;
 use fastws_core::desk::{Desk, Local, Metrics};
@@ -59,8 +58,12 @@ impl Shard {
         let desk = Desk::new(shared.catalog.declared().clone(), shared.clone(), index);
         let mut seed = [0; 8];
         random(&mut seed);
+        let mut engine = Engine::new(shared.settings.config.clone(), u64::from_le_bytes(seed));
+        if shared.catalog.entrance().authenticator().is_some() {
+            engine.demand_authentication();
+        }
         Self {
-            engine: Engine::new(shared.settings.config.clone(), u64::from_le_bytes(seed)),
+            engine,
             services: Services::new(shared.clone(), index, desk.clone()),
             front: Front {
                 shared: shared.clone(),
@@ -204,7 +207,7 @@ impl Shard {
             Mail::Failed(topic, generation, end) => {
                 services.failed(engine, &topic, generation, end)
             }
-            Mail::Shutdown => engine.close_all(self.now, Close::SHUTDOWN),
+            Mail::Shutdown => engine.drain(self.now),
         }
         self.handle_lives();
     }

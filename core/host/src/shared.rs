@@ -69,7 +69,8 @@ impl Shared {
         Publisher::new(self.catalog.declared().clone(), self.clone())
     }
 
-    /// Closes everybody and ends every shard when its last connection has ended. Once is enough.
+    /// Closes everybody, spread over the drain time, and ends every shard when its last connection has
+    /// ended. Once is enough.
     pub fn shutdown(&self) {
         if !self.draining.swap(true, Ordering::AcqRel) {
             for shard in 0..self.inboxes.len() {
