@@ -15,7 +15,7 @@ use fastws_core::topic_route::{Params, SubscriptionResponse, TopicRoute};
 
 use crate::{
     feed::Feed,
-    prices::Bar,
+    prices::{Bar, Resolution},
     subscription::{SYMBOL, Subscription, known, repeat, resolution},
 };
 
@@ -45,17 +45,25 @@ async fn stream_bars(
 ) -> Result<impl Future<Output = ()>, Refused> {
     known(&feed, &request.symbol)?;
     let resolution = resolution(&request.resolution())?;
-    Ok(async move {
-        let Some(bars) = feed.follow(&request.symbol, resolution) else {
-            let read = |now| feed.bar(&request.symbol, resolution, now);
-            return repeat(Duration::from_secs(1), updates, read).await;
-        };
-        while let Ok(bar) = bars.recv().await {
-            updates.publish(&bar);
-        }
-        // Nothing follows, which is no fault of the topic.
-        pending().await
-    })
+    Ok(stream(feed, request.symbol, resolution, Duration::from_secs(1), updates))
+}
+
+/// A symbol's bars, as often as they are looked for; in a replay one for each row.
+pub(crate) async fn stream(
+    feed: Feed,
+    symbol: String,
+    resolution: Resolution,
+    pace: Duration,
+    updates: Updates<Bar>,
+) {
+    let Some(bars) = feed.follow(&symbol, resolution) else {
+        return repeat(pace, updates, |now| feed.bar(&symbol, resolution, now)).await;
+    };
+    while let Ok(bar) = bars.recv().await {
+        updates.publish(&bar);
+    }
+    // Nothing follows, which is no fault of the topic.
+    pending().await
 }
 
 #[payload]

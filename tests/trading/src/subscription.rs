@@ -40,7 +40,7 @@ impl Subscription {
 
 #[payload]
 pub(crate) struct Echo {
-    symbol: String,
+    pub(crate) symbol: String,
 }
 
 /// Refuses a symbol that does not exist.
