@@ -37,6 +37,9 @@ fn serve(options: &Options) -> Result<(), Box<dyn Error>> {
     for path in &options.paths {
         server = server.path(path);
     }
+    for origin in &options.origins {
+        server = server.origin(origin);
+    }
     let server = server.shards(options.shards).config(options.config());
     let (started, handle) = mpsc::channel::<Handle>();
     // A signal that comes before the server has started waits for it.

@@ -9,6 +9,7 @@ use fastws_host::error::Error;
 use fastws_host::settings::{Doorway, Settings};
 use fastws_host::shared::Shared;
 use futures_lite::{AsyncRead, AsyncWrite};
+use std::any::Any;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -181,12 +182,25 @@ impl Handle {
     /// Serves a connection whose handshake somebody else has done, over TLS or any other stream.
     ///
     /// It costs what its own framing costs: every message is copied once more on its way out, and
-    /// pings of the peer are answered by the stream.
+    /// pings of the peer are answered by the stream. Where the API has a [door](Api::door), the
+    /// stream is dropped: [`attach_guest`](Self::attach_guest) brings it.
     pub fn attach<S>(&self, stream: WebSocketStream<S>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        self.arrive(Arrival::new(stream, None));
+    }
+
+    /// The same with what the connection is let in with, of the type that the API's door yields.
+    pub fn attach_guest<S>(&self, stream: WebSocketStream<S>, guest: impl Any + Send)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        self.arrive(Arrival::new(stream, Some(Box::new(guest))));
+    }
+
+    fn arrive(&self, arrival: Arrival) {
         let shard = self.next.fetch_add(1, Ordering::Relaxed) % self.notes.len();
-        self.notes[shard].arrive(Arrival::new(stream));
+        self.notes[shard].arrive(arrival);
     }
 }

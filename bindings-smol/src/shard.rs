@@ -11,6 +11,7 @@ use fastws_host::shared::Shared;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use smol::LocalExecutor;
+use std::any::Any;
 use std::future::Future;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr};
@@ -293,8 +294,9 @@ impl Driver {
         if !self.note.rung.load(SeqCst) {
             return;
         }
-        for arrival in self.note.arrivals() {
-            let Ok(id) = self.shard.open() else { continue };
+        for mut arrival in self.note.arrivals() {
+            let guest = arrival.guest.take().map(|guest| Rc::from(guest as Box<dyn Any>));
+            let Ok(id) = self.shard.open(guest) else { continue };
             let line = arrival.connect(&self.executor);
             self.place(id, Socket::Foreign(line, id));
             self.foreign.push(id);

@@ -6,11 +6,13 @@ use crate::desk::{Ask, Desk, Reservation, Source, Starter};
 use crate::dispatch::{Answer, Effects};
 use crate::ids::CallId;
 use crate::respond::Refused;
+use crate::retained::Kept;
 use crate::topic::{self, MAX_TOPIC};
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::any::Any;
 use core::cell::{Cell, RefCell};
 use core::fmt::Write;
 use core::future::poll_fn;
@@ -41,9 +43,11 @@ enum Wish {
     TakePlace(Rc<str>, Rc<Reservation>),
     Hear(Rc<[Arc<[u8]>]>),
     Unsubscribe(Rc<str>),
+    Admit(Rc<dyn Any>),
     Publish {
         topic: Rc<str>,
         frame: Vec<u8>,
+        keep: bool,
     },
 }
 
@@ -157,8 +161,14 @@ impl Client {
     ) -> Result<(), PublishError> {
         let topic = topic.as_ref();
         let frame = self.call.desk.declared.update(Some(topic), kind, payload)?;
-        self.wish(Wish::Publish { topic: Rc::from(topic), frame });
+        let keep = self.call.desk.declared.keeps(topic, kind);
+        self.wish(Wish::Publish { topic: Rc::from(topic), frame, keep });
         Ok(())
+    }
+
+    /// What the connection is let in with.
+    pub(crate) fn admit(&self, guest: Rc<dyn Any>) {
+        self.wish(Wish::Admit(guest));
     }
 
     fn wish(&self, wish: Wish) {
@@ -167,7 +177,7 @@ impl Client {
 
     /// Carries the wishes out, in their order.
     pub(crate) fn apply(&self, effects: &mut Effects<'_, '_>) {
-        let Visit { wishes, desk, .. } = &*self.call;
+        let Visit { call, wishes, desk, .. } = &*self.call;
         let mut wishes = wishes.take();
         for wish in &mut wishes {
             // A topic that has ended meanwhile has taken its places back, and its last words are due.
@@ -180,18 +190,36 @@ impl Client {
         for wish in wishes {
             match wish {
                 // It was checked or reserved when it was wished; the client may have left meanwhile.
-                Wish::Subscribe(topic) | Wish::TakePlace(topic, _) => {
-                    let _ = effects.subscribe(&topic);
+                Wish::Subscribe(topic) => {
+                    if desk.declared.retains(&topic) {
+                        desk.expect(&topic);
+                    }
+                    listen(effects, desk, &topic);
                 }
+                Wish::TakePlace(topic, _) => listen(effects, desk, &topic),
                 Wish::Hear(frames) => frames.iter().for_each(|frame| effects.send_frame(frame)),
                 Wish::Unsubscribe(topic) => effects.unsubscribe(&topic),
-                Wish::Publish { topic, frame } => {
+                Wish::Admit(guest) => desk.admit(call.connection(), guest),
+                Wish::Publish { topic, frame, keep } => {
                     // Owned memory has room; another shard's full inbox is counted there.
                     let _ = effects.publish_frame(&topic, &frame);
-                    let _ = desk.shards.publish(Source::Shard(desk.shard), &topic, &frame);
+                    let source = Source::Shard(desk.shard);
+                    if let Some(moment) = desk.shards.publish(source, &topic, &frame, keep).kept {
+                        let kept = Kept { moment, life: None, frame: frame.into() };
+                        desk.retained.keep(&topic, kept);
+                    }
                 }
             }
         }
+    }
+}
+
+/// Subscribes, and says what the topic said last to who comes anew.
+fn listen(effects: &mut Effects<'_, '_>, desk: &Desk, topic: &str) {
+    if effects.subscribe(topic) == Ok(true)
+        && let Some(frame) = desk.retained.last(topic)
+    {
+        effects.send_frame(&frame);
     }
 }
 

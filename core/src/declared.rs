@@ -34,6 +34,8 @@ pub(crate) struct Route {
     pub(crate) error: String,
     /// A service runs behind its topics.
     pub(crate) serves: bool,
+    /// Who comes gets the last update.
+    pub(crate) retains: bool,
 }
 
 /// What its listeners are told about a topic.
@@ -94,6 +96,16 @@ impl Declared {
         let retry_after_ms = retry_after.map(|time| time.as_millis() as u64);
         let report = Report { topic: topic.into(), code, message, recoverable, retry_after_ms };
         self.update(Some(topic), &self.route(topic)?.error, &report).ok()
+    }
+
+    /// Whether an update of this kind is kept for who comes.
+    pub(crate) fn keeps(&self, topic: &str, kind: &str) -> bool {
+        self.route(topic).is_some_and(|route| route.retains && route.update == kind)
+    }
+
+    /// Whether a topic's last update is kept for who comes.
+    pub fn retains(&self, topic: &str) -> bool {
+        self.route(topic).is_some_and(|route| route.retains)
     }
 
     /// The topic route that this topic belongs to.

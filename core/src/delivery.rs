@@ -42,7 +42,9 @@ impl State<'_> {
         close: Close<'_>,
     ) {
         let Close { code, reason } = close;
-        if self.config.on_error == OnError::Close {
+        if self.seats[slot].session.stranger {
+            self.close(now, slot, Close::STRANGER);
+        } else if self.config.on_error == OnError::Close {
             self.close(now, slot, close);
         } else if self.send(slot, &Failed { kind, code, reason, id }).is_err() {
             self.close(now, slot, Close::INTERNAL);
@@ -233,7 +235,7 @@ impl State<'_> {
         bytes: usize,
         write: impl FnOnce(&mut Outbox<'_>) -> Result<Option<u32>, Full>,
     ) -> Result<usize, Full> {
-        let all = self.open as usize;
+        let all = (self.open - self.strangers) as usize;
         if all == 0 {
             return Ok(0);
         }
@@ -242,7 +244,7 @@ impl State<'_> {
         }
         if let Some(run) = write(&mut self.outbox)? {
             for (slot, seat) in self.seats.iter_mut().enumerate() {
-                if seat.session.phase == Phase::Open {
+                if seat.session.phase == Phase::Open && !seat.session.stranger {
                     self.outbox.note(&mut seat.outgoing, run);
                     self.transmit.mark(slot, &mut seat.transmit);
                 }
@@ -362,6 +364,7 @@ impl State<'_> {
                 let reason = words.say(format_args!("{reason}"));
                 self.close(now, slot, Close { code: 1003, reason });
             }
+            Due::Stranger => self.close(now, slot, Close::STRANGER),
             Due::Gone => self.enter(now, slot, Phase::Gone),
         }
         self.set_deadline(slot);

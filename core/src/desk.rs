@@ -3,13 +3,16 @@
 //! Everything here belongs to one thread; nothing is locked and nothing is sent.
 
 use crate::declared::Declared;
-use crate::ids::CallId;
+use crate::ids::{CallId, ConnectionId};
 use crate::respond::{Fault, Refused};
+use crate::retained::Retained;
 use crate::time::{Duration, Instant};
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::rc::Rc;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::any::Any;
 use core::cell::{Cell, RefCell};
 use core::future::Future;
 use core::pin::Pin;
@@ -20,12 +23,21 @@ pub type Local<T> = Pin<Box<dyn Future<Output = T>>>;
 
 /// All shards, as one of them or a foreign thread sees them.
 pub trait Shards: Send + Sync {
-    /// Queues an encoded update on the shards. On an error some shard's inbox was full and that
-    /// shard's listeners do not get it.
-    fn publish(&self, source: Source, topic: &str, frame: &[u8]) -> Result<(), crate::shelf::Full>;
+    /// Queues an encoded frame on the shards. With `keep` it is the topic's last update from now on, if
+    /// anybody on any shard is interested in the topic.
+    fn publish(&self, source: Source, topic: &str, frame: &[u8], keep: bool) -> Published;
 
-    /// Queues an encoded update on every shard, for who listens to `topic`, or for everybody.
-    fn reach(&self, topic: Option<&str>, frame: &[u8]) -> Result<Reach, crate::shelf::Full>;
+    /// Somebody is about to become interested in a topic, and this was told of it before the shard
+    /// tells it itself. Each time counts.
+    fn expect(&self, topic: &str);
+
+    /// Queues an encoded frame on every shard, for who listens to `topic`, or for everybody.
+    fn reach(
+        &self,
+        topic: Option<&str>,
+        frame: &[u8],
+        keep: bool,
+    ) -> Result<Reach, crate::shelf::Full>;
 
     /// Sums over all shards, each a moment old.
     fn metrics(&self) -> Metrics;
@@ -40,6 +52,15 @@ pub enum Source {
     Shard(usize),
     /// The service of this life of the topic, for who listens to that life.
     Life(u64),
+}
+
+/// What has become of a frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Published {
+    /// The moment at which it has become the topic's last update, if it has.
+    pub kept: Option<u64>,
+    /// Some shard's inbox was full, and its listeners do not get it.
+    pub full: bool,
 }
 
 /// A future that tells how many connections an update was queued for, once every shard knows. The
@@ -88,6 +109,11 @@ pub struct Desk {
     timers: RefCell<BTreeMap<(Instant, u64), Waker>>,
     timer: Cell<u64>,
     asks: RefCell<VecDeque<Ask>>,
+    /// What topics said last.
+    pub retained: Retained,
+    expected: RefCell<Vec<Rc<str>>>,
+    /// By the connections' slots; none where nobody was let in with anything.
+    guests: RefCell<Vec<Option<Rc<dyn Any>>>>,
 }
 
 /// A subscription that a running handler waits for.
@@ -119,8 +145,8 @@ pub struct Feed {
 
 impl Feed {
     /// Sends a frame to who listens to this life. A shard's full inbox is counted there.
-    pub(crate) fn send(&self, frame: &[u8]) {
-        let _ = self.desk.shards.publish(Source::Life(self.life), &self.topic, frame);
+    pub(crate) fn send(&self, frame: &[u8], keep: bool) {
+        self.desk.shards.publish(Source::Life(self.life), &self.topic, frame, keep);
     }
 }
 
@@ -136,6 +162,9 @@ impl Desk {
             timers: RefCell::default(),
             timer: Cell::default(),
             asks: RefCell::default(),
+            retained: Retained::default(),
+            expected: RefCell::default(),
+            guests: RefCell::default(),
         })
     }
 
@@ -161,6 +190,26 @@ impl Desk {
         self.asks.borrow_mut().pop_front()
     }
 
+    /// Keeps what a connection was let in with, for its handlers.
+    pub fn admit(&self, id: ConnectionId, guest: Rc<dyn Any>) {
+        let mut guests = self.guests.borrow_mut();
+        if guests.len() <= id.slot() {
+            guests.resize(id.slot() + 1, None);
+        }
+        guests[id.slot()] = Some(guest);
+    }
+
+    /// Drops what a connection was let in with; its slot may be given to another one.
+    pub fn forget(&self, id: ConnectionId) {
+        // Its destructor may come back here.
+        let guest = self.guests.borrow_mut().get_mut(id.slot()).and_then(Option::take);
+        drop(guest);
+    }
+
+    pub(crate) fn guest<S: 'static>(&self, id: ConnectionId) -> Option<Rc<S>> {
+        self.guests.borrow().get(id.slot())?.clone()?.downcast().ok()
+    }
+
     /// The driver's time, as of this turn.
     pub fn now(&self) -> Instant {
         self.now.get()
@@ -179,6 +228,17 @@ impl Desk {
 
     pub(crate) fn ask(&self, ask: Ask) {
         self.asks.borrow_mut().push_back(ask);
+    }
+
+    /// Has a topic's interest told ahead, so that what is published from now on is kept.
+    pub(crate) fn expect(&self, topic: &Rc<str>) {
+        self.shards.expect(topic);
+        self.expected.borrow_mut().push(topic.clone());
+    }
+
+    /// The next topic whose interest was told ahead; by now the shard has told it.
+    pub fn poll_expected(&self) -> Option<Rc<str>> {
+        self.expected.borrow_mut().pop()
     }
 
     /// Some handler waits for a subscription.

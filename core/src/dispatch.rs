@@ -3,7 +3,7 @@
 use crate::action::{Close, Denied};
 use crate::delivery::Audience;
 use crate::envelope::Outgoing as Message;
-use crate::handshake::{Refusal, Request};
+use crate::handshake::{Refusal, Request, Response};
 use crate::ids::{CallId, ConnectionId, OperationId};
 use crate::session::Phase;
 use crate::shelf::Full;
@@ -20,6 +20,14 @@ pub trait Dispatch {
 
     /// Answers one call. The payload is valid JSON; whether it fits the operation is decided here.
     fn call(&mut self, call: Call<'_>, answer: Answer<'_, '_>) -> Verdict;
+
+    /// Who takes the first message of a connection where
+    /// [`demand_authentication`](crate::engine::Engine::demand_authentication) was called: its whole text
+    /// is the payload, whatever it says. What closes the connection then closes it with
+    /// `Not authenticated`; anything else lets it in.
+    fn authenticator(&self) -> Option<OperationId> {
+        None
+    }
 
     /// Answers a connection's request on the HTTP side, which is its first and only one. By default
     /// `/ws` becomes a WebSocket.
@@ -43,14 +51,7 @@ pub enum Admission<'a> {
     /// It is answered and the socket ends.
     Refuse(Refusal),
     /// It is answered and the socket ends.
-    Respond {
-        /// The HTTP status.
-        status: u16,
-        /// The value of `Content-Type`.
-        content_type: &'a str,
-        /// The whole body.
-        body: &'a [u8],
-    },
+    Respond(Response<'a>),
 }
 
 /// One message of a client, on its way to its operation.
@@ -166,8 +167,9 @@ impl Effects<'_, '_> {
         topic.and_then(|topic| self.state.hub.link(self.slot, interest, topic)).is_some()
     }
 
-    /// Subscribes; it cannot fail where a place was reserved. Subscribing twice is one subscription.
-    pub fn subscribe(&mut self, topic: &str) -> Result<(), Denied> {
+    /// Subscribes; it cannot fail where a place was reserved. Subscribing twice is one subscription:
+    /// true if it is new.
+    pub fn subscribe(&mut self, topic: &str) -> Result<bool, Denied> {
         self.state.subscribe(self.slot, topic)
     }
 
@@ -211,6 +213,8 @@ impl Effects<'_, '_> {
 
     /// Closes this connection, after what was said so far.
     pub fn close(self, close: Close<'_>) -> Verdict {
+        let stranger = self.state.seats[self.slot].session.stranger;
+        let close = if stranger { Close::STRANGER } else { close };
         self.state.close(self.now, self.slot, close);
         self.done()
     }

@@ -6,7 +6,7 @@ use crate::dispatch::{Admission, Answer, Call, Dispatch, Ended, Verdict};
 use crate::envelope::{self, MAX_NAME, Outgoing as Message};
 use crate::frame::{self, Opcode};
 use crate::handshake::{self, Refusal};
-use crate::ids::{CallId, ConnectionId};
+use crate::ids::{CallId, ConnectionId, OperationId};
 use crate::outbox::Parts;
 use crate::session::{Due, Phase};
 use crate::shelf::{Buffer, Buffers, Full};
@@ -91,6 +91,13 @@ impl Engine<'_> {
         Ok(self.state.id(slot))
     }
 
+    /// From now on a new connection is a stranger until the application's
+    /// [`authenticator`](Dispatch::authenticator) has taken its first message: it gets no broadcast, and
+    /// closes with 1008 after the time for a handshake.
+    pub fn demand_authentication(&mut self) {
+        self.state.authenticates = true;
+    }
+
     /// How many bytes of this connection can be taken now. Zero: do not read until
     /// [`resume`](Self::resume) has made room. `None`: it has ended.
     #[inline]
@@ -152,7 +159,7 @@ impl Engine<'_> {
             }
             Err(refusal) => {
                 row.truncate(0);
-                self.state.refuse(now, slot, refusal);
+                self.state.refuse(now, slot, refusal, false);
             }
         }
     }
@@ -425,7 +432,7 @@ impl Engine<'_> {
                 && (seat.session.refused || seat.assembly.room(&self.inputs.row(slot)) == 0);
             if self.state.handle_timeout(now, slot, deaf) == Due::Handshake {
                 self.inputs.row(slot).truncate(0);
-                self.state.refuse(now, slot, Refusal::TimedOut);
+                self.state.refuse(now, slot, Refusal::TimedOut, false);
             }
         }
     }
@@ -481,7 +488,8 @@ impl Engine<'_> {
 }
 
 impl State<'_> {
-    /// Answers a head if it is complete, and says how long it was. A refusal is still to be written.
+    /// Answers a head if it is complete, and says how long it was. A refusal of what is no head is
+    /// still to be written.
     fn answer_head<D: Dispatch>(
         &mut self,
         now: Instant,
@@ -492,29 +500,32 @@ impl State<'_> {
     ) -> Result<Option<usize>, Refusal> {
         let mut headers = handshake::Headers::new();
         let Some(request) = handshake::read(bytes, seen, &mut headers)? else { return Ok(None) };
+        let only_head = request.method == "HEAD";
         match dispatch.request(self.id(slot), &request) {
-            Admission::Upgrade { protocol } => {
-                let accept = request.upgrade()?;
-                if !self.takes_more() {
-                    return Err(Refusal::TooManyConnections);
+            Admission::Upgrade { protocol } => match request.upgrade() {
+                Ok(_) if !self.takes_more() => {
+                    self.refuse(now, slot, Refusal::TooManyConnections, only_head);
                 }
-                self.open(now, slot);
-                if self.raw(slot, |turn| accept.write(protocol, turn)).is_err() {
-                    self.enter(now, slot, Phase::Gone);
+                Ok(accept) => {
+                    self.open(now, slot);
+                    if self.raw(slot, |turn| accept.write(protocol, turn)).is_err() {
+                        self.enter(now, slot, Phase::Gone);
+                    }
                 }
-            }
-            Admission::Refuse(refusal) => return Err(refusal),
-            Admission::Respond { status, content_type, body } => {
+                Err(refusal) => self.refuse(now, slot, refusal, only_head),
+            },
+            Admission::Refuse(refusal) => self.refuse(now, slot, refusal, only_head),
+            Admission::Respond(response) => {
                 // What does not fit is not said; the socket ends in any case.
-                let _ = self.raw(slot, |turn| handshake::respond(status, content_type, body, turn));
+                let _ = self.raw(slot, |turn| response.write(only_head, turn));
                 self.enter(now, slot, Phase::Lingering);
             }
         }
         Ok(Some(request.len))
     }
 
-    fn refuse(&mut self, now: Instant, slot: usize, refusal: Refusal) {
-        let _ = self.raw(slot, |turn| refusal.write(turn));
+    fn refuse(&mut self, now: Instant, slot: usize, refusal: Refusal, only_head: bool) {
+        let _ = self.raw(slot, |turn| refusal.write(only_head, turn));
         self.enter(now, slot, Phase::Lingering);
     }
 
@@ -579,6 +590,12 @@ impl State<'_> {
         }
         session.handle_message(now);
         self.counts.received += 1;
+        if self.seats[slot].session.stranger {
+            let (Some(_), Some(operation)) = (text, dispatch.authenticator()) else {
+                return self.close(now, slot, Close::STRANGER);
+            };
+            return self.call(now, slot, operation, text, None, dispatch);
+        }
         let nesting = self.config.nesting as usize;
         let Some(envelope) = text.and_then(|text| envelope::read(text, nesting).ok()) else {
             return self.reject(now, slot, None, None, Close::UNREADABLE);
@@ -591,14 +608,26 @@ impl State<'_> {
             let kind = Some(envelope.kind.raw());
             return self.reject(now, slot, kind, envelope.id, Close::UNKNOWN);
         };
+        self.call(now, slot, operation, envelope.payload, envelope.id, dispatch);
+    }
+
+    #[inline]
+    fn call<D: Dispatch>(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        operation: OperationId,
+        payload: Option<&str>,
+        echo: Option<&str>,
+        dispatch: &mut D,
+    ) {
         let connection = self.id(slot);
         let session = &mut self.seats[slot].session;
         session.call = session.call.wrapping_add(1);
         session.calling = true;
         let id = CallId { connection, number: session.call };
-        let call = Call { id, operation, payload: envelope.payload, echo: envelope.id, now };
-        let Verdict(ended) =
-            dispatch.call(call, Answer { state: self, now, slot, echo: envelope.id });
+        let call = Call { id, operation, payload, echo, now };
+        let Verdict(ended) = dispatch.call(call, Answer { state: self, now, slot, echo });
         if ended == Ended::Now {
             self.end_call(slot);
         }

@@ -36,6 +36,9 @@ pub mod envelope;
 pub mod topic;
 pub mod action;
 
+#[doc = include_str!("../docs/protocol.md")]
+pub mod protocol {}
+
 // The state of one shard: deterministic, on owned or lent memory.
 pub mod config;
 mod marks;
@@ -55,11 +58,19 @@ pub mod lives;
 #[cfg(feature = "alloc")]
 pub mod canonical;
 #[cfg(feature = "alloc")]
+mod strict;
+#[cfg(feature = "alloc")]
 pub mod respond;
+#[cfg(feature = "alloc")]
+pub mod door;
 #[cfg(feature = "alloc")]
 pub mod declared;
 #[cfg(feature = "alloc")]
+pub mod retained;
+#[cfg(feature = "alloc")]
 pub mod desk;
+#[cfg(feature = "alloc")]
+mod pace;
 #[cfg(feature = "alloc")]
 pub mod service;
 #[cfg(feature = "alloc")]
@@ -71,7 +82,11 @@ pub mod extract;
 #[cfg(feature = "alloc")]
 pub mod handler;
 #[cfg(feature = "alloc")]
+pub mod authenticate;
+#[cfg(feature = "alloc")]
 pub mod router;
+#[cfg(feature = "alloc")]
+pub mod entrance;
 #[cfg(feature = "alloc")]
 pub mod topic_route;
 #[cfg(feature = "alloc")]
@@ -89,7 +104,8 @@ pub mod typed {
     pub use crate::config::{Config, OnError};
     pub use crate::declared::PublishError;
     pub use crate::desk::{Metrics, Reach};
-    pub use crate::extract::{Clock, Now, Payload, State};
+    pub use crate::door::{HttpError, Visitor};
+    pub use crate::extract::{Clock, FirstMessage, Guest, Now, Payload, State};
     pub use crate::publisher::{App, Publisher};
     pub use crate::respond::{Close, Failure, Fault, Refused};
     pub use crate::router::Router;

@@ -28,7 +28,11 @@ impl Publisher {
     ) -> Result<(), PublishError> {
         let topic = topic.as_ref();
         let frame = self.declared.update(Some(topic), kind, payload)?;
-        self.shards.publish(Source::Anybody, topic, &frame).map_err(|_| PublishError::Full)
+        let keep = self.declared.keeps(topic, kind);
+        match self.shards.publish(Source::Anybody, topic, &frame, keep).full {
+            true => Err(PublishError::Full),
+            false => Ok(()),
+        }
     }
 
     /// The same, and how many connections it was queued for on all shards; who waits for their topic to
@@ -41,7 +45,8 @@ impl Publisher {
     ) -> Result<Reach, PublishError> {
         let topic = topic.as_ref();
         let frame = self.declared.update(Some(topic), kind, payload)?;
-        self.shards.reach(Some(topic), &frame).map_err(|_| PublishError::Full)
+        let keep = self.declared.keeps(topic, kind);
+        self.shards.reach(Some(topic), &frame, keep).map_err(|_| PublishError::Full)
     }
 
     /// Sends an update without a topic to every open connection of the server, and tells how many those
@@ -52,7 +57,7 @@ impl Publisher {
         payload: &T,
     ) -> Result<Reach, PublishError> {
         let frame = self.declared.update(None, kind, payload)?;
-        self.shards.reach(None, &frame).map_err(|_| PublishError::Full)
+        self.shards.reach(None, &frame, false).map_err(|_| PublishError::Full)
     }
 }
 

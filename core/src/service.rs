@@ -1,12 +1,15 @@
 //! What runs behind a topic while somebody listens. Knows its topic and the driver's clock, no listener.
 
 use crate::desk::{Feed, Local, Sleep};
+use crate::pace::{Pace, Rule};
 use crate::respond::{Fault, Refused};
 use crate::time::{Duration, Instant};
 use alloc::boxed::Box;
 use alloc::rc::Rc;
-use core::future::{Future, ready};
-use core::marker::PhantomData;
+use core::cell::RefCell;
+use core::future::{Future, poll_fn, ready};
+use core::pin::Pin;
+use core::task::Waker;
 use serde::Serialize;
 
 /// A service's way to the listeners of its topic, and its clock.
@@ -15,30 +18,53 @@ use serde::Serialize;
 pub struct Updates<Update> {
     feed: Feed,
     kind: Rc<str>,
-    update: PhantomData<fn(Update)>,
+    pace: Option<Rc<Paced<Update>>>,
+}
+
+struct Paced<Update> {
+    pace: RefCell<Pace<Update>>,
+    /// Of whoever sends what was kept.
+    waker: RefCell<Option<Waker>>,
 }
 
 impl<Update> Clone for Updates<Update> {
     fn clone(&self) -> Self {
-        Self { feed: self.feed.clone(), kind: self.kind.clone(), update: PhantomData }
+        Self { feed: self.feed.clone(), kind: self.kind.clone(), pace: self.pace.clone() }
     }
 }
 
 impl<Update: Serialize + 'static> Updates<Update> {
     /// For a topic of a route that the API includes; from another one nothing can be published.
-    pub(crate) fn new(feed: Feed) -> Self {
+    pub(crate) fn new(feed: Feed, rule: Option<Rule<Update>>) -> Self {
         let route = feed.desk.declared.route(&feed.topic);
         let kind = Rc::from(route.map_or("", |route| &route.update));
-        Self { feed, kind, update: PhantomData }
+        let pace = rule.map(|rule| {
+            Rc::new(Paced { pace: RefCell::new(Pace::new(rule)), waker: RefCell::default() })
+        });
+        Self { feed, kind, pace }
     }
 
     /// Sends an update to everybody who listens to the topic. What is published while the service
     /// starts reaches the first listener right after its reply. An update that cannot be encoded is
     /// dropped and counts as a bug of `Update`'s `Serialize`.
+    ///
+    /// Where the route has a pace, what comes too early waits for its time or for the next.
     pub fn publish(&self, update: &Update) {
+        let now = self.now();
+        match &self.pace {
+            Some(paced) if !paced.pace.borrow_mut().offer(now, update) => {
+                if let Some(waker) = paced.waker.take() {
+                    waker.wake();
+                }
+            }
+            _ => self.send(update),
+        }
+    }
+
+    fn send(&self, update: &Update) {
         let Feed { desk, topic, .. } = &self.feed;
         match desk.declared.update(Some(topic), &self.kind, update) {
-            Ok(frame) => self.feed.send(&frame),
+            Ok(frame) => self.feed.send(&frame, desk.declared.retains(topic)),
             Err(error) => debug_assert!(false, "{error}"),
         }
     }
@@ -48,8 +74,30 @@ impl<Update: Serialize + 'static> Updates<Update> {
     pub fn error(&self, fault: Fault) {
         let Feed { desk, topic, .. } = &self.feed;
         if let Some(frame) = desk.declared.fault(topic, fault, true) {
-            self.feed.send(&frame);
+            self.feed.send(&frame, false);
         }
+    }
+
+    /// Runs what runs behind the topic, and sends what was kept when it is time, at the latest when the
+    /// service ends.
+    pub(crate) async fn pace(self, mut run: Local<Fault>) -> Fault {
+        let Some(paced) = &self.pace else { return run.await };
+        let mut sleep: Option<Sleep> = None;
+        poll_fn(|context| {
+            let ended = run.as_mut().poll(context);
+            paced.waker.replace(Some(context.waker().clone()));
+            loop {
+                let Some(due) = paced.pace.borrow().poll_timeout() else { return ended };
+                let sleep = sleep.insert(self.sleep(due - self.now()));
+                if ended.is_pending() && Pin::new(sleep).poll(context).is_pending() {
+                    return ended;
+                }
+                if let Some(update) = paced.pace.borrow_mut().take(self.now()) {
+                    self.send(update);
+                }
+            }
+        })
+        .await
     }
 
     /// The topic's full name.

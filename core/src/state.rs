@@ -71,6 +71,10 @@ pub(crate) struct State<'m> {
     pub(crate) open: u32,
     /// Rows that are not free.
     pub(crate) taken: u32,
+    /// Those among the open whose first message is still to say who it is from.
+    pub(crate) strangers: u32,
+    /// A first message has to say that.
+    pub(crate) authenticates: bool,
     pub(crate) counts: Counts,
     pub(crate) drain: Option<Drain>,
 }
@@ -131,7 +135,7 @@ impl State<'_> {
         };
         self.taken += 1;
         if phase == Phase::Open {
-            self.count_in();
+            self.count_in(slot);
         }
         self.set_deadline(slot);
         Ok(slot)
@@ -139,12 +143,14 @@ impl State<'_> {
 
     pub(crate) fn open(&mut self, now: Instant, slot: usize) {
         self.seats[slot].session.open(now);
-        self.count_in();
+        self.count_in(slot);
         self.set_deadline(slot);
     }
 
-    fn count_in(&mut self) {
+    fn count_in(&mut self, slot: usize) {
         self.open += 1;
+        self.seats[slot].session.stranger = self.authenticates;
+        self.strangers += u32::from(self.authenticates);
         // It does not note what was said to all before.
         self.outbox.seal();
     }
@@ -205,6 +211,7 @@ impl State<'_> {
         let seat = &mut self.seats[slot];
         if seat.session.phase == Phase::Open {
             self.open -= 1;
+            self.strangers -= u32::from(core::mem::take(&mut seat.session.stranger));
             self.hub.leave(&mut seat.interest);
         }
         // Neither those who stay nor the row's next connection note what this one did.
@@ -238,12 +245,14 @@ impl State<'_> {
         self.hub.reserve(slot, &mut seat.interest, topic).map_err(|Full| Denied::Full)
     }
 
-    pub(crate) fn subscribe(&mut self, slot: usize, topic: &str) -> Result<(), Denied> {
+    /// True: it did not listen before.
+    pub(crate) fn subscribe(&mut self, slot: usize, topic: &str) -> Result<bool, Denied> {
         let link = self.reserve(slot, topic)?;
-        if self.hub.activate(&mut self.seats[slot].interest, link) {
+        let new = self.hub.activate(&mut self.seats[slot].interest, link);
+        if new {
             self.outbox.seal();
         }
-        Ok(())
+        Ok(new)
     }
 
     /// `reserved`: only a place that was set aside, not a subscription.
@@ -272,6 +281,11 @@ impl State<'_> {
         let seat = &mut self.seats[slot];
         self.hub.give_back(&mut seat.interest);
         seat.session.calling = false;
+        if core::mem::take(&mut seat.session.stranger) {
+            self.strangers -= 1;
+            // It does not note what was said to all before.
+            self.outbox.seal();
+        }
     }
 
     #[inline]

@@ -1,12 +1,15 @@
 //! A family of topics with typed requests and updates: subscribe, unsubscribe, update. Knows no listener.
 
+use crate::canonical::{Style, canonical};
 use crate::client::Client;
 use crate::declared::{Report, Route};
 use crate::desk::{Feed, Local};
 use crate::extract::Payload;
+use crate::pace::Rule;
 use crate::respond::{Fault, Refused};
 use crate::router::{Channel, Router};
 use crate::service::{Begun, Updates};
+use crate::time::Duration;
 use crate::topic;
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
@@ -16,7 +19,7 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
@@ -64,6 +67,8 @@ pub struct TopicRoute<Request, Update> {
     parts: Parts<Request>,
     extra: Extra<Request>,
     start: Option<Start<Request, Update>>,
+    pace: Option<Rule<Update>>,
+    retains: bool,
 }
 
 impl<Request, Update> Clone for TopicRoute<Request, Update> {
@@ -76,6 +81,8 @@ impl<Request, Update> Clone for TopicRoute<Request, Update> {
             parts: self.parts.clone(),
             extra: self.extra.clone(),
             start: self.start.clone(),
+            pace: self.pace.clone(),
+            retains: self.retains,
         }
     }
 }
@@ -95,6 +102,8 @@ where
             parts: Arc::new(|_| Vec::new()),
             extra: Arc::new(|_| Map::new()),
             start: None,
+            pace: None,
+            retains: false,
         }
     }
 
@@ -149,16 +158,26 @@ where
         let service = Arc::new(service);
         self.start = Some(Arc::new(move |request, updates| {
             let service = service.clone();
+            let paced = updates.clone();
             let begun = async move { service(request, updates).await.run() };
             Box::pin(async move {
-                if R::STARTS {
-                    return begun.await;
-                }
-                Ok(Box::pin(async {
-                    begun.await.expect("what has nothing to start refuses nothing").await
-                }) as Local<Fault>)
+                let run: Local<Fault> = match R::STARTS {
+                    true => begun.await?,
+                    false => Box::pin(async {
+                        begun.await.expect("what has nothing to start refuses nothing").await
+                    }),
+                };
+                Ok(Box::pin(paced.pace(run)) as Local<Fault>)
             })
         }));
+        self
+    }
+
+    /// Who comes to a topic gets its last update right after the reply, whoever has published it. It is
+    /// kept while anybody listens to the topic, in each shard's memory; publishing then takes a lock
+    /// that all shards share.
+    pub fn retain_last(mut self) -> Self {
+        self.retains = true;
         self
     }
 
@@ -178,11 +197,46 @@ where
             None => client.subscribe(&topic)?,
             Some(start) => {
                 let (start, request) = (start.clone(), request.clone());
-                let start = move |feed: Feed| start(request, Updates::new(feed));
+                let pace = self.pace.clone();
+                let start = move |feed: Feed| start(request, Updates::new(feed, pace));
                 client.subscribe_with(&topic, Box::new(start)).await?;
             }
         }
         Ok(topic)
+    }
+
+    /// Sends at most one of a service's updates in this time: the first at once, and then the newest when
+    /// the time is over. Each topic has a pace of its own.
+    ///
+    /// ```
+    /// # use fastws_core::{payload, time::Duration, topic_route::TopicRoute};
+    /// #[payload]
+    /// struct Tick { price: f64 }
+    ///
+    /// let ticks = TopicRoute::<(), Tick>::new("ticks")
+    ///     .at_most_every(Duration::from_secs(1))
+    ///     .only_if(|last, new| (new.price - last.price).abs() >= 0.01 * last.price);
+    /// ```
+    pub fn at_most_every(mut self, time: Duration) -> Self
+    where
+        Update: Clone,
+    {
+        self.pace.get_or_insert_default().interval = time;
+        self
+    }
+
+    /// Sends a service's update only if it is worth it after the last one that was sent; the first is.
+    /// One that is not worth it takes the place of one that waits for its time all the same, since
+    /// that one is not the newest any more.
+    pub fn only_if(
+        mut self,
+        worth: impl Fn(&Update, &Update) -> bool + Send + Sync + 'static,
+    ) -> Self
+    where
+        Update: Clone,
+    {
+        self.pace.get_or_insert_default().worth = Arc::new(worth);
+        self
     }
 
     fn response(&self, request: &Request, result: Result<&str, Refused>) -> Response {
@@ -212,6 +266,7 @@ where
             update: route.update.clone(),
             error: "error".into(),
             serves: route.start.is_some(),
+            retains: route.retains,
         });
         for operation in &mut router.operations {
             operation.channel = Some(route.name.clone());
@@ -303,6 +358,11 @@ impl JsonSchema for Response {
 }
 
 /// A free map of parameters, in which `10` and `"10"` are alike. A missing map is empty.
+///
+/// A number or boolean is kept as the text that RFC 8785 gives it, so that `10`, `10.0` and `"10"` are
+/// one parameter, also in canonical parameters and in replies. Lists and objects stay as they are. A
+/// number outside the range of 64-bit integers does not validate, however it is written: as a float,
+/// two of them might be one.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Params(BTreeMap<String, Value>);
 
@@ -329,6 +389,30 @@ impl JsonSchema for Params {
 
 impl<'de> Deserialize<'de> for Params {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Option::deserialize(deserializer).map(|params| Self(params.unwrap_or_default()))
+        let params = Option::<BTreeMap<String, Value>>::deserialize(deserializer)?;
+        let mut params = params.unwrap_or_default();
+        for value in params.values_mut() {
+            if !is_exact(value) {
+                return Err(D::Error::custom("a number in the parameters is beyond 64 bits"));
+            }
+            if let Value::Bool(_) | Value::Number(_) = value {
+                *value = canonical(Style::Rfc8785, value).map_err(D::Error::custom)?.into();
+            }
+        }
+        Ok(Self(params))
+    }
+}
+
+/// Whether no number in it may have been an integer that became a float.
+fn is_exact(value: &Value) -> bool {
+    const LEAST: f64 = i64::MIN as f64;
+    const ABOVE: f64 = u64::MAX as f64;
+    match value {
+        Value::Number(number) if number.is_f64() => {
+            number.as_f64().is_some_and(|float| LEAST < float && float < ABOVE)
+        }
+        Value::Array(list) => list.iter().all(is_exact),
+        Value::Object(members) => members.values().all(is_exact),
+        _ => true,
     }
 }

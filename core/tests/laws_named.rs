@@ -6,7 +6,7 @@ use fastws_core::config::Config;
 use fastws_core::dispatch::{Admission, Answer, Call, Dispatch, Verdict};
 use fastws_core::engine::{Engine, Life, Sent};
 use fastws_core::frame::{Head, Opcode, mask};
-use fastws_core::handshake::Request;
+use fastws_core::handshake::{Request, Response};
 use fastws_core::ids::{CallId, ConnectionId, OperationId};
 use fastws_core::memory::{ConnectionMemory, TopicMemory, TurnMemory};
 use fastws_core::shelf::Full;
@@ -460,9 +460,12 @@ impl Dispatch for App {
     fn request(&mut self, _: ConnectionId, request: &Request<'_>) -> Admission<'_> {
         match request.path {
             "/ws" => Admission::Upgrade { protocol: None },
-            _ => {
-                Admission::Respond { status: 200, content_type: "text/plain", body: &[b'.'; PAGE] }
-            }
+            _ => Admission::Respond(Response {
+                status: 200,
+                headers: "",
+                content_type: "text/plain",
+                body: &[b'.'; PAGE],
+            }),
         }
     }
 }

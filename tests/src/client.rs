@@ -117,6 +117,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         });
     }
 
+    /// Waits until the server drops the stream, which it does without a word.
+    pub fn dropped(mut self) {
+        let next = within(self.socket.next());
+        assert!(!matches!(next, Some(Ok(_))), "the stream was to end, and {next:?} came");
+    }
+
     fn next(&mut self) -> Message {
         within(async {
             loop {

@@ -4,8 +4,8 @@ use crate::client::Client;
 use fastws_core::api::Api;
 use fastws_core::config::Config;
 use fastws_smol::{Running, Server};
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::ops::Deref;
 use std::time::Duration;
 
@@ -72,9 +72,13 @@ impl<S: Serving> Served<S> {
         Self(Some(serving))
     }
 
-    /// Its first address.
+    /// Where this machine reaches its first address.
     pub fn address(&self) -> SocketAddr {
-        self.addresses()[0]
+        let mut address = self.addresses()[0];
+        if address.ip().is_unspecified() {
+            address.set_ip(Ipv4Addr::LOCALHOST.into());
+        }
+        address
     }
 
     /// A client on `/ws`.
@@ -89,12 +93,24 @@ impl<S: Serving> Served<S> {
 
     /// Bytes on a connection of their own, and all that is answered until its end.
     pub fn answer(&self, request: impl AsRef<[u8]>) -> Vec<u8> {
-        let mut stream = TcpStream::connect(self.address()).expect("the server listens");
-        stream.set_read_timeout(Some(Duration::from_secs(30))).expect("it is not zero");
-        stream.write_all(request.as_ref()).expect("it is open");
         let mut answer = Vec::new();
+        let mut stream = self.send(request.as_ref());
         stream.read_to_end(&mut answer).expect("the server answers and ends");
         answer
+    }
+
+    /// The head of what is answered to a request, also where it opens a WebSocket.
+    pub fn head(&self, request: impl AsRef<[u8]>) -> String {
+        let lines = BufReader::new(self.send(request.as_ref())).lines();
+        let lines = lines.map(|line| line.expect("the server answers"));
+        lines.take_while(|line| !line.is_empty()).map(|line| line + "\r\n").collect()
+    }
+
+    fn send(&self, bytes: &[u8]) -> TcpStream {
+        let mut stream = TcpStream::connect(self.address()).expect("the server listens");
+        stream.set_read_timeout(Some(Duration::from_secs(30))).expect("it is not zero");
+        stream.write_all(bytes).expect("it is open");
+        stream
     }
 
     /// The status and the body of a plain request.

@@ -1,13 +1,14 @@
 //! Topics of a real server: who listens, how long a topic's service lives, what is said about it.
 
 use fastws_core::payload;
-use fastws_smol::{App, Config, Router, TopicRoute, Updates};
+use fastws_smol::{Api, App, Config, Fault, Router, TopicRoute, Updates};
 use fastws_tests::client::{Client, until};
 use fastws_tests::server::{Served, bind, serve_with};
 use fastws_tests::stage::{act, later, stage};
 use fastws_tests::witness::{Gate, Witness};
 use serde_json::{Value, json};
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 #[payload]
 struct Request {
@@ -19,13 +20,16 @@ struct Request {
 struct Inside {
     witness: Witness,
     gate: Gate,
+    /// What goes wrong with a service.
+    faults: Gate,
 }
 
 impl Inside {
-    /// The stage with topics `bars:SYMBOL`, whose service refuses `NOPE` and waits at the gate with `SLOW`,
-    /// and the number of all subscriptions.
-    fn api(&self) -> fastws_smol::Api {
-        let (witness, gate) = (self.witness.clone(), self.gate.clone());
+    /// The stage with topics `bars:SYMBOL`, whose service refuses `NOPE`, starts with `SLOW` when it is
+    /// ordered to, and has faults as ordered; and the number of all subscriptions.
+    fn api(&self) -> Api {
+        let (witness, gate, faults) =
+            (self.witness.clone(), self.gate.clone(), self.faults.clone());
         let start = async move |request: Request, updates: Updates<u32>| {
             let life = witness.life(&request.symbol);
             match request.symbol.as_str() {
@@ -33,10 +37,15 @@ impl Inside {
                 "SLOW" => drop(gate.wait().await),
                 _ => {}
             }
+            let faults = faults.clone();
             Ok(async move {
                 let _life = life;
                 updates.publish(&1);
-                std::future::pending::<()>().await
+                while faults.wait().await == "late" {
+                    let late = Fault::new("late", "the exchange is late");
+                    updates.error(late.retry_after(Duration::from_millis(1500)));
+                }
+                Err(Fault::new("closed", "the exchange is closed"))
             })
         };
         let bars = TopicRoute::<Request, u32>::new("bars")
@@ -248,6 +257,66 @@ fn a_subscription_that_is_refused_says_why_and_leaves_nothing() {
     refused("A", "bars:A", "this connection has as many topics as it may have");
     assert_eq!(did(&mut client, &["topics", "subscribe b"])[0], "a");
     assert_eq!(client.ask("subscriptions", "count", Value::Null), 1);
+}
+
+// protocol: T21
+#[test]
+fn a_listener_of_a_route_that_keeps_its_last_update_gets_it_right_after_the_reply() {
+    let last = TopicRoute::<(), u32>::new("last").retain_last();
+    let shards = NonZeroUsize::new(2).expect("it is not zero");
+    let server = bind().shards(shards).start(Api::new("Last", "1").include(last));
+    let server = Served::new(server.expect("the API has no mistake"));
+    let publisher = server.handle().publisher();
+    let mut clients = Vec::new();
+    for number in 0..8_u32 {
+        let mut client = server.client();
+        let said = client.ask("last.subscribe", "last.subscribe.response", Value::Null);
+        assert_eq!(said["status"], "ok");
+        if number > 0 {
+            assert_eq!(client.hear_payload("last.update"), number - 1);
+        }
+        clients.push(client);
+        publisher.publish("last", "last.update", &number).expect("the inboxes have room");
+        for client in &mut clients {
+            assert_eq!(client.hear_payload("last.update"), number);
+        }
+    }
+}
+
+// protocol: T17 T18 T19
+#[test]
+fn a_service_says_what_is_wrong_with_its_topic_and_ends_it_where_it_must() {
+    let inside = Inside::default();
+    let server = inside.serve(2);
+    let mut clients = [(); 4].map(|()| server.client());
+    for (number, client) in clients.iter_mut().enumerate() {
+        client.say_text(on("A"));
+        assert_eq!(client.hear()["payload"]["status"], "ok");
+        if number == 0 {
+            // The only update comes before the others do.
+            assert_eq!(client.hear_payload("bars.update"), 1);
+        }
+    }
+    let error = |code: &str, message: &str, recoverable: bool| json!({"topic": "bars:A", "code": code, "message": message, "recoverable": recoverable});
+    inside.faults.order("late");
+    for client in &mut clients {
+        let mut late = error("late", "the exchange is late", true);
+        late["retry_after_ms"] = json!(1500);
+        let message = json!({"type": "bars.error", "topic": "bars:A", "payload": late});
+        assert_eq!(client.hear(), message);
+        assert_eq!(client.ask("subscriptions", "count", Value::Null), 4);
+    }
+    inside.faults.order("end");
+    for client in &mut clients {
+        let closed = error("closed", "the exchange is closed", false);
+        assert_eq!(client.hear_payload("bars.error"), closed);
+    }
+    let client = &mut clients[0];
+    until_subscriptions(client, 0);
+    client.say_text(on("A"));
+    assert_eq!(client.hear()["payload"]["status"], "ok");
+    assert_eq!(client.hear_payload("bars.update"), 1);
+    assert_eq!(inside.witness.took(), ["start A", "drop A", "start A"]);
 }
 
 // protocol: T15

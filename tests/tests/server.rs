@@ -2,9 +2,9 @@
 
 use async_tungstenite::accept_async;
 use async_tungstenite::tungstenite::{Error, Message};
-use fastws_smol::{Api, App, Config, Handle, OnError, Router, Server, TopicRoute};
+use fastws_smol::{Api, App, Config, Handle, Router, Server, TopicRoute};
 use fastws_tests::client::{Client, within};
-use fastws_tests::server::{Served, bind, serve, serve_with};
+use fastws_tests::server::{Served, bind, serve};
 use fastws_trading::feed::Feed;
 use serde_json::{Value, json};
 use smol::future::try_zip;
@@ -13,36 +13,7 @@ use std::io::ErrorKind;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-#[test]
-fn input_that_no_handler_can_take_closes_with_its_code_and_reason() {
-    let server = trading();
-    let closed = |message: Message| {
-        let mut client = server.client();
-        client.send(message);
-        client.closed()
-    };
-    let text = |text: &str| closed(Message::text(text));
-    assert_eq!(text("hello"), (1003, "Could not decode message".into()));
-    assert_eq!(text("[]"), (1003, "Could not decode message".into()));
-    assert_eq!(closed(Message::binary("{}")), (1003, "Could not decode message".into()));
-    assert_eq!(text(r#"{"type":"nope"}"#), (1003, "No matching type".into()));
-    assert_eq!(text(r#"{"type":"bars.update"}"#), (1003, "No matching type".into()));
-    assert_eq!(text(r#"{"type":"simple.ping"}"#), (1003, "Could not validate payload".into()));
-    assert_eq!(
-        text(r#"{"type":"simple.ping","payload":{"timestamp":1.0}}"#),
-        (1003, "Could not validate payload".into())
-    );
-}
-
-#[test]
-fn a_message_over_the_limit_closes_with_1009() {
-    let config = Config { message_bytes: 100, ..Config::default() };
-    let server = start(bind().config(config), noise());
-    let mut client = server.client();
-    client.send(Message::text("x".repeat(101)));
-    assert_eq!(client.closed().0, 1009);
-}
-
+// protocol: E11
 #[test]
 fn a_rate_over_the_limit_closes_with_1008_also_on_a_foreign_stream() {
     let limits = [(Some(1), None), (None, Some(50))];
@@ -60,21 +31,7 @@ fn a_rate_over_the_limit_closes_with_1008_also_on_a_foreign_stream() {
     }
 }
 
-#[test]
-fn a_service_may_answer_errors_with_a_message() {
-    let config = Config { on_error: OnError::Reply, ..Config::default() };
-    let server = serve_with(config, fastws_trading::api(Feed::walk(1)));
-    let mut client = server.client();
-    client.send(Message::text("hello"));
-    let error = json!({"type": null, "code": 1003, "message": "Could not decode message"});
-    assert_eq!(client.hear_payload("error"), error);
-    client.send(Message::text(r#"{"type":"simple.ping","id":"mine"}"#));
-    let error =
-        json!({"type": "simple.ping", "code": 1003, "message": "Could not validate payload"});
-    assert_eq!(client.hear(), json!({"type": "error", "payload": error, "id": "mine"}));
-    client.ask("simple.ping", "simple.pong", json!({"timestamp": 1}));
-}
-
+// protocol: M14
 #[test]
 fn replies_keep_the_order_of_their_requests_also_when_a_handler_is_async() {
     let server = trading();
@@ -87,6 +44,7 @@ fn replies_keep_the_order_of_their_requests_also_when_a_handler_is_async() {
     assert_eq!(client.hear()["type"], "slow.response");
 }
 
+// protocol: M15
 #[test]
 fn another_client_is_answered_while_a_handler_waits() {
     let server = start(bind().shards(NonZeroUsize::MIN), fastws_trading::api(Feed::walk(1)));
@@ -96,6 +54,7 @@ fn another_client_is_answered_while_a_handler_waits() {
     other.ask("simple.ping", "simple.pong", json!({"timestamp": 1}));
 }
 
+// protocol: T1
 #[test]
 fn an_update_reaches_the_listeners_on_every_shard_once_and_in_order() {
     let server = start(bind().shards(TWO), noise());
@@ -166,6 +125,7 @@ fn a_server_without_connections_ends_at_once() {
     drop(trading());
 }
 
+// protocol: H1 H5
 #[test]
 fn health_a_request_without_upgrade_and_an_unknown_path_are_answered_over_http() {
     let server = trading();
@@ -181,6 +141,7 @@ fn a_port_in_use_is_an_error() {
     assert_eq!(error.kind(), ErrorKind::AddrInUse);
 }
 
+// protocol: E12
 #[test]
 fn a_connection_more_than_allowed_is_refused_with_503_until_one_ends() {
     let config = Config { connections: 1, ..Config::default() };
@@ -195,6 +156,7 @@ fn a_connection_more_than_allowed_is_refused_with_503_until_one_ends() {
     server.client();
 }
 
+// protocol: E15 D6
 #[test]
 fn a_client_that_never_reads_is_closed_as_slow_and_the_others_get_everything() {
     // The close frame has to outlast what the sockets hold already.

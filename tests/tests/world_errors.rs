@@ -37,6 +37,7 @@ fn close_of_bytes(
     world.closed("ann").map(|(code, reason)| (code, reason.into()))
 }
 
+// protocol: E1 E2
 #[test]
 fn what_is_no_message_closes_with_1003_could_not_decode() {
     let nested = format!(r#"{{"type":"echo","payload":{}{}}}"#, "[".repeat(128), "]".repeat(128));
@@ -75,6 +76,7 @@ fn what_is_no_message_closes_with_1003_could_not_decode() {
     assert_eq!(close(&config, Opcode::Text, text), decode);
 }
 
+// protocol: M13 E4
 #[test]
 fn a_type_that_no_operation_has_closes_with_1003_no_matching_type() {
     let unknown = Some((1003, "No matching type".into()));
@@ -86,6 +88,7 @@ fn a_type_that_no_operation_has_closes_with_1003_no_matching_type() {
     assert_eq!(close(&Config::default(), Opcode::Text, r#"{"type":"\u0065cho"}"#), None);
 }
 
+// protocol: E3 P1
 #[test]
 fn a_payload_that_does_not_fit_closes_with_1003_could_not_validate() {
     #[payload]
@@ -121,6 +124,7 @@ fn a_payload_that_does_not_fit_closes_with_1003_could_not_validate() {
     }
 }
 
+// protocol: E23 E24
 #[test]
 fn errors_may_be_answered_with_a_message_in_order_and_the_connection_goes_on() {
     let config = Config { on_error: OnError::Reply, ..Config::default() };
@@ -165,6 +169,7 @@ fn errors_may_be_answered_with_a_message_in_order_and_the_connection_goes_on() {
     assert_eq!(world.metrics().subscriptions, 0);
 }
 
+// protocol: E25
 #[test]
 fn what_is_no_error_of_a_request_closes_in_any_case() {
     let config = Config { on_error: OnError::Reply, message_bytes: 100, ..Config::default() };
@@ -182,6 +187,7 @@ fn what_is_no_error_of_a_request_closes_in_any_case() {
     assert_eq!(masked, Some((1002, "a client's frame is not masked".into())));
 }
 
+// protocol: M2
 #[test]
 fn a_missing_payload_is_null() {
     let mut world = world(Config::default());
@@ -190,6 +196,7 @@ fn a_missing_payload_is_null() {
     assert_eq!(world.texts("ann"), [r#"{"type":"echo.response","payload":null}"#; 2]);
 }
 
+// protocol: E10
 #[test]
 fn a_message_over_the_limit_closes_with_1009_and_one_at_the_limit_does_not() {
     let config = Config { message_bytes: 100, ..Config::default() };
@@ -211,6 +218,7 @@ fn a_message_over_the_limit_closes_with_1009_and_one_at_the_limit_does_not() {
     assert_eq!(close_of_bytes(&config, told), over);
 }
 
+// protocol: E9
 #[test]
 fn text_that_is_not_utf_8_closes_with_1007() {
     let bad = Some((1007, "text is not UTF-8".into()));
@@ -218,6 +226,7 @@ fn text_that_is_not_utf_8_closes_with_1007() {
     assert_eq!(close(&Config::default(), Opcode::Close, b"\x03\xe8\xff"), bad);
 }
 
+// protocol: E8
 #[test]
 fn a_protocol_violation_closes_with_1002_and_what_was_violated() {
     let config = Config::default();
@@ -253,6 +262,7 @@ fn what_was_said_before_a_violation_is_answered() {
     assert!(world.finished("ann") && world.gone("ann"));
 }
 
+// protocol: E13
 #[test]
 fn more_topics_than_allowed_are_refused_and_places_come_back() {
     let config = Config { topics_per_connection: 2, ..Config::default() };
@@ -275,6 +285,7 @@ fn more_topics_than_allowed_are_refused_and_places_come_back() {
 
 const RATE: Option<(u16, &str)> = Some((1008, "Rate limit"));
 
+// protocol: E11
 #[test]
 fn more_messages_per_second_than_allowed_close_with_1008_after_those_before() {
     let config = Config { messages_per_second: Some(4), ..Config::default() };
@@ -318,6 +329,7 @@ fn messages_that_wait_count_when_they_come() {
     assert!(world.heard("bob").is_empty());
 }
 
+// protocol: E11
 #[test]
 fn more_bytes_per_second_than_allowed_close_with_1008_however_they_are_cut() {
     for cut in [1, 7, 20, 1000] {
@@ -340,6 +352,7 @@ fn more_bytes_per_second_than_allowed_close_with_1008_however_they_are_cut() {
     }
 }
 
+// protocol: L5
 #[test]
 fn a_topic_without_a_name_or_with_a_long_one_is_refused() {
     let mut world = world(Config::default());
@@ -354,6 +367,7 @@ fn a_topic_without_a_name_or_with_a_long_one_is_refused() {
     assert_eq!(world.metrics().subscriptions, 1);
 }
 
+// protocol: M11
 #[test]
 fn mistakes_of_the_programmer_are_told_when_the_api_is_built() {
     fn told(router: impl Into<Router>) -> String {

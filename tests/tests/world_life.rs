@@ -21,6 +21,7 @@ fn wait(world: &mut World, seconds: f64) {
     world.advance(Duration::from_secs_f64(seconds));
 }
 
+// protocol: E5
 #[test]
 fn a_client_without_a_message_for_the_heartbeat_interval_is_closed() {
     let config = Config { heartbeat: seconds(10), ..Config::default() };
@@ -40,6 +41,7 @@ fn a_client_without_a_message_for_the_heartbeat_interval_is_closed() {
     assert_eq!(world.closed("bob"), Some((1003, reason)));
 }
 
+// protocol: E5
 #[test]
 fn a_connection_older_than_the_lifespan_is_closed_however_lively_it_is() {
     let config = Config { heartbeat: seconds(10), lifespan: seconds(300), ..Config::default() };
@@ -68,6 +70,7 @@ fn the_handshake_counts_neither_as_heartbeat_nor_as_lifespan() {
     assert!(world.closed("ann").is_some());
 }
 
+// protocol: L10 L15
 #[test]
 fn a_silent_client_is_pinged_after_25_seconds_and_gone_10_seconds_later() {
     let mut world = world(Config::default()).client("ann");
@@ -83,6 +86,7 @@ fn a_silent_client_is_pinged_after_25_seconds_and_gone_10_seconds_later() {
     assert_eq!((world.pings("ann"), world.closed("ann")), (1, None));
 }
 
+// protocol: L11
 #[test]
 fn a_client_that_answers_pings_lives_for_ever() {
     let mut world = world(Config::default()).client("ann");
@@ -91,6 +95,7 @@ fn a_client_that_answers_pings_lives_for_ever() {
     assert!(!world.gone("ann"));
 }
 
+// protocol: L10
 #[test]
 fn any_frame_answers_a_ping_and_begins_the_silence_anew() {
     let frames = [
@@ -128,6 +133,7 @@ fn a_ping_is_sent_in_time_also_where_its_deadline_is_the_longer_one() {
     assert!(world.gone("ann"));
 }
 
+// protocol: L15
 #[test]
 fn a_silent_client_is_gone_also_while_a_call_of_it_runs() {
     let gate = Gate::default();
@@ -185,6 +191,7 @@ fn pings_and_heartbeat_pause_while_nothing_is_read() {
     assert!(world.closed("ann").is_some());
 }
 
+// protocol: L8 L13
 #[test]
 fn a_handshake_that_does_not_end_is_refused_after_10_seconds() {
     for begun in ["", "GET /ws HTTP/1.1\r\nHost: example.org\r\n"] {
@@ -214,6 +221,7 @@ fn who_never_ends_after_a_refusal_is_dropped_5_seconds_later() {
     assert!(world.gone("ann"));
 }
 
+// protocol: L13
 #[test]
 fn an_oversized_handshake_is_refused() {
     let mut world = world(Config { handshake_bytes: 200, ..Config::default() });
@@ -241,6 +249,7 @@ fn a_handshake_may_come_in_any_pieces_with_the_first_messages_behind_it() {
     }
 }
 
+// protocol: E12
 #[test]
 fn more_connections_than_allowed_are_refused() {
     let config = Config { connections: 2, ..Config::default() };

@@ -179,6 +179,7 @@ fn running<const N: usize>(symbol: &str, run: [&str; N]) -> Value {
     json!({"type": "bars.subscribe", "payload": {"symbol": symbol, "run": run[..]}})
 }
 
+// protocol: T13
 #[test]
 fn a_subscription_is_answered_when_the_service_has_started() {
     let mut stage = Stage::new(1).clients(&["ann", "bob"]);
@@ -198,6 +199,7 @@ fn a_subscription_is_answered_when_the_service_has_started() {
     assert!(stage.witness.took().is_empty());
 }
 
+// protocol: T11
 #[test]
 fn racing_first_subscribers_start_the_service_once() {
     for shards in 1..=3 {
@@ -226,6 +228,7 @@ fn racing_first_subscribers_start_the_service_once() {
     }
 }
 
+// protocol: T4 T11
 #[test]
 fn the_last_leaving_drops_the_service_once_however_it_leaves() {
     for leave in 0..5 {
@@ -248,6 +251,7 @@ fn the_last_leaving_drops_the_service_once_however_it_leaves() {
     }
 }
 
+// protocol: T11
 #[test]
 fn whoever_joins_while_a_service_ends_gets_its_next_life_after_the_first_is_gone() {
     for shard in 0..2 {
@@ -284,6 +288,7 @@ fn leaving_and_joining_again_waits_for_the_next_life() {
     assert_eq!(stage.listeners(), 1);
 }
 
+// protocol: T15
 #[test]
 fn requests_that_come_together_while_the_service_starts_are_answered_in_order() {
     let mut stage = Stage::new(1).clients(&["ann"]);
@@ -306,6 +311,7 @@ fn requests_that_come_together_while_the_service_starts_are_answered_in_order() 
     assert_eq!(stage.listeners(), 0);
 }
 
+// protocol: T14
 #[test]
 fn a_start_that_refuses_leaves_nothing_and_the_next_subscriber_tries_again() {
     let mut stage = Stage::new(2).clients(&["ann", "bob"]);
@@ -327,6 +333,7 @@ fn a_start_that_refuses_leaves_nothing_and_the_next_subscriber_tries_again() {
     assert_eq!(stage.witness.took(), ["start A", "drop A", "start A"]);
 }
 
+// protocol: T14
 #[test]
 fn a_start_that_panics_is_a_refusal() {
     for orders in [false, true] {
@@ -343,6 +350,7 @@ fn a_start_that_panics_is_a_refusal() {
     }
 }
 
+// protocol: T14 L9
 #[test]
 fn a_start_that_takes_longer_than_10_seconds_is_refused_and_dropped() {
     let mut stage = Stage::new(1).clients(&["ann"]);
@@ -357,6 +365,7 @@ fn a_start_that_takes_longer_than_10_seconds_is_refused_and_dropped() {
     assert_eq!(stage.heard("ann"), ["ok"]);
 }
 
+// protocol: T17 T19
 #[test]
 fn a_service_that_ends_or_panics_while_it_runs_has_no_listeners_and_can_start_afresh() {
     for last in ["sleep 1", "panic"] {
@@ -400,6 +409,7 @@ fn a_service_that_ends_as_soon_as_it_has_started_leaves_no_listener_without_a_se
     }
 }
 
+// protocol: T17 T18
 #[test]
 fn a_fault_that_a_service_gets_over_is_told_to_every_listener_and_ends_nothing() {
     let mut stage = Stage::new(2).clients(&["ann", "zoe"]);
@@ -424,6 +434,7 @@ fn a_fault_that_a_service_gets_over_is_told_to_every_listener_and_ends_nothing()
     assert_eq!((stage.heard("zoe"), stage.listeners()), (vec!["ok".into()], 1));
 }
 
+// protocol: T20
 #[test]
 fn what_an_earlier_life_says_late_does_not_touch_the_present_one() {
     thread_local! {
@@ -504,6 +515,7 @@ fn a_subscription_that_nobody_waits_for_any_more_is_none() {
     assert_eq!((stage.witness.took(), stage.listeners()), (vec!["start A".into()], 1));
 }
 
+// protocol: T5
 #[test]
 fn disconnecting_while_a_service_starts_leaves_nothing_running() {
     for vanish in [false, true] {
@@ -556,6 +568,7 @@ fn the_owner_may_leave_while_another_shard_listens() {
     assert_eq!(stage.witness.took(), ["drop A"]);
 }
 
+// protocol: M16
 #[test]
 fn no_update_overtakes_the_reply_also_when_the_service_publishes_in_its_start() {
     for shards in 1..=2 {
@@ -590,6 +603,7 @@ fn what_is_held_for_a_start_is_bounded_and_the_newest_stays() {
     assert_eq!(heard.last().map(String::as_str), Some("1499"));
 }
 
+// protocol: T1
 #[test]
 fn updates_of_a_service_reach_the_listeners_of_its_topic_and_nobody_else() {
     let mut stage = Stage::new(1).clients(&["ann", "bob", "eve"]);
@@ -605,6 +619,7 @@ fn updates_of_a_service_reach_the_listeners_of_its_topic_and_nobody_else() {
     assert_eq!(stage.heard("eve"), ["ok", "2"]);
 }
 
+// protocol: T14 E13
 #[test]
 fn more_topics_than_allowed_are_refused_and_start_nothing() {
     let config = Config { topics_per_connection: 1, ..Config::default() };
@@ -631,6 +646,7 @@ fn a_topic_with_a_service_is_subscribed_to_through_its_route_only() {
     assert!(stage.witness.took().is_empty());
 }
 
+// protocol: T20
 #[test]
 fn a_late_failure_of_an_earlier_life_does_not_touch_the_present_one() {
     // In one turn the service ends, its last listener leaves, and two others ask.
@@ -813,6 +829,7 @@ impl Dice {
     }
 }
 
+// protocol: T11
 #[test]
 fn lives_of_a_topic_never_overlap_and_nobody_listens_to_a_dead_one() {
     const STARTS: [&[&str]; 6] = [

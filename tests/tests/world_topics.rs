@@ -25,6 +25,7 @@ fn payloads(world: &mut World, name: &str) -> Vec<Value> {
     world.messages(name).into_iter().map(|mut message| message["payload"].take()).collect()
 }
 
+// protocol: M17
 #[test]
 fn an_update_without_a_topic_reaches_every_open_connection_and_tells_how_many() {
     let mut world = world(2).client_on(0, "ann").client_on(1, "bob").client("eve").client("joe");
@@ -84,6 +85,7 @@ fn ready(mut reach: Reach) -> Option<usize> {
     }
 }
 
+// protocol: M5 T1
 #[test]
 fn an_update_reaches_the_listeners_of_its_topic_and_nobody_else() {
     let mut world = world(1).client("ann").client("bob").client("eve");
@@ -103,6 +105,7 @@ fn an_update_reaches_the_listeners_of_its_topic_and_nobody_else() {
     assert_eq!(world.messages("eve")[1]["topic"], "b\"\\\n");
 }
 
+// protocol: T2
 #[test]
 fn subscribing_twice_is_one_subscription_and_one_unsubscribe_ends_it() {
     let mut world = world(1).client("ann");
@@ -118,6 +121,7 @@ fn subscribing_twice_is_one_subscription_and_one_unsubscribe_ends_it() {
     assert_eq!((world.metrics().subscriptions, world.metrics().topics), (0, 0));
 }
 
+// protocol: T3
 #[test]
 fn unsubscribing_from_what_was_never_subscribed_is_no_error() {
     let mut world = world(1).client("ann");
@@ -127,6 +131,7 @@ fn unsubscribing_from_what_was_never_subscribed_is_no_error() {
     assert_eq!(world.metrics().topics, 0);
 }
 
+// protocol: T15
 #[test]
 fn requests_that_come_together_get_a_reply_each_and_the_last_one_decides() {
     let mut world = world(1).client("ann");
@@ -139,6 +144,7 @@ fn requests_that_come_together_get_a_reply_each_and_the_last_one_decides() {
     assert_eq!(world.metrics().subscriptions, 0);
 }
 
+// protocol: M16 T16
 #[test]
 fn wishes_take_effect_behind_the_reply_and_in_their_order() {
     let cases: [(&[&str], &[u64]); 6] = [
@@ -263,6 +269,7 @@ fn a_publisher_is_told_when_an_inbox_is_full_and_what_was_taken_arrives() {
     world.publish(&topic, "news", &News { value: 0 });
 }
 
+// protocol: M12
 #[test]
 fn what_cannot_be_published_is_told_and_reaches_nobody() {
     #[payload]
@@ -306,6 +313,7 @@ fn what_cannot_be_published_is_told_and_reaches_nobody() {
     assert_eq!(world.texts("ann"), [update]);
 }
 
+// protocol: T4
 #[test]
 fn a_client_that_leaves_is_in_no_audience_and_its_place_is_a_stranger_to_its_topics() {
     let mut world = world(1).client("ann").client("bob");

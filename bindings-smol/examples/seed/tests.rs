@@ -5,6 +5,7 @@ use crate::clients::notify_all;
 use crate::setup::api;
 use fastws_smol::{TestClient, TestSocket};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 #[test]
 fn ping_pong() {
@@ -103,12 +104,25 @@ fn every_other_operation_answers() {
 
     ask(&mut client, "alerts.subscribe", Value::Null);
     assert_eq!(hear(&mut client, "alerts.alert")["severity"], "warning");
-    ask(&mut client, "system.subscribe", Value::Null);
     notify_all(&server.publisher(), "Hello".into()).unwrap();
     assert_eq!(hear(&mut client, "system.notification")["message"], "Hello");
 
     client.send_json(json!({"type": "risky_operation", "payload": "5000"}));
     client.expect_close(1011, "Internal error: the exchange did not answer");
+}
+
+#[test]
+fn a_price_that_stands_still_is_sent_once_or_once_a_second() {
+    for (route, updates) in [("candles", 1), ("ticks", 4)] {
+        let server = TestClient::new(api());
+        let mut client = server.connect("/ws");
+        ask(&mut client, &format!("{route}.subscribe"), json!({"symbol": "AAPL"}));
+        server.advance(Duration::from_millis(3_050));
+        for _ in 0..updates {
+            assert_eq!(client.receive_json()["type"], format!("{route}.update"));
+        }
+        assert_eq!(client.try_receive_json(), None);
+    }
 }
 
 /// Sends an operation, and receives the payload of its reply.

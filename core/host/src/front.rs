@@ -6,7 +6,8 @@ use fastws_core::action::Close;
 use fastws_core::catalog::{Pending, Rest, Trouble};
 use fastws_core::desk::{Desk, Shards};
 use fastws_core::dispatch::{Admission, Answer, Call, Dispatch, Verdict};
-use fastws_core::handshake::{Refusal, Request};
+use fastws_core::door::{HttpError, Visitor};
+use fastws_core::handshake::{Refusal, Request, Response};
 use fastws_core::ids::{ConnectionId, OperationId};
 use fastws_core::origin;
 use fastws_core::respond::Failure;
@@ -43,6 +44,11 @@ impl Dispatch for Front {
     }
 
     #[inline]
+    fn authenticator(&self) -> Option<OperationId> {
+        self.shared.catalog.entrance().authenticator()
+    }
+
+    #[inline]
     fn call(&mut self, call: Call<'_>, answer: Answer<'_, '_>) -> Verdict {
         let Self { shared, desk, payload, pending, .. } = self;
         let catalog = &shared.catalog;
@@ -64,7 +70,7 @@ impl Dispatch for Front {
     }
 
     fn request(&mut self, id: ConnectionId, request: &Request<'_>) -> Admission<'_> {
-        let Arrival { doorway, .. } = self.arrivals.remove(&id).unwrap_or_default();
+        let Arrival { peer, doorway } = self.arrivals.remove(&id).unwrap_or_default();
         let draining = self.shared.is_draining();
         let settings = &self.shared.settings;
         if settings.is_websocket(request.path) {
@@ -72,21 +78,44 @@ impl Dispatch for Front {
             if draining || full {
                 return Admission::Refuse(Refusal::TooManyConnections);
             }
-            return match origin::admit(request, &settings.origins, doorway.is_loopback) {
-                Ok(()) => Admission::Upgrade { protocol: None },
-                Err(refusal) => Admission::Refuse(refusal),
+            if let Err(refusal) = request
+                .upgrade()
+                .and_then(|_| origin::admit(request, &settings.origins, doorway.is_loopback))
+            {
+                return Admission::Refuse(refusal);
+            }
+            let entrance = self.shared.catalog.entrance();
+            let visitor = Visitor::new(request, peer);
+            let admitted = catch_unwind(AssertUnwindSafe(|| entrance.admit(&visitor)));
+            let refused = match admitted {
+                Ok(Ok(guest)) => {
+                    if let Some(guest) = guest {
+                        self.desk.admit(id, guest);
+                    }
+                    return Admission::Upgrade { protocol: entrance.protocol(request) };
+                }
+                Ok(Err(error)) => error,
+                Err(panic) => {
+                    log::error!("the door {}", panicked(&*panic));
+                    HttpError::new(500, "the server has failed")
+                }
             };
+            let status = refused.status();
+            self.payload = refused.into_body().into();
+            let challenge = if status == 401 { "WWW-Authenticate: Bearer\r\n" } else { "" };
+            return text(status, challenge, &self.payload);
         }
         match request.path {
-            "/healthz" if draining => text(503, b"draining\n"),
-            "/healthz" => text(200, b"ok\n"),
+            "/healthz" if draining => text(503, LIVE, b"draining\n"),
+            "/healthz" => text(200, LIVE, b"ok\n"),
             _ => Admission::Refuse(Refusal::NotFound),
         }
     }
 }
 
-fn text(status: u16, body: &'static [u8]) -> Admission<'static> {
-    Admission::Respond { status, content_type: "text/plain; charset=utf-8", body }
+fn text<'a>(status: u16, headers: &'a str, body: &'a [u8]) -> Admission<'a> {
+    let content_type = "text/plain; charset=utf-8";
+    Admission::Respond(Response { status, headers, content_type, body })
 }
 
 /// Logs what went wrong; a client's mistakes only for who looks for them.
@@ -95,6 +124,7 @@ pub(crate) fn report(operation: &str, trouble: Trouble) {
         Trouble::Payload(cause) => {
             log::debug!("payload of `{operation}` does not fit: {cause}")
         }
+        Trouble::Stranger(cause) => log::info!("a connection is not authenticated: {cause}"),
         Trouble::Handler(cause) => log::error!("operation `{operation}` failed: {cause}"),
     }
 }
@@ -105,3 +135,6 @@ pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Failure {
     let said = said.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     std::io::Error::other(format!("panicked: {}", said.unwrap_or("no message"))).into()
 }
+
+/// What is true only now.
+const LIVE: &str = "Cache-Control: no-store\r\n";

@@ -18,9 +18,15 @@ pub enum Mail {
         frame: Arc<[u8]>,
         /// The life of the topic whose service has published it, if it was one.
         life: Option<u64>,
+        /// The moment at which it has become the topic's last update, if it has.
+        kept: Option<u64>,
+        /// Counts whom it reaches, if somebody asks.
+        tally: Option<Arc<Tally>>,
     },
-    /// An update that counts whom it reaches: a topic's listeners, or every connection.
-    Reach(Option<Arc<str>>, Arc<[u8]>, Arc<Tally>),
+    /// Nobody is interested in the topic any more, as of this moment.
+    Forget(Arc<str>, u64),
+    /// An update that counts whom it reaches: every connection.
+    Broadcast(Arc<[u8]>, Arc<Tally>),
     /// The service of this life has started.
     Started(Arc<str>, u64),
     /// This shard is to start the topic's next life.
@@ -72,7 +78,7 @@ impl Inbox {
         if state.closed {
             return Ok(());
         }
-        if let Mail::Update { frame, .. } | Mail::Reach(_, frame, _) = &mail {
+        if let Mail::Update { frame, .. } | Mail::Broadcast(frame, _) = &mail {
             if state.bytes + frame.len() > MAX_BYTES {
                 state.lost += 1;
                 return Err(Full);
@@ -129,7 +135,13 @@ mod tests {
     fn what_a_full_inbox_does_not_take_is_counted_and_an_emptied_one_takes_again() {
         let inbox = Inbox::new(Waker::noop().clone());
         let frame: Arc<[u8]> = vec![0; MAX_BYTES / 2].into();
-        let update = || Mail::Update { topic: "bars".into(), frame: frame.clone(), life: None };
+        let update = || Mail::Update {
+            topic: "bars".into(),
+            frame: frame.clone(),
+            life: None,
+            kept: None,
+            tally: None,
+        };
         assert_eq!([(); 3].map(|()| inbox.push(update())), [Ok(()), Ok(()), Err(Full)]);
         inbox.push(Mail::Shutdown).expect("only updates can be refused");
         assert_eq!((inbox.take().len(), inbox.lost()), (3, 1));

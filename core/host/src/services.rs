@@ -7,6 +7,7 @@ use fastws_core::desk::{Ask, Desk, Feed, Local, Reservation, Starter};
 use fastws_core::engine::Engine;
 use fastws_core::lives::Joined;
 use fastws_core::respond::{Fault, Refused};
+use fastws_core::retained::Kept;
 use fastws_core::time::Duration;
 use futures_lite::FutureExt;
 use std::cell::{Cell, RefCell};
@@ -27,9 +28,17 @@ pub(crate) struct Services {
     /// The futures that run on this shard.
     running: HashMap<(Arc<str>, u64), Rc<Stop>>,
     /// Updates of topics whose first subscription has not taken effect yet.
-    held: HashMap<Arc<str>, VecDeque<Arc<[u8]>>>,
+    held: HashMap<Arc<str>, VecDeque<News>>,
     pub(crate) tasks: Vec<Local<()>>,
     events: Rc<RefCell<Vec<Event>>>,
+}
+
+/// One update.
+pub(crate) struct News {
+    pub(crate) frame: Arc<[u8]>,
+    pub(crate) life: Option<u64>,
+    /// The moment at which it has become the topic's last, if it has.
+    pub(crate) kept: Option<u64>,
 }
 
 struct Topic {
@@ -85,6 +94,7 @@ impl Services {
             None => {
                 let topic: Arc<str> = Arc::from(&*topic);
                 let joined = self.shared.join(&topic, self.shard);
+                self.desk.retained.forget_lives_before(&topic, joined.since());
                 let status = Status::Starting(vec![waiter]);
                 self.topics.insert(topic.clone(), Topic { since: joined.since(), status });
                 match joined {
@@ -157,7 +167,8 @@ impl Services {
             Some(Status::Running(granted)) => {
                 engine.publish_frame(topic, &end.frame).expect("owned memory has room");
                 let held = self.held.remove(topic).unwrap_or_default();
-                let last_words: Rc<[_]> = held.into_iter().chain([end.frame]).collect();
+                let held = held.into_iter().map(|news| news.frame);
+                let last_words: Rc<[_]> = held.chain([end.frame]).collect();
                 for granted in granted.iter().filter_map(Weak::upgrade) {
                     granted.leave(last_words.clone());
                 }
@@ -174,7 +185,9 @@ impl Services {
 
     /// Nobody on this shard is interested in a topic any more.
     pub(crate) fn leave(&mut self, topic: &str) {
-        self.held.remove(topic);
+        for news in self.held.remove(topic).into_iter().flatten() {
+            keep(&self.desk, topic, news);
+        }
         if let Some((topic, Topic { status, .. })) = self.topics.remove_entry(topic) {
             if let Status::Starting(waiters) = status {
                 for waiter in waiters {
@@ -229,35 +242,40 @@ impl Services {
         &mut self,
         engine: &mut Engine<'static>,
         topic: Arc<str>,
-        frame: Arc<[u8]>,
-        life: Option<u64>,
+        news: News,
     ) -> usize {
-        if !self.concerns(&topic, life) {
+        if !self.concerns(&topic, news.life) {
+            if !self.topics.contains_key(&topic) {
+                keep(&self.desk, &topic, news);
+            }
             return 0;
         }
         if let Some(held) = self.held.get_mut(&topic) {
             if held.len() == MAX_HELD {
                 held.pop_front();
             }
-            held.push_back(frame);
+            held.push_back(news);
             return 0;
         }
-        let audience = engine.publish_frame(&topic, &frame).expect("owned memory has room");
-        if audience.listeners == 0 && audience.awaited {
-            self.held.insert(topic, VecDeque::from([frame]));
+        let audience = engine.publish_frame(&topic, &news.frame).expect("owned memory has room");
+        match audience.listeners == 0 && audience.awaited {
+            true => drop(self.held.insert(topic, VecDeque::from([news]))),
+            false => keep(&self.desk, &topic, news),
         }
         audience.listeners
     }
 
     /// Lets go of what was held for topics whose first listener is there now.
     pub(crate) fn release(&mut self, engine: &mut Engine<'static>) {
-        self.held.retain(|topic, frames| {
-            while let Some(frame) = frames.front() {
-                let audience = engine.publish_frame(topic, frame).expect("owned memory has room");
+        self.held.retain(|topic, held| {
+            while let Some(news) = held.pop_front() {
+                let audience = engine.publish_frame(topic, &news.frame);
+                let audience = audience.expect("owned memory has room");
                 if audience.listeners == 0 && audience.awaited {
+                    held.push_front(news);
                     return true;
                 }
-                frames.pop_front();
+                keep(&self.desk, topic, news);
             }
             false
         });
@@ -269,7 +287,17 @@ impl Services {
 
     /// Nothing runs, nobody waits, nothing is held.
     pub(crate) fn is_empty(&self) -> bool {
-        self.topics.is_empty() && self.running.is_empty() && self.held.is_empty()
+        self.topics.is_empty()
+            && self.running.is_empty()
+            && self.held.is_empty()
+            && self.desk.retained.is_empty()
+    }
+}
+
+/// Who comes from now on gets it.
+fn keep(desk: &Desk, topic: &str, News { frame, life, kept }: News) {
+    if let Some(moment) = kept {
+        desk.retained.keep(topic, Kept { moment, life, frame });
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::front::{Arrival, Front, panicked, report};
 use crate::inbox::Mail;
-use crate::services::Services;
+use crate::services::{News, Services};
 use crate::settings::Doorway;
 use crate::shared::Shared;
 use fastws_core::catalog::{Pending, Rest};
@@ -15,6 +15,7 @@ use fastws_core::respond::Failure;
 use fastws_core::shelf::Full;
 use fastws_core::time::{Duration, Instant};
 use futures_lite::FutureExt;
+use std::any::Any;
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -57,8 +58,12 @@ impl Shard {
         let desk = Desk::new(shared.catalog.declared().clone(), shared.clone(), index);
         let mut seed = [0; 8];
         random(&mut seed);
+        let mut engine = Engine::new(shared.settings.config.clone(), u64::from_le_bytes(seed));
+        if shared.catalog.entrance().authenticator().is_some() {
+            engine.demand_authentication();
+        }
         Self {
-            engine: Engine::new(shared.settings.config.clone(), u64::from_le_bytes(seed)),
+            engine,
             services: Services::new(shared.clone(), index, desk.clone()),
             front: Front {
                 shared: shared.clone(),
@@ -94,9 +99,18 @@ impl Shard {
         Ok(id)
     }
 
-    /// A stream whose handshake somebody else has done.
-    pub fn open(&mut self) -> Result<ConnectionId, Full> {
-        self.engine.open(self.now, uid())
+    /// A stream whose handshake somebody else has done, and what it is let in with. On `Full` it is to be
+    /// dropped: there is no room, or it did not come by the door that the API has.
+    pub fn open(&mut self, guest: Option<Rc<dyn Any>>) -> Result<ConnectionId, Full> {
+        if !self.shared.catalog.entrance().takes(guest.as_deref()) {
+            log::error!("a stream was attached without what the API's door yields");
+            return Err(Full);
+        }
+        let id = self.engine.open(self.now, uid())?;
+        if let Some(guest) = guest {
+            self.front.desk.admit(id, guest);
+        }
+        Ok(id)
     }
 
     /// How many bytes of this connection can be taken now; zero: stop reading until it changes;
@@ -179,13 +193,14 @@ impl Shard {
     fn handle_mail(&mut self, mail: Mail) {
         let Self { services, engine, .. } = self;
         match mail {
-            Mail::Update { topic, frame, life } => {
-                let _ = services.publish(engine, topic, frame, life);
+            Mail::Update { topic, frame, life, kept, tally } => {
+                let reached = services.publish(engine, topic, News { frame, life, kept });
+                tally.iter().for_each(|tally| tally.add(reached));
             }
-            Mail::Reach(topic, frame, tally) => tally.add(match topic {
-                Some(topic) => services.publish(engine, topic, frame, None),
-                None => engine.broadcast_frame(&frame).expect("owned memory has room"),
-            }),
+            Mail::Forget(topic, moment) => self.front.desk.retained.forget(&topic, moment),
+            Mail::Broadcast(frame, tally) => {
+                tally.add(engine.broadcast_frame(&frame).expect("owned memory has room"));
+            }
             Mail::Started(topic, generation) => services.started(&topic, generation),
             Mail::Start(topic, generation) => services.start(&topic, generation),
             Mail::Stop(topic, generation) => services.stop(&topic, generation),
@@ -206,6 +221,9 @@ impl Shard {
                     self.services.leave(topic);
                 }
             }
+        }
+        while let Some(topic) = self.front.desk.poll_expected() {
+            self.shared.count_topic(&topic, false);
         }
     }
 
@@ -262,6 +280,7 @@ impl Shard {
     pub fn poll_gone(&mut self) -> Option<ConnectionId> {
         let id = self.engine.poll_gone()?;
         self.front.arrivals.remove(&id);
+        self.front.desk.forget(id);
         Some(id)
     }
 

@@ -5,7 +5,7 @@ use crate::inbox::{End, Inbox, Mail};
 use crate::reach::Tally;
 use crate::settings::Settings;
 use fastws_core::catalog::Catalog;
-use fastws_core::desk::{Metrics, Reach, Shards, Source};
+use fastws_core::desk::{Metrics, Published, Reach, Shards, Source};
 use fastws_core::lives::{Ended, Joined, Life};
 use fastws_core::publisher::Publisher;
 use fastws_core::shelf::Full;
@@ -119,12 +119,22 @@ impl Shared {
 
     /// A shard's interest in a topic has begun or ended.
     pub(crate) fn count_topic(&self, topic: &str, begun: bool) {
-        let topics = &mut self.registry().topics;
+        let mut registry = self.registry();
+        let topics = &mut registry.topics;
         match topics.get_mut(topic) {
             Some(shards) if begun => *shards += 1,
             Some(shards) if *shards > 1 => *shards -= 1,
-            Some(_) => drop(topics.remove(topic)),
             None => drop(topics.insert(topic.into(), 1)),
+            Some(_) => {
+                topics.remove(topic);
+                if self.catalog.declared().retains(topic) {
+                    // Told under the lock: what is published later comes later to every shard.
+                    let (topic, moment): (Arc<str>, _) = (topic.into(), registry.next());
+                    for shard in 0..self.inboxes.len() {
+                        self.tell(shard, Mail::Forget(topic.clone(), moment));
+                    }
+                }
+            }
         }
     }
 
@@ -189,30 +199,52 @@ impl Registry {
     }
 }
 
-impl Shards for Shared {
-    fn publish(&self, source: Source, topic: &str, frame: &[u8]) -> Result<(), Full> {
-        let other = |&shard: &usize| source != Source::Shard(shard);
-        let mut others = (0..self.inboxes.len()).filter(other).peekable();
-        let mut result = Ok(());
-        if others.peek().is_some() {
-            let life = if let Source::Life(generation) = source { Some(generation) } else { None };
-            let update = Mail::Update { topic: Arc::from(topic), frame: Arc::from(frame), life };
-            for shard in others {
-                // Every shard is tried, whatever became of the one before.
-                result = result.and(self.inboxes[shard].push(update.clone()));
-            }
+impl Shared {
+    fn post(
+        &self,
+        source: Source,
+        topic: &str,
+        frame: &[u8],
+        keep: bool,
+        tally: Option<Arc<Tally>>,
+    ) -> Published {
+        // Held until every shard has its mail, so that they all have the same last update.
+        let mut registry = keep.then(|| self.registry());
+        let interesting = registry.as_mut().filter(|registry| registry.topics.contains_key(topic));
+        let kept = interesting.map(|registry| registry.next());
+        let life = if let Source::Life(generation) = source { Some(generation) } else { None };
+        let mut shards =
+            (0..self.inboxes.len()).filter(|&shard| source != Source::Shard(shard)).peekable();
+        if shards.peek().is_none() {
+            return Published { kept, full: false };
         }
-        result
+        let (topic, frame) = (Arc::from(topic), Arc::from(frame));
+        let full = self.push(shards, Mail::Update { topic, frame, life, kept, tally });
+        Published { kept, full }
     }
 
-    fn reach(&self, topic: Option<&str>, frame: &[u8]) -> Result<Reach, Full> {
+    /// True: some inbox was full. Every shard is tried, whatever became of the one before.
+    fn push(&self, shards: impl Iterator<Item = usize>, mail: Mail) -> bool {
+        shards.fold(false, |full, shard| self.inboxes[shard].push(mail.clone()).is_err() | full)
+    }
+}
+
+impl Shards for Shared {
+    fn publish(&self, source: Source, topic: &str, frame: &[u8], keep: bool) -> Published {
+        self.post(source, topic, frame, keep, None)
+    }
+
+    fn expect(&self, topic: &str) {
+        self.count_topic(topic, true);
+    }
+
+    fn reach(&self, topic: Option<&str>, frame: &[u8], keep: bool) -> Result<Reach, Full> {
         let (tally, reach) = Tally::new();
-        let mail = Mail::Reach(topic.map(Arc::from), Arc::from(frame), tally);
-        let mut result = Ok(reach);
-        for inbox in &self.inboxes {
-            result = inbox.push(mail.clone()).and(result);
-        }
-        result
+        let full = match topic {
+            Some(topic) => self.post(Source::Anybody, topic, frame, keep, Some(tally)).full,
+            None => self.push(0..self.inboxes.len(), Mail::Broadcast(Arc::from(frame), tally)),
+        };
+        if full { Err(Full) } else { Ok(reach) }
     }
 
     fn metrics(&self) -> Metrics {

@@ -102,6 +102,12 @@ impl TestClient {
         self
     }
 
+    /// Web pages that are let in, as a server's `origin`: without one, pages of `http://localhost`.
+    pub fn origin(mut self, origin: &str) -> Self {
+        self.settings.origins.push(origin.into());
+        self
+    }
+
     /// A client that is connected to `path`. Panics where the server refuses it.
     #[track_caller]
     pub fn connect(&self, path: &str) -> TestSocket {

@@ -114,6 +114,14 @@ fn a_refused_client_and_a_page_have_a_status() {
 }
 
 #[test]
+fn a_page_of_another_host_is_let_in_where_it_is_allowed() {
+    let page = [("Origin", "https://example.org")];
+    assert_eq!(TestClient::new(api()).try_connect("/ws", &page).err(), Some(403));
+    let server = TestClient::new(api()).origin("https://example.org");
+    assert_eq!(server.try_connect("/ws", &page).err(), None);
+}
+
+#[test]
 fn what_did_not_come_is_told_with_what_has_come_instead() {
     let minute = "in 60s of simulated time";
     assert_eq!(

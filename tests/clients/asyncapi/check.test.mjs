@@ -12,6 +12,8 @@ assert(server, "TRADING_SERVER is to be the path of the trading example");
 const text = execFileSync(server, ["--print-asyncapi"], { encoding: "utf8" });
 const document = JSON.parse(text);
 
+// protocol: D11
+// trading: S18
 test("the official parser has nothing to complain about, in both versions", async () => {
   for (const version of ["3.0.0", "3.1.0"]) {
     const source = JSON.stringify({ ...document, asyncapi: version });
@@ -40,6 +42,7 @@ test("every operation's messages and its reply's point into their channels", () 
   }
 });
 
+// protocol: D11
 test("a client's requests are received, and the server's updates are sent", () => {
   const actions = (key) => document.operations[key].action;
   assert.equal(actions("simple.ping"), "receive");

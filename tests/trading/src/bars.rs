@@ -28,6 +28,7 @@ pub(crate) fn route(feed: Feed) -> Bars {
         .topic(|request: &Subscription| [request.symbol.clone(), request.resolution()])
         .parameters([SYMBOL, ("resolution", "Minutes: `1`, `5`, `15` or `60`, or `1D` for days")])
         .respond_with(Subscription::echo)
+        .retain_last()
         .service(move |request, updates| stream_bars(feed.clone(), request, updates))
 }
 

@@ -5,6 +5,7 @@
 //!
 //! assert!(api(Feed::walk(7)).build().is_ok());
 //! ```
+#![doc = include_str!("../README.md")]
 
 mod alerts;
 mod bars;
