@@ -68,6 +68,7 @@ pub struct TopicRoute<Request, Update> {
     start: Option<Start<Request, Update>>,
     pace: Option<Rule<Update>>,
     retains: bool,
+    linger: Duration,
 }
 
 impl<Request, Update> Clone for TopicRoute<Request, Update> {
@@ -82,6 +83,7 @@ impl<Request, Update> Clone for TopicRoute<Request, Update> {
             start: self.start.clone(),
             pace: self.pace.clone(),
             retains: self.retains,
+            linger: self.linger,
         }
     }
 }
@@ -103,6 +105,7 @@ where
             start: None,
             pace: None,
             retains: false,
+            linger: Duration::ZERO,
         }
     }
 
@@ -250,6 +253,14 @@ where
         Ok(topic)
     }
 
+    /// How long a service that has started runs on for nobody, so that who leaves and comes back, as a
+    /// page does that is loaded again, does not start it afresh. Zero by default; a server that ends
+    /// waits for nobody.
+    pub fn linger(mut self, time: Duration) -> Self {
+        self.linger = time;
+        self
+    }
+
     /// Sends at most one of a service's updates in this time: the first at once, and then the newest when
     /// the time is over. Each topic has a pace of its own.
     ///
@@ -370,6 +381,7 @@ where
             error: "error".into(),
             serves: route.start.is_some(),
             retains: route.retains,
+            linger: route.linger,
         });
         for operation in &mut router.operations {
             operation.channel = Some(route.name.clone());

@@ -160,6 +160,25 @@ fn the_first_listener_of_a_topic_gets_what_was_held_once_and_the_next_only_the_l
 
 // protocol: T21
 #[test]
+fn a_topic_that_somebody_may_come_back_to_keeps_its_last_update() {
+    let route = bars().retain_last().linger(Duration::from_millis(500));
+    let mut world = world(2, playing(route, &[(0, 1), (100, 2), (60_000, 3)])).client("ann");
+    world.join(1, "bob");
+    for (millis, name, said) in [
+        (0, "ann", ["on", "1", "off"]),
+        (100, "bob", ["on", "2", "off"]),
+        (499, "ann", ["on", "2", "off"]),
+        (500, "bob", ["on", "1", "off"]),
+    ] {
+        world.advance(Duration::from_millis(millis));
+        world.say(name, on("A"));
+        world.say(name, off("A"));
+        assert_eq!(heard(&mut world, name), said, "after {millis} ms");
+    }
+    world.advance(Duration::from_millis(500));
+}
+
+#[test]
 fn what_a_handler_publishes_is_kept_for_all_shards_also_before_anybody_has_heard_of_its_client() {
     let publish = |client: Client| client.publish("bars:A", "bars.update", &Bar { close: 1 });
     let api = Api::new("Bars", "1").include(bars().retain_last()).include(Router::new().send(

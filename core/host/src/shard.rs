@@ -208,11 +208,15 @@ impl Shard {
             }
             Mail::Started(topic, generation) => services.started(&topic, generation),
             Mail::Start(topic, generation) => services.start(&topic, generation),
+            Mail::Linger(topic, generation, moment) => services.linger(&topic, generation, moment),
             Mail::Stop(topic, generation) => services.stop(&topic, generation),
             Mail::Failed(topic, generation, end) => {
                 services.failed(engine, &topic, generation, end)
             }
-            Mail::Shutdown => engine.drain(self.now),
+            Mail::Shutdown => {
+                services.shutdown();
+                engine.drain(self.now);
+            }
         }
         self.handle_lives();
     }
@@ -222,8 +226,9 @@ impl Shard {
             match life {
                 Life::First(topic) => self.shared.count_topic(topic, true),
                 Life::Last(topic) => {
-                    self.shared.count_topic(topic, false);
+                    // First, since what lingers is not forgotten.
                     self.services.leave(topic);
+                    self.shared.count_topic(topic, false);
                 }
             }
         }
