@@ -429,8 +429,9 @@ impl Engine<'_> {
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some(slot) = self.state.deadlines.due(now) {
             let seat = &self.state.seats[slot];
-            let deaf = seat.session.phase == Phase::Open
+            let stopped = seat.session.phase == Phase::Open
                 && (seat.session.refused || seat.assembly.room(&self.inputs.row(slot)) == 0);
+            let deaf = stopped && self.state.is_excused(slot);
             if self.state.handle_timeout(now, slot, deaf) == Due::Handshake {
                 self.inputs.row(slot).truncate(0);
                 self.state.refuse(now, slot, Refusal::TimedOut, false);
