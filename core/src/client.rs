@@ -179,7 +179,7 @@ impl Client {
                 Wish::Unsubscribe(topic) => effects.unsubscribe(&topic),
                 Wish::Publish { topic, frame } => {
                     // Owned memory has room; another shard's full inbox is counted there.
-                    let _ = effects.publish_frame(&topic, &frame);
+                    let _ = effects.publish_frame(&topic, &frame, None);
                     let _ = desk.shards.publish(Some(desk.shard), &topic, &frame);
                 }
             }

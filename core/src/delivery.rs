@@ -1,8 +1,9 @@
 //! What is said to whom, and what becomes of those who do not listen. Knows the tables of one shard, no bytes that came in
 //! and no application.
 
-use crate::action::{Close, Words};
+use crate::action::{Close, Unpublished, Words};
 use crate::backlog::{Overflow, To};
+use crate::config::SlowConsumer;
 use crate::envelope::Outgoing as Message;
 use crate::frame::{self, Opcode, Violation};
 use crate::outbox::{MAX_HEAD, Outbox};
@@ -143,22 +144,38 @@ impl State<'_> {
     }
 
     /// A message for everybody who listens to `topic`. On `Full` nothing has changed.
-    pub(crate) fn publish(&mut self, topic: &str, message: &Message<'_>) -> Result<Audience, Full> {
+    pub(crate) fn publish(
+        &mut self,
+        topic: &str,
+        message: &Message<'_>,
+        policy: Option<SlowConsumer>,
+    ) -> Result<Audience, Full> {
         let len = message.len();
-        self.fan_out(topic, len + MAX_HEAD, |outbox, to| {
+        self.fan_out(topic, len + MAX_HEAD, policy, |outbox, to| {
             outbox.frame(to, Opcode::Text, len, |turn| message.write(turn))
         })
     }
 
     /// The same with a whole frame that was encoded elsewhere.
-    pub(crate) fn publish_frame(&mut self, topic: &str, frame: &[u8]) -> Result<Audience, Full> {
-        self.fan_out(topic, frame.len(), |outbox, to| outbox.raw(to, |turn| turn.extend(frame)))
+    pub(crate) fn publish_frame(
+        &mut self,
+        topic: &str,
+        frame: &[u8],
+        policy: Option<SlowConsumer>,
+    ) -> Result<Audience, Unpublished> {
+        if !frame::is_text(frame) {
+            return Err(Unpublished::NotAFrame);
+        }
+        Ok(self.fan_out(topic, frame.len(), policy, |outbox, to| {
+            outbox.raw(to, |turn| turn.extend(frame))
+        })?)
     }
 
     fn fan_out(
         &mut self,
         topic: &str,
         bytes: usize,
+        policy: Option<SlowConsumer>,
         write: impl FnOnce(&mut Outbox<'_>, To) -> Result<Option<u32>, Full>,
     ) -> Result<Audience, Full> {
         let Some(topic) = self.hub.find(topic) else { return Ok(Audience::default()) };
@@ -170,7 +187,8 @@ impl State<'_> {
         if !self.outbox.fits(bytes, audience.listeners) {
             return Err(Full);
         }
-        if let Some(run) = write(&mut self.outbox, To::Update(topic as u32))? {
+        let to = To::Update(topic as u32, policy.unwrap_or(self.config.slow_consumer));
+        if let Some(run) = write(&mut self.outbox, to)? {
             for slot in self.hub.audience(topic) {
                 let seat = &mut self.seats[slot];
                 self.outbox.note(&mut seat.outgoing, run);
@@ -213,7 +231,7 @@ impl State<'_> {
     #[inline]
     fn is_slow(&self, slot: usize) -> bool {
         let half = self.config.backlog_bytes as usize / 2;
-        self.outbox.holds_more_than(half, slot, &self.seats[slot].outgoing)
+        self.outbox.waiting(slot, &self.seats[slot].outgoing) > half
     }
 
     /// The next connection whose socket can be written to; its parts are in the outbox.
@@ -259,11 +277,10 @@ impl State<'_> {
         match overflow {
             Overflow::Slow => {
                 self.counts.slow += 1;
-                self.outbox.drop_waiting(slot, &mut self.seats[slot].outgoing);
-                match self.seats[slot].session.phase {
-                    Phase::Open => self.close(now, slot, Close::SLOW),
-                    // The close frame that was sent already is among what was dropped.
-                    _ => self.send_close(slot, Some(Close::SLOW)),
+                // Whoever is closed already gets the close frame that waits for it.
+                if self.seats[slot].session.phase == Phase::Open {
+                    self.outbox.drop_waiting(slot, &mut self.seats[slot].outgoing);
+                    self.close(now, slot, Close::SLOW);
                 }
             }
             Overflow::Cut => self.enter(now, slot, Phase::Gone),

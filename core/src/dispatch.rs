@@ -1,6 +1,7 @@
 //! What an application is asked, and what it may answer. Knows no bytes of the wire.
 
-use crate::action::{Close, Denied};
+use crate::action::{Close, Denied, Unpublished};
+use crate::config::SlowConsumer;
 use crate::delivery::Audience;
 use crate::envelope::Outgoing as Message;
 use crate::handshake::{Refusal, Request};
@@ -169,15 +170,27 @@ impl Effects<'_, '_> {
     }
 
     /// Sends an update to everybody who listens to `topic` on this shard. O(listeners), once a turn
-    /// for updates that follow one another. On `Full` nobody has got it.
-    pub fn publish(&mut self, topic: &str, kind: &str, payload: &[u8]) -> Result<Audience, Full> {
+    /// for updates that follow one another. `policy` is the topic's own for readers that are too slow.
+    /// On `Full` nobody has got it.
+    pub fn publish(
+        &mut self,
+        topic: &str,
+        kind: &str,
+        payload: &[u8],
+        policy: Option<SlowConsumer>,
+    ) -> Result<Audience, Full> {
         let message = Message { kind, topic: Some(topic), payload: Some(payload), id: None };
-        self.state.publish(topic, &message)
+        self.state.publish(topic, &message, policy)
     }
 
     /// The same with a whole text frame that was encoded before.
-    pub fn publish_frame(&mut self, topic: &str, frame: &[u8]) -> Result<Audience, Full> {
-        self.state.publish_frame(topic, frame)
+    pub fn publish_frame(
+        &mut self,
+        topic: &str,
+        frame: &[u8],
+        policy: Option<SlowConsumer>,
+    ) -> Result<Audience, Unpublished> {
+        self.state.publish_frame(topic, frame, policy)
     }
 
     /// Closes this connection, after what was said so far.

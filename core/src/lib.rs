@@ -41,6 +41,8 @@ mod marks;
 mod deadlines;
 mod session;
 mod hub;
+mod gap;
+mod records;
 mod backlog;
 mod outbox;
 mod state;

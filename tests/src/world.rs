@@ -309,6 +309,11 @@ impl World {
         self.places.iter().map(|place| place.shard.engine().counts().slow).sum()
     }
 
+    /// Updates that were dropped for slow readers, on all shards.
+    pub fn dropped(&self) -> u64 {
+        self.places.iter().map(|place| place.shard.engine().counts().dropped).sum()
+    }
+
     /// Every shard has ended after a [`shutdown`](Self::shutdown).
     pub fn is_drained(&self) -> bool {
         self.places.iter().all(|place| place.shard.is_drained())

@@ -207,7 +207,7 @@ impl Services {
             held.push_back(frame);
             return;
         }
-        let audience = engine.publish_frame(&topic, &frame).expect("owned memory has room");
+        let audience = engine.publish_frame(&topic, &frame, None).expect("owned memory has room");
         if audience.listeners == 0 && audience.awaited {
             self.held.insert(topic, VecDeque::from([frame]));
         }
@@ -217,7 +217,8 @@ impl Services {
     pub(crate) fn release(&mut self, engine: &mut Engine<'static>) {
         self.held.retain(|topic, frames| {
             while let Some(frame) = frames.front() {
-                let audience = engine.publish_frame(topic, frame).expect("owned memory has room");
+                let audience =
+                    engine.publish_frame(topic, frame, None).expect("owned memory has room");
                 if audience.listeners == 0 && audience.awaited {
                     return true;
                 }
