@@ -24,7 +24,11 @@ fn main() -> ExitCode {
 
 /// Serves until SIGINT or SIGTERM, and then until the last connection has ended.
 fn serve(options: &Options) -> Result<(), Box<dyn Error>> {
-    let api = fastws_trading::api(fastws_trading::open(options)?);
+    if options.print_asyncapi {
+        println!("{}", fastws_trading::document(options)?);
+        return Ok(());
+    }
+    let api = fastws_trading::api_with(fastws_trading::open(options)?, options);
     let (first, others) = options.listen.split_first().expect("there is a default");
     let mut server = Server::bind(first)?;
     for address in others {
@@ -32,6 +36,9 @@ fn serve(options: &Options) -> Result<(), Box<dyn Error>> {
     }
     for path in &options.paths {
         server = server.path(path);
+    }
+    for origin in &options.origins {
+        server = server.origin(origin);
     }
     let server = server.shards(options.shards).config(options.config());
     let (started, handle) = mpsc::channel::<Handle>();

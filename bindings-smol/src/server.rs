@@ -5,9 +5,12 @@ use async_tungstenite::WebSocketStream;
 use fastws_core::api::Api;
 use fastws_core::config::Config;
 use fastws_core::publisher::Publisher;
+use fastws_host::descriptors;
 use fastws_host::error::Error;
+use fastws_host::settings::{Doorway, Settings};
 use fastws_host::shared::Shared;
 use futures_lite::{AsyncRead, AsyncWrite};
+use std::any::Any;
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -21,17 +24,15 @@ use std::{io, thread};
 /// It answers `/ws` with a WebSocket and `/healthz` with its health, on every address it is bound to.
 pub struct Server {
     listeners: Vec<TcpListener>,
-    config: Config,
+    settings: Settings,
     shards: NonZeroUsize,
-    paths: Vec<String>,
 }
 
 impl Server {
     /// Listens on `address`; with port 0 the system chooses one. A port in use is an error.
     pub fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
         let shards = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        let server =
-            Self { listeners: Vec::new(), config: Config::default(), shards, paths: Vec::new() };
+        let server = Self { listeners: Vec::new(), settings: Settings::default(), shards };
         server.and_bind(address)
     }
 
@@ -49,7 +50,7 @@ impl Server {
 
     /// Limits and deadlines.
     pub fn config(mut self, config: Config) -> Self {
-        self.config = config;
+        self.settings.config = config;
         self
     }
 
@@ -62,7 +63,14 @@ impl Server {
 
     /// A path of the WebSocket; the first call replaces `/ws`, further ones add.
     pub fn path(mut self, path: &str) -> Self {
-        self.paths.push(path.into());
+        self.settings.paths.push(path.into());
+        self
+    }
+
+    /// Lets web pages of this origin in, such as `https://example.org`, `https://*.example.org`, or
+    /// `*` for all; further calls add. Without one, only pages of the server's own host are let in.
+    pub fn origin(mut self, origin: &str) -> Self {
+        self.settings.origins.push(origin.into());
         self
     }
 
@@ -78,11 +86,11 @@ impl Server {
 
     /// Builds the API, starts the threads and accepts. The server ends when it is told to, not when
     /// what this returns is dropped.
+    ///
+    /// It takes as many connections as its limit says, and no more than the process has
+    /// [descriptors](descriptors::cap) for, of which it first gets as many as it may have.
     pub fn start(mut self, api: Api) -> Result<Running, Error> {
         let catalog = api.build().map_err(Error::Build)?;
-        if self.paths.is_empty() {
-            self.paths.push("/ws".into());
-        }
         let polls = (0..self.shards.get())
             .map(|_| {
                 let poll = mio::Poll::new()?;
@@ -92,14 +100,16 @@ impl Server {
             .collect::<io::Result<Vec<_>>>()?;
         let wakers = polls.iter().map(|(_, note)| Waker::from(note.clone())).collect();
         let addresses = self.addresses()?;
-        let shared = Shared::new(catalog, self.config, self.paths, wakers);
+        let connections = &mut self.settings.config.connections;
+        *connections = descriptors::cap(*connections);
+        let shared = Shared::new(catalog, self.settings, wakers)?;
         let notes = polls.iter().map(|(_, note)| note.clone()).collect();
         let mut threads = Vec::new();
         for (index, (poll, note)) in polls.into_iter().enumerate() {
             let listeners = self
                 .listeners
                 .iter()
-                .map(TcpListener::try_clone)
+                .map(|socket| Ok((socket.try_clone()?, Doorway::public(socket.local_addr()?))))
                 .collect::<io::Result<Vec<_>>>()?;
             let shared = shared.clone();
             let thread = thread::Builder::new()
@@ -124,7 +134,8 @@ impl Running {
         self.handle.clone()
     }
 
-    /// Waits until the server was told to end and every connection has ended, at most 5 seconds after.
+    /// Waits until the server was told to end and every connection has ended: at most
+    /// [`Config::drain`] and [`Config::closing`] after, if its services end at once. Its port is free then.
     pub fn wait(self) -> Result<(), Error> {
         let mut result = Ok(());
         for thread in self.threads {
@@ -167,7 +178,9 @@ impl Handle {
         self.shared.is_empty()
     }
 
-    /// Stops accepting and closes every connection with `Server shutting down`. Returns at once.
+    /// Lets nobody in any more and closes every connection with `Server shutting down`, one after the
+    /// other over [`Config::drain`]; until the last has ended, `/healthz` is answered with 503. Returns at
+    /// once.
     pub fn shutdown(&self) {
         self.shared.shutdown();
     }
@@ -175,12 +188,25 @@ impl Handle {
     /// Serves a connection whose handshake somebody else has done, over TLS or any other stream.
     ///
     /// It costs what its own framing costs: every message is copied once more on its way out, and
-    /// pings of the peer are answered by the stream.
+    /// pings of the peer are answered by the stream. Where the API has a [door](Api::door), the
+    /// stream is dropped: [`attach_guest`](Self::attach_guest) brings it.
     pub fn attach<S>(&self, stream: WebSocketStream<S>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        self.arrive(Arrival::new(stream, None));
+    }
+
+    /// The same with what the connection is let in with, of the type that the API's door yields.
+    pub fn attach_guest<S>(&self, stream: WebSocketStream<S>, guest: impl Any + Send)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        self.arrive(Arrival::new(stream, Some(Box::new(guest))));
+    }
+
+    fn arrive(&self, arrival: Arrival) {
         let shard = self.next.fetch_add(1, Ordering::Relaxed) % self.notes.len();
-        self.notes[shard].arrive(Arrival::new(stream));
+        self.notes[shard].arrive(arrival);
     }
 }

@@ -5,14 +5,16 @@ use crate::stream::Line;
 use fastws_core::engine::Sent;
 use fastws_core::ids::ConnectionId;
 use fastws_core::time::Instant;
+use fastws_host::settings::Doorway;
 use fastws_host::shard::Shard;
 use fastws_host::shared::Shared;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use smol::LocalExecutor;
+use std::any::Any;
 use std::future::Future;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
@@ -81,9 +83,8 @@ enum Socket {
 pub(crate) struct Driver {
     poll: Poll,
     note: Arc<Note>,
-    listeners: Vec<TcpListener>,
+    listeners: Vec<(TcpListener, Doorway)>,
     shard: Shard,
-    shared: Arc<Shared>,
     sockets: Vec<Socket>,
     /// Sockets that may have more to read than was taken: no event will tell.
     unread: Vec<ConnectionId>,
@@ -100,20 +101,21 @@ impl Driver {
     pub(crate) fn new(
         poll: Poll,
         note: Arc<Note>,
-        listeners: Vec<std::net::TcpListener>,
+        listeners: Vec<(std::net::TcpListener, Doorway)>,
         shared: Arc<Shared>,
         index: usize,
     ) -> io::Result<Self> {
-        let mut listeners: Vec<_> = listeners.into_iter().map(TcpListener::from_std).collect();
-        for (number, listener) in listeners.iter_mut().enumerate() {
+        let listeners = listeners.into_iter();
+        let mut listeners: Vec<_> =
+            listeners.map(|(socket, doorway)| (TcpListener::from_std(socket), doorway)).collect();
+        for (number, (listener, _)) in listeners.iter_mut().enumerate() {
             poll.registry().register(listener, Token(LISTEN.0 - number), Interest::READABLE)?;
         }
         Ok(Self {
             poll,
             note,
             listeners,
-            shard: Shard::new(shared.clone(), index),
-            shared,
+            shard: Shard::new(shared, index),
             sockets: Vec::new(),
             unread: Vec::new(),
             foreign: Vec::new(),
@@ -153,10 +155,6 @@ impl Driver {
             }
             while let Some(id) = self.shard.poll_gone() {
                 self.sockets[id.slot()] = Socket::None;
-            }
-            if self.shared.is_draining() {
-                self.listeners.clear();
-                self.unaccepted = None;
             }
         }
         Ok(())
@@ -249,8 +247,9 @@ impl Driver {
         for number in 0..self.listeners.len() {
             let mut left = ACCEPTS;
             loop {
-                match self.listeners[number].accept() {
-                    Ok((stream, _)) => self.welcome(stream),
+                let (listener, doorway) = &self.listeners[number];
+                match listener.accept() {
+                    Ok((stream, peer)) => self.welcome(stream, peer, *doorway),
                     Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                     Err(error) if is_one_connections(&error) => {}
                     Err(error) => {
@@ -268,10 +267,10 @@ impl Driver {
         }
     }
 
-    fn welcome(&mut self, mut stream: TcpStream) {
+    fn welcome(&mut self, mut stream: TcpStream, peer: SocketAddr, doorway: Doorway) {
         // It only fails where the peer has gone already.
         let _ = stream.set_nodelay(true);
-        let Ok(id) = self.shard.accept() else { return };
+        let Ok(id) = self.shard.accept(Some(peer), doorway) else { return };
         let registered = self.poll.registry().register(
             &mut stream,
             Token(id.slot()),
@@ -295,8 +294,9 @@ impl Driver {
         if !self.note.rung.load(SeqCst) {
             return;
         }
-        for arrival in self.note.arrivals() {
-            let Ok(id) = self.shard.open() else { continue };
+        for mut arrival in self.note.arrivals() {
+            let guest = arrival.guest.take().map(|guest| Rc::from(guest as Box<dyn Any>));
+            let Ok(id) = self.shard.open(guest) else { continue };
             let line = arrival.connect(&self.executor);
             self.place(id, Socket::Foreign(line, id));
             self.foreign.push(id);

@@ -11,6 +11,7 @@ use fastws_core::ids::ConnectionId;
 use fastws_host::shard::Shard;
 use futures_lite::{AsyncRead, AsyncWrite, StreamExt};
 use smol::LocalExecutor;
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -18,20 +19,24 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 
 /// A foreign stream on its way to its shard.
-pub(crate) struct Arrival(Box<dyn FnOnce(Rc<Line>) -> Local<()> + Send>);
+pub(crate) struct Arrival {
+    carry: Box<dyn FnOnce(Rc<Line>) -> Local<()> + Send>,
+    /// What its connection is let in with.
+    pub(crate) guest: Option<Box<dyn Any + Send>>,
+}
 
 impl Arrival {
-    pub(crate) fn new<S>(stream: WebSocketStream<S>) -> Self
+    pub(crate) fn new<S>(stream: WebSocketStream<S>, guest: Option<Box<dyn Any + Send>>) -> Self
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        Self(Box::new(move |line| Box::pin(carry(stream, line))))
+        Self { carry: Box::new(move |line| Box::pin(carry(stream, line))), guest }
     }
 
     /// Starts to carry, on the shard's thread.
     pub(crate) fn connect(self, executor: &LocalExecutor<'static>) -> Rc<Line> {
         let line = Rc::new(Line::default());
-        executor.spawn((self.0)(line.clone())).detach();
+        executor.spawn((self.carry)(line.clone())).detach();
         line
     }
 }

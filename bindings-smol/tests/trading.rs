@@ -1,14 +1,16 @@
 //! The trading example as a process: its options, its output, its signals and its exit codes.
 
-use fastws_tests::client::{Client, within};
+use async_tungstenite::tungstenite::Error;
+use fastws_tests::client::{Client, until, within};
 use futures_lite::io::{BufReader, Lines};
 use futures_lite::{AsyncBufReadExt, StreamExt};
-use serde_json::json;
+use serde_json::{Value, json};
 use smol::process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
+// trading: S2
 #[test]
 fn help_explains_the_options_on_standard_output() {
     let output = run(&["--help"]);
@@ -18,12 +20,14 @@ fn help_explains_the_options_on_standard_output() {
     assert_eq!(text(&output.stderr), "");
 }
 
+// trading: S3
 #[test]
 fn a_bad_option_is_a_sentence_on_standard_error_and_code_2() {
     let error = refused(&["--max-connections", "none"]);
     assert!(error.contains("it must be a whole number, at least 1"), "{error}");
 }
 
+// trading: S3
 #[test]
 fn a_port_in_use_is_a_sentence_on_standard_error_and_code_2() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
@@ -32,12 +36,14 @@ fn a_port_in_use_is_a_sentence_on_standard_error_and_code_2() {
     assert!(error.contains(&format!("cannot listen on {address}")), "{error}");
 }
 
+// trading: S3
 #[test]
 fn an_unreadable_file_is_a_sentence_on_standard_error_and_code_2() {
     let error = refused(&["--listen", "127.0.0.1:0", "--replay", "no/such/file.csv"]);
     assert!(error.contains("no/such/file.csv: "), "{error}");
 }
 
+// trading: R4
 #[test]
 fn a_bad_row_is_reported_with_its_line_and_column_and_code_2() {
     let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bad.csv");
@@ -48,6 +54,7 @@ fn a_bad_row_is_reported_with_its_line_and_column_and_code_2() {
     assert!(error.contains(&format!("{file}:3:5: low ")), "{error}");
 }
 
+// trading: S1 S5 S6
 #[test]
 fn every_address_and_every_path_is_served_and_each_address_has_a_line() {
     let mut server = Trading::start(&["--listen", "127.0.0.1:0", "--path", "/a", "--path", "/b"]);
@@ -58,6 +65,7 @@ fn every_address_and_every_path_is_served_and_each_address_has_a_line() {
     }
 }
 
+// trading: S16 R3
 #[test]
 fn a_replay_sends_each_row_once_and_in_order_and_says_when_it_has_ended() {
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/trading/data/bars.csv");
@@ -78,6 +86,92 @@ fn a_replay_sends_each_row_once_and_in_order_and_says_when_it_has_ended() {
     client.ask("simple.ping", "simple.pong", json!({"timestamp": 1}));
 }
 
+// trading: S9
+#[test]
+fn limits_of_the_command_line_are_the_servers() {
+    let options = "--max-connections 1 --max-message-bytes 100 --max-topics 1";
+    let mut server = Trading::start(&options.split(' ').collect::<Vec<_>>());
+    let address = server.listening();
+    let mut client = Client::connect(address, "/ws");
+    let mut subscribe = |symbol: &str| {
+        client.say("quotes.subscribe", json!({"symbol": symbol}));
+        client.hear_but("quotes.update")["payload"]["status"].take()
+    };
+    assert_eq!([subscribe("AAPL"), subscribe("MSFT")], ["ok", "error"]);
+    match Client::try_connect(address, "/ws") {
+        Err(Error::Http(response)) => assert_eq!(response.status(), 503),
+        other => panic!("a refusal was due, and {:?} came", other.err()),
+    }
+    client.say_text("x".repeat(101));
+    assert_eq!(client.closed().0, 1009);
+}
+
+// trading: S8
+#[test]
+fn a_heartbeat_and_a_lifespan_are_in_seconds() {
+    for (options, reason) in [
+        ("--heartbeat 0.2 --lifespan 3600", "Heartbeat interval 0.2. Max connection lifespan 3600"),
+        ("--lifespan 0.2", "Heartbeat interval unset. Max connection lifespan 0.2"),
+    ] {
+        let mut server = Trading::start(&options.split(' ').collect::<Vec<_>>());
+        let reason = format!("Connection timed out. {reason}");
+        assert_eq!(Client::connect(server.listening(), "/ws").closed(), (1003, reason));
+    }
+}
+
+// trading: S18
+#[test]
+fn the_asyncapi_document_is_printed_and_nothing_is_served() {
+    let output = run(&["--print-asyncapi", "--path", "/prices"]);
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), ""));
+    let document: Value = serde_json::from_slice(&output.stdout).expect("it is JSON");
+    assert_eq!(document["asyncapi"], "3.0.0");
+    assert_eq!(document["operations"]["simple.ping"]["action"], "receive");
+    assert!(text(&output.stdout).contains("/prices"));
+}
+
+// trading: B1
+#[test]
+fn the_bench_server_answers_the_load_generators_messages() {
+    let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    let address = port.expect("there is a free port");
+    let mut command = Command::new(program("bench_server"));
+    command.args([&address.port().to_string(), "2"]).kill_on_drop(true);
+    let _child = command.spawn().expect("the example runs");
+    let mut connected = None;
+    until(|| {
+        connected = Client::try_connect(address, "/").ok();
+        connected.is_some()
+    });
+    let mut client = connected.expect("it was waited for");
+    let ping = json!({"timestamp": 1});
+    assert_eq!(client.ask("simple.ping", "simple.pong", ping.clone()), ping);
+    let response =
+        client.ask("bars.subscribe", "bars.subscribe.response", json!({"topic": "AAPL"}));
+    assert_eq!(response["topic"], "bars:AAPL");
+    let bar = json!({"topic": "AAPL", "seq": 7, "data": "x"});
+    client.say("bars.publish", bar.clone());
+    assert_eq!(client.hear_payload("bars.update"), bar);
+}
+
+// protocol: L6
+#[cfg(unix)]
+#[test]
+fn more_clients_than_descriptors_wait_until_others_have_left() {
+    let mut shell = Command::new("sh");
+    shell.args(["-c", r#"ulimit -n 40 && exec "$0" "$@""#]).arg(program("trading"));
+    let mut server = Trading::spawn(shell);
+    let address = server.listening();
+    let mut clients: Vec<_> = (0..60)
+        .map(|_| TcpStream::connect(address).expect("the system takes it, if not the server"))
+        .collect();
+    server.logs("cannot accept");
+    clients.clear();
+    let mut client = Client::connect(address, "/ws");
+    client.ask("simple.ping", "simple.pong", json!({"timestamp": 1}));
+}
+
+// trading: S4
 #[cfg(unix)]
 #[test]
 fn a_signal_closes_everybody_with_1001_and_the_process_ends_with_0() {
@@ -92,6 +186,7 @@ fn a_signal_closes_everybody_with_1001_and_the_process_ends_with_0() {
     }
 }
 
+// trading: S1 S4
 #[cfg(unix)]
 #[test]
 fn a_signal_right_after_the_first_line_ends_the_process_with_0() {
@@ -110,8 +205,12 @@ struct Trading {
 
 impl Trading {
     fn start(options: &[&str]) -> Self {
-        let mut child = trading(&["--listen", "127.0.0.1:0"])
-            .args(options)
+        Self::spawn(trading(options))
+    }
+
+    fn spawn(mut command: Command) -> Self {
+        let mut child = command
+            .args(["--listen", "127.0.0.1:0"])
             .kill_on_drop(true)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -160,17 +259,16 @@ fn refused(options: &[&str]) -> String {
 }
 
 fn trading(options: &[&str]) -> Command {
-    let mut command = Command::new(program());
+    let mut command = Command::new(program("trading"));
     command.args(options).env_remove("RUST_LOG");
     command
 }
 
 /// Cargo builds examples before tests, and puts them beside the tests' folder.
-fn program() -> PathBuf {
+fn program(name: &str) -> PathBuf {
     let test = env::current_exe().expect("a test has a path");
     let profile = test.ancestors().nth(2).expect("a test is two folders below its target");
-    let program =
-        profile.join("examples").join("trading").with_extension(env::consts::EXE_EXTENSION);
+    let program = profile.join("examples").join(name).with_extension(env::consts::EXE_EXTENSION);
     assert!(
         program.exists(),
         "{} is missing: cargo build -p fastws-smol --examples",

@@ -24,5 +24,6 @@ pub use fastws_core::expanded;
 #[doc(inline)]
 pub use fastws_core::typed::*;
 pub use fastws_host::error::Error;
+pub use fastws_host::test_client::{TestClient, TestSocket};
 pub use fastws_macros::{payload_tokio as payload, recv_tokio as recv, send_tokio as send};
 pub use shard::serve;

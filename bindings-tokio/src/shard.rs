@@ -6,13 +6,16 @@ use fastws_core::config::Config;
 use fastws_core::engine::Sent;
 use fastws_core::ids::ConnectionId;
 use fastws_core::time::Instant;
+use fastws_host::descriptors;
 use fastws_host::error::Error;
+use fastws_host::settings::Doorway;
 use fastws_host::shard::Shard;
 use fastws_host::shared::Shared;
 use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::io;
 use std::io::{ErrorKind, IoSlice};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -23,18 +26,24 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::LocalSet;
 
-/// Serves `api` on `/ws` until `end` is ready and every connection has been closed.
+/// Serves `api` on `/ws` until `end` is ready and every connection has been closed: at most
+/// [`Config::drain`] and [`Config::closing`] after, if its services end at once. Nobody is let in
+/// meanwhile, and `/healthz` is answered with 503.
+///
+/// It takes as many connections as `config` says, and no more than the process has
+/// [descriptors](descriptors::cap) for, of which it first gets as many as it may have.
 ///
 /// Not cancel safe in the sense that dropping it resets all connections; end it with `end`.
 pub async fn serve(
     listener: TcpListener,
     api: Api,
-    config: Config,
+    mut config: Config,
     end: impl Future<Output = ()>,
 ) -> Result<(), Error> {
     let catalog = api.build().map_err(Error::Build)?;
+    config.connections = descriptors::cap(config.connections);
     let bell = Arc::new(Bell(Notify::new()));
-    let shared = Shared::new(catalog, config, vec!["/ws".into()], vec![Waker::from(bell.clone())]);
+    let shared = Shared::new(catalog, config, vec![Waker::from(bell.clone())])?;
     let house = Rc::new(House {
         shard: RefCell::new(Shard::new(shared.clone(), 0)),
         sockets: RefCell::default(),
@@ -43,11 +52,11 @@ pub async fn serve(
         bell,
     });
     let tasks = LocalSet::new();
-    let accepting = tasks.spawn_local(accept(house.clone(), listener));
+    let doorway = Doorway::public(listener.local_addr()?);
+    tasks.spawn_local(accept(house.clone(), listener, doorway));
     let turns = async {
         let ended = async {
             end.await;
-            accepting.abort();
             shared.shutdown();
             std::future::pending().await
         };
@@ -99,10 +108,10 @@ impl Socket {
     }
 }
 
-async fn accept(house: Rc<House>, listener: TcpListener) {
+async fn accept(house: Rc<House>, listener: TcpListener, doorway: Doorway) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => house.welcome(stream),
+            Ok((stream, peer)) => house.welcome(stream, peer, doorway),
             Err(error) => {
                 log::warn!("cannot accept: {error}");
                 tokio::time::sleep(std::time::Duration::from_millis(100)).await;
@@ -131,10 +140,10 @@ async fn turn(house: Rc<House>) {
 }
 
 impl House {
-    fn welcome(self: &Rc<Self>, stream: TcpStream) {
+    fn welcome(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr, doorway: Doorway) {
         // It only fails where the peer has gone already.
         let _ = stream.set_nodelay(true);
-        let Ok(id) = self.shard.borrow_mut().accept() else { return };
+        let Ok(id) = self.shard.borrow_mut().accept(Some(peer), doorway) else { return };
         let socket = Rc::new(Socket {
             stream: RefCell::new(stream),
             id,

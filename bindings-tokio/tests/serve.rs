@@ -22,7 +22,7 @@ async fn a_client_subscribes_hears_an_update_and_is_closed_when_the_server_ends(
     let bars = TopicRoute::<(), i64>::new("bars").service(async |(), updates| {
         Ok(async move {
             updates.publish(&7);
-            std::future::pending().await
+            std::future::pending::<()>().await
         })
     });
     let echo =

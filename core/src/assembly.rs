@@ -147,6 +147,11 @@ impl Assembly {
         self.parked - self.taken
     }
 
+    /// The same as if the first so many bytes of what is parked had been handed out.
+    pub(crate) fn behind(&self, bytes: u32) -> Self {
+        Self { taken: self.taken + bytes, ..*self }
+    }
+
     /// Gives back the memory of what was handed out. Moves what is left: once per batch is enough.
     pub(crate) fn reclaim(&mut self, buffer: &mut Buffer<'_>) {
         self.tidy(buffer);

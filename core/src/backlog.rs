@@ -20,6 +20,8 @@ pub(crate) enum To {
     Close(u32),
     /// Updates of a topic.
     Update(u32, SlowConsumer),
+    /// Updates for every open connection.
+    All,
 }
 
 /// What is left was not kept.
@@ -71,7 +73,7 @@ impl<'b> Backlog<'b> {
                     return self.keep_update(policy, frame, &labels);
                 }
             }
-            To::Raw(_) | To::Reply(_) | To::Update(..) => {}
+            To::Raw(_) | To::Reply(_) | To::Update(..) | To::All => {}
         }
         self.fit(space)?;
         self.records.push(WHOLE, frame, frame.len());

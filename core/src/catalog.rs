@@ -5,6 +5,7 @@ use crate::client::Client;
 use crate::declared::Declared;
 use crate::desk::{Desk, Local};
 use crate::dispatch::{Answer, Call, Verdict};
+use crate::entrance::Entrance;
 use crate::extract::{Context, Rejection};
 use crate::handler::Ran;
 use crate::ids::{CallId, OperationId};
@@ -21,9 +22,11 @@ use serde_json::Value;
 /// What an [`Api`](crate::api::Api) is built into.
 pub struct Catalog {
     pub(crate) document: Value,
-    /// Sorted by length, then by name.
+    /// Those that are called by name, sorted by its length, then by name; behind them the others.
     pub(crate) operations: Vec<Operation>,
+    pub(crate) named: usize,
     pub(crate) declared: Arc<Declared>,
+    pub(crate) entrance: Entrance,
 }
 
 pub(crate) struct Operation {
@@ -69,6 +72,8 @@ pub enum Trouble {
     Payload(serde_json::Error),
     /// The handler failed.
     Handler(Failure),
+    /// The first message does not say who it is from.
+    Stranger(Failure),
 }
 
 impl Catalog {
@@ -94,12 +99,17 @@ impl Catalog {
         &self.declared
     }
 
+    /// Who is let in.
+    pub fn entrance(&self) -> &Entrance {
+        &self.entrance
+    }
+
     /// The operation of this full name. O(log operations).
     #[inline]
     pub fn find(&self, name: &str) -> Option<OperationId> {
         let key = (name.len(), name);
-        let at =
-            self.operations.binary_search_by(|known| (known.name.len(), &*known.name).cmp(&key));
+        let at = self.operations[..self.named]
+            .binary_search_by(|known| (known.name.len(), &*known.name).cmp(&key));
         at.ok().map(|at| OperationId(at as u16))
     }
 
@@ -141,7 +151,8 @@ impl Catalog {
     ) -> (Verdict, Rest) {
         match outcome.ran {
             Err(Rejection(cause)) => {
-                (answer.close(action::Close::INVALID), Rest::Trouble(Trouble::Payload(cause)))
+                let verdict = answer.reject(self.name(call.operation), action::Close::INVALID);
+                (verdict, Rest::Trouble(Trouble::Payload(cause)))
             }
             Ok(Ran::Now(result)) => {
                 let result = result.map(|has_payload| has_payload.then_some(payload));
@@ -160,7 +171,7 @@ impl Catalog {
         }
     }
 
-    /// Replies and applies the wishes, or closes.
+    /// Replies and applies the wishes, or closes or rejects.
     #[inline]
     pub fn settle(
         &self,
@@ -171,6 +182,10 @@ impl Catalog {
     ) -> (Verdict, Rest) {
         let payload = match result {
             Ok(payload) => payload,
+            Err(failure) if self.entrance.authenticator == Some(operation) => {
+                let verdict = answer.close(action::Close::STRANGER);
+                return (verdict, Rest::Trouble(Trouble::Stranger(failure)));
+            }
             Err(Failure::Close(close)) => {
                 return (
                     answer.close(action::Close { code: close.code, reason: &close.reason }),
@@ -178,10 +193,8 @@ impl Catalog {
                 );
             }
             Err(failure) => {
-                return (
-                    answer.close(action::Close::INTERNAL),
-                    Rest::Trouble(Trouble::Handler(failure)),
-                );
+                let verdict = answer.reject(self.name(operation), action::Close::INTERNAL);
+                return (verdict, Rest::Trouble(Trouble::Handler(failure)));
             }
         };
         let mut effects = match &self.operations[operation.0 as usize].reply {

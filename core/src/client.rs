@@ -2,14 +2,17 @@
 
 use crate::action::Denied;
 use crate::declared::PublishError;
-use crate::desk::{Ask, Desk, Reservation, Starter};
+use crate::desk::{Ask, Desk, Reservation, Source, Starter};
 use crate::dispatch::{Answer, Effects};
 use crate::ids::CallId;
 use crate::respond::Refused;
+use crate::retained::Kept;
 use crate::topic::{self, MAX_TOPIC};
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::any::Any;
 use core::cell::{Cell, RefCell};
 use core::fmt::Write;
 use core::future::poll_fn;
@@ -31,17 +34,45 @@ struct Visit {
     /// Places that are left under the limit of topics per connection.
     places: Cell<u32>,
     wishes: RefCell<Vec<Wish>>,
+    /// Topics that the handler waits for.
+    waiting: RefCell<Vec<Rc<str>>>,
     desk: Rc<Desk>,
+}
+
+/// A handler that waits for a topic.
+struct Wait<'c> {
+    call: &'c Visit,
+    topic: Rc<str>,
+    /// The places that it has taken under the limit, unless it has got what it waited for.
+    taken: Option<u32>,
+}
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        let Self { call, topic, taken } = self;
+        let mut waiting = call.waiting.borrow_mut();
+        let at = waiting.iter().position(|known| known == topic).expect("it was noted");
+        waiting.remove(at);
+        let Some(taken) = *taken else { return };
+        call.places.update(|left| left + taken);
+        // Somebody else in the same handler may wait for the same place, or have it.
+        if taken > 0 && !waiting.contains(topic) {
+            call.desk.give_back(call.call, topic.clone());
+        }
+    }
 }
 
 enum Wish {
     Subscribe(Rc<str>),
     /// Where a place was set aside, if it still is.
-    TakePlace(Rc<str>),
+    TakePlace(Rc<str>, Rc<Reservation>),
+    Hear(Rc<[Arc<[u8]>]>),
     Unsubscribe(Rc<str>),
+    Admit(Rc<dyn Any>),
     Publish {
         topic: Rc<str>,
         frame: Vec<u8>,
+        keep: bool,
     },
 }
 
@@ -54,6 +85,7 @@ impl Client {
                 topics: caller.topics(),
                 places: Cell::new(caller.places_left()),
                 wishes: RefCell::default(),
+                waiting: RefCell::default(),
                 desk: desk.clone(),
             }),
         }
@@ -73,7 +105,7 @@ impl Client {
         let mut topics = self.call.topics.clone();
         for wish in self.call.wishes.borrow().iter() {
             match wish {
-                Wish::Subscribe(topic) | Wish::TakePlace(topic)
+                Wish::Subscribe(topic) | Wish::TakePlace(topic, _)
                     if !topics.iter().any(|known| **known == **topic) =>
                 {
                     topics.push(topic.to_string());
@@ -90,7 +122,7 @@ impl Client {
     pub fn subscribe(&self, topic: impl AsRef<str>) -> Result<(), Refused> {
         let topic = topic.as_ref();
         topic::check(topic, MAX_TOPIC)?;
-        if self.call.desk.declared.service(topic).is_some() {
+        if self.call.desk.declared.route(topic).is_some_and(|route| route.serves) {
             return Err("the topic has a service: subscribe through its route".into());
         }
         self.take_place(topic)?;
@@ -98,21 +130,33 @@ impl Client {
         Ok(())
     }
 
-    /// Has a place reserved, and the service started if this is the first.
+    /// Has a place reserved, and the service started if this is the first. Who does not wait any longer
+    /// gives the place back.
     pub(crate) async fn subscribe_with(&self, topic: &str, start: Starter) -> Result<(), Refused> {
         let before = self.call.places.get();
         self.take_place(topic)?;
         let taken = before - self.call.places.get();
         let topic: Rc<str> = Rc::from(topic);
+        self.call.waiting.borrow_mut().push(topic.clone());
+        let mut wait = Wait { call: &self.call, topic: topic.clone(), taken: Some(taken) };
         let answer = Rc::new(Reservation::default());
-        let ask = Ask { call: self.call.call, topic: topic.clone(), start, answer: answer.clone() };
-        self.call.desk.ask(ask);
-        let answer = poll_fn(|context| answer.poll(context)).await;
-        match &answer {
-            Ok(()) => self.wish(Wish::TakePlace(topic)),
-            Err(_) => self.call.places.update(|left| left + taken),
-        }
-        answer
+        self.call.desk.ask(Ask {
+            call: self.call.call,
+            topic: topic.clone(),
+            leaving: self.leaving(),
+            start,
+            answer: answer.clone(),
+        });
+        poll_fn(|context| answer.poll(context)).await?;
+        wait.taken = None;
+        self.wish(Wish::TakePlace(topic, answer));
+        Ok(())
+    }
+
+    /// How many subscriptions the wishes made so far end, at most.
+    fn leaving(&self) -> u32 {
+        let wishes = self.call.wishes.borrow();
+        wishes.iter().filter(|wish| matches!(wish, Wish::Unsubscribe(_))).count() as u32
     }
 
     /// A place under the limit, unless the topic has one already.
@@ -138,7 +182,7 @@ impl Client {
     fn listens(&self, topic: &str) -> bool {
         let wishes = self.call.wishes.borrow();
         let wished = wishes.iter().rev().find_map(|wish| match wish {
-            Wish::Subscribe(known) | Wish::TakePlace(known) if **known == *topic => Some(true),
+            Wish::Subscribe(known) | Wish::TakePlace(known, _) if **known == *topic => Some(true),
             Wish::Unsubscribe(known) if **known == *topic => Some(false),
             _ => None,
         });
@@ -154,9 +198,15 @@ impl Client {
         payload: &T,
     ) -> Result<(), PublishError> {
         let topic = topic.as_ref();
-        let frame = self.call.desk.declared.update(topic, kind, payload)?;
-        self.wish(Wish::Publish { topic: Rc::from(topic), frame });
+        let frame = self.call.desk.declared.update(Some(topic), kind, payload)?;
+        let keep = self.call.desk.declared.keeps(topic, kind);
+        self.wish(Wish::Publish { topic: Rc::from(topic), frame, keep });
         Ok(())
+    }
+
+    /// What the connection is let in with.
+    pub(crate) fn admit(&self, guest: Rc<dyn Any>) {
+        self.wish(Wish::Admit(guest));
     }
 
     fn wish(&self, wish: Wish) {
@@ -165,25 +215,49 @@ impl Client {
 
     /// Carries the wishes out, in their order.
     pub(crate) fn apply(&self, effects: &mut Effects<'_, '_>) {
-        let Visit { wishes, desk, .. } = &*self.call;
+        let Visit { call, wishes, desk, .. } = &*self.call;
         let mut wishes = wishes.take();
-        // A topic that has ended meanwhile has taken its places back.
-        wishes.retain(|wish| match wish {
-            Wish::TakePlace(topic) => effects.has_place(topic),
-            _ => true,
-        });
+        for wish in &mut wishes {
+            // A topic that has ended meanwhile has taken its places back, and its last words are due.
+            if let Wish::TakePlace(topic, reservation) = wish
+                && !effects.has_place(topic)
+            {
+                *wish = Wish::Hear(reservation.last_words());
+            }
+        }
         for wish in wishes {
             match wish {
                 // It was checked or reserved when it was wished; the client may have left meanwhile.
-                Wish::Subscribe(topic) | Wish::TakePlace(topic) => drop(effects.subscribe(&topic)),
+                Wish::Subscribe(topic) => {
+                    if desk.declared.retains(&topic) {
+                        desk.expect(&topic);
+                    }
+                    listen(effects, desk, &topic);
+                }
+                Wish::TakePlace(topic, _) => listen(effects, desk, &topic),
+                Wish::Hear(frames) => frames.iter().for_each(|frame| effects.send_frame(frame)),
                 Wish::Unsubscribe(topic) => effects.unsubscribe(&topic),
-                Wish::Publish { topic, frame } => {
+                Wish::Admit(guest) => desk.admit(call.connection(), guest),
+                Wish::Publish { topic, frame, keep } => {
                     // Owned memory has room; another shard's full inbox is counted there.
                     let _ = effects.publish_frame(&topic, &frame, None);
-                    let _ = desk.shards.publish(Some(desk.shard), &topic, &frame);
+                    let source = Source::Shard(desk.shard);
+                    if let Some(moment) = desk.shards.publish(source, &topic, &frame, keep).kept {
+                        let kept = Kept { moment, life: None, frame: frame.into() };
+                        desk.retained.keep(&topic, kept);
+                    }
                 }
             }
         }
+    }
+}
+
+/// Subscribes, and says what the topic said last to who comes anew.
+fn listen(effects: &mut Effects<'_, '_>, desk: &Desk, topic: &str) {
+    if effects.subscribe(topic) == Ok(true)
+        && let Some(frame) = desk.retained.last(topic)
+    {
+        effects.send_frame(&frame);
     }
 }
 

@@ -27,6 +27,10 @@ pub struct Config {
     pub slow_consumer: SlowConsumer,
     /// Topics of one connection.
     pub topics_per_connection: u32,
+    /// Messages per second, and as many at once after a second of silence; more close with 1008.
+    pub messages_per_second: Option<u32>,
+    /// The same for bytes of any kind, as they come. A message that is longer never comes through.
+    pub bytes_per_second: Option<u32>,
     /// Bytes of a handshake's head; more are refused with 431.
     pub handshake_bytes: u32,
     /// Time for a handshake; then it is refused with 408.
@@ -41,8 +45,25 @@ pub struct Config {
     pub lifespan: Option<Duration>,
     /// Time for the peer's part of a close; then the connection is reset.
     pub closing: Duration,
+    /// Time over which a server that ends closes its connections.
+    pub drain: Duration,
     /// Encoded bytes after which a turn wants to be written before more is dispatched.
     pub turn_bytes: u32,
+    /// What becomes of a connection whose request cannot be answered.
+    pub on_error: OnError,
+}
+
+/// What a request gets that cannot be read, that names no operation, whose payload does not fit, or
+/// whose handler has failed. Whatever else ends a connection ends it in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnError {
+    /// The connection is closed, which is what clients of FastWS expect.
+    #[default]
+    Close,
+    /// A message, and the connection goes on:
+    /// `{"type": "error", "payload": {"type": REQUEST, "code": CODE, "message": REASON}, "id": ID}`
+    /// with what the close would have said; the inner `type` is null where it could not be read.
+    Reply,
 }
 
 impl Default for Config {
@@ -54,6 +75,8 @@ impl Default for Config {
             backlog_bytes: 1 << 20,
             slow_consumer: SlowConsumer::Close,
             topics_per_connection: 1_000,
+            messages_per_second: None,
+            bytes_per_second: None,
             handshake_bytes: 16 << 10,
             handshake: Duration::from_secs(10),
             ping: Duration::from_secs(25),
@@ -61,7 +84,9 @@ impl Default for Config {
             heartbeat: None,
             lifespan: None,
             closing: Duration::from_secs(5),
+            drain: Duration::from_secs(5),
             turn_bytes: 1 << 20,
+            on_error: OnError::default(),
         }
     }
 }

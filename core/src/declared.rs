@@ -1,9 +1,11 @@
 //! What the application has declared besides its operations: what it publishes, and what it shares.
 
-use crate::envelope::Outgoing as Message;
+use crate::envelope::{Encode, Outgoing as Message};
 use crate::frame::{Head, Opcode};
-use crate::respond::{Failure, encode};
+use crate::respond::{Failure, Fault, encode};
+use crate::time::Duration;
 use crate::topic::{self, MAX_TOPIC, TopicError};
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::{String, ToString};
@@ -11,6 +13,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::{Any, TypeId};
 use core::fmt;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 pub(crate) type Revise = Box<dyn Fn(&dyn Any, &mut Vec<u8>) -> Result<(), Failure> + Send + Sync>;
@@ -19,15 +22,35 @@ pub(crate) type Revise = Box<dyn Fn(&dyn Any, &mut Vec<u8>) -> Result<(), Failur
 #[derive(Default)]
 pub struct Declared {
     pub(crate) updates: BTreeMap<String, Update>,
-    pub(crate) services: Vec<Service>,
+    pub(crate) routes: Vec<Route>,
     pub(crate) states: BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>,
 }
 
-/// A service, by the first part of its topics.
-pub(crate) struct Service {
+/// A topic route, by the first part of its topics.
+pub(crate) struct Route {
     pub(crate) name: String,
     /// The full name of the `recv` operation that it publishes.
     pub(crate) update: String,
+    /// The full name of the `recv` operation for its topics' faults.
+    pub(crate) error: String,
+    /// A service runs behind its topics.
+    pub(crate) serves: bool,
+    /// Who comes gets the last update.
+    pub(crate) retains: bool,
+    /// How long its services wait for somebody to come back.
+    pub(crate) linger: Duration,
+}
+
+/// What its listeners are told about a topic.
+#[derive(JsonSchema, Serialize)]
+#[schemars(rename = "TopicError")]
+pub(crate) struct Report {
+    topic: String,
+    code: Cow<'static, str>,
+    message: Cow<'static, str>,
+    recoverable: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
 }
 
 /// A `recv` operation.
@@ -38,14 +61,16 @@ pub(crate) struct Update {
 }
 
 impl Declared {
-    /// Encodes an update of a `recv` operation as a whole frame.
+    /// Encodes an update of a `recv` operation as a whole frame, for a topic or for everybody.
     pub fn update<T: Serialize + 'static>(
         &self,
-        topic: &str,
+        topic: Option<&str>,
         kind: &str,
         payload: &T,
     ) -> Result<Vec<u8>, PublishError> {
-        topic::check(topic, MAX_TOPIC).map_err(PublishError::Topic)?;
+        topic
+            .map_or(Ok(()), |topic| topic::check(topic, MAX_TOPIC))
+            .map_err(PublishError::Topic)?;
         let update = self.updates.get(kind).ok_or(PublishError::Unknown)?;
         if update.payload != TypeId::of::<T>() {
             return Err(PublishError::Type);
@@ -58,7 +83,7 @@ impl Declared {
         }
         // No JSON is empty: that is a handler without a result.
         let payload = Some(&*json).filter(|json| !json.is_empty());
-        let message = Message { kind, topic: Some(topic), payload, id: None };
+        let message = Message { kind, topic, payload, id: None };
         let len = message.len();
         let head = Head::new(Opcode::Text, len, None);
         let mut frame = Vec::with_capacity(head.as_slice().len() + len);
@@ -67,10 +92,34 @@ impl Declared {
         Ok(frame)
     }
 
-    /// The service of a topic route that serves this topic.
-    pub(crate) fn service(&self, topic: &str) -> Option<&Service> {
+    /// Encodes what a topic's listeners are told about a fault as a whole frame. None: the topic is of
+    /// no route.
+    pub fn fault(&self, topic: &str, fault: Fault, recoverable: bool) -> Option<Vec<u8>> {
+        let Fault { code, message, retry_after } = fault;
+        let retry_after_ms = retry_after.map(|time| time.as_millis() as u64);
+        let report = Report { topic: topic.into(), code, message, recoverable, retry_after_ms };
+        self.update(Some(topic), &self.route(topic)?.error, &report).ok()
+    }
+
+    /// Whether an update of this kind is kept for who comes.
+    pub(crate) fn keeps(&self, topic: &str, kind: &str) -> bool {
+        self.route(topic).is_some_and(|route| route.retains && route.update == kind)
+    }
+
+    /// Whether a topic's last update is kept for who comes.
+    pub fn retains(&self, topic: &str) -> bool {
+        self.route(topic).is_some_and(|route| route.retains)
+    }
+
+    /// How long a topic's service waits for somebody to come back.
+    pub fn linger(&self, topic: &str) -> Duration {
+        self.route(topic).map_or(Duration::ZERO, |route| route.linger)
+    }
+
+    /// The topic route that this topic belongs to.
+    pub(crate) fn route(&self, topic: &str) -> Option<&Route> {
         let first = topic.split(':').next().expect("a split has a first part");
-        self.services.iter().find(|service| service.name == first)
+        self.routes.iter().find(|route| route.name == first)
     }
 
     pub(crate) fn state<S: Send + Sync + 'static>(&self) -> Option<Arc<S>> {
@@ -124,7 +173,7 @@ mod tests {
 
     fn said<T: serde::Serialize + 'static>(router: Router, payload: &T) -> Result<String, String> {
         let catalog = Api::new("", "").include(router).build().expect("the API has no mistake");
-        let frame = catalog.declared().update("prices", "price", payload);
+        let frame = catalog.declared().update(Some("prices"), "price", payload);
         // A short text frame has a head of two bytes.
         frame
             .map(|frame| String::from_utf8(frame[2..].to_vec()).expect("it is text"))

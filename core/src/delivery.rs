@@ -3,8 +3,8 @@
 
 use crate::action::{Close, Unpublished, Words};
 use crate::backlog::{Overflow, To};
-use crate::config::SlowConsumer;
-use crate::envelope::Outgoing as Message;
+use crate::config::{OnError, SlowConsumer};
+use crate::envelope::{Encode, Failed, Outgoing as Message};
 use crate::frame::{self, Opcode, Violation};
 use crate::outbox::{MAX_HEAD, Outbox};
 use crate::session::{Due, Phase, TimedOut};
@@ -27,6 +27,27 @@ impl State<'_> {
         if self.seats[slot].session.phase == Phase::Open {
             self.send_close(slot, Some(close));
             self.enter(now, slot, Phase::Closing);
+        }
+    }
+
+    /// Closes, or answers instead where the policy says so; `kind` is the request's type as JSON
+    /// writes it.
+    #[cold]
+    pub(crate) fn reject(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        kind: Option<&str>,
+        id: Option<&str>,
+        close: Close<'_>,
+    ) {
+        let Close { code, reason } = close;
+        if self.seats[slot].session.stranger {
+            self.close(now, slot, Close::STRANGER);
+        } else if self.config.on_error == OnError::Close {
+            self.close(now, slot, close);
+        } else if self.send(slot, &Failed { kind, code, reason, id }).is_err() {
+            self.close(now, slot, Close::INTERNAL);
         }
     }
 
@@ -130,7 +151,7 @@ impl State<'_> {
 
     /// A message for one connection. On `Full` nothing has changed.
     #[inline]
-    pub(crate) fn send(&mut self, slot: usize, message: &Message<'_>) -> Result<(), Full> {
+    pub(crate) fn send(&mut self, slot: usize, message: &impl Encode) -> Result<(), Full> {
         let len = message.len();
         if !self.outbox.fits(len + MAX_HEAD, 1) {
             return Err(Full);
@@ -138,6 +159,21 @@ impl State<'_> {
         let run = self
             .outbox
             .frame(To::Reply(slot as u32), Opcode::Text, len, |turn| message.write(turn))?;
+        self.note(slot, run);
+        self.counts.sent += 1;
+        Ok(())
+    }
+
+    /// The same with a whole frame that was encoded elsewhere. Nothing for a connection that ends.
+    pub(crate) fn send_frame(&mut self, slot: usize, frame: &[u8]) -> Result<(), Unpublished> {
+        check_frame(frame)?;
+        if self.seats[slot].session.phase != Phase::Open {
+            return Ok(());
+        }
+        if !self.outbox.fits(frame.len(), 1) {
+            return Err(Unpublished::Full);
+        }
+        let run = self.outbox.raw(To::Reply(slot as u32), |turn| turn.extend(frame))?;
         self.note(slot, run);
         self.counts.sent += 1;
         Ok(())
@@ -163,9 +199,7 @@ impl State<'_> {
         frame: &[u8],
         policy: Option<SlowConsumer>,
     ) -> Result<Audience, Unpublished> {
-        if !frame::is_text(frame) {
-            return Err(Unpublished::NotAFrame);
-        }
+        check_frame(frame)?;
         Ok(self.fan_out(topic, frame.len(), policy, |outbox, to| {
             outbox.raw(to, |turn| turn.extend(frame))
         })?)
@@ -199,10 +233,49 @@ impl State<'_> {
         Ok(audience)
     }
 
+    /// A message for every open connection. O(connections). On `Full` nothing has changed.
+    pub(crate) fn broadcast(&mut self, message: &Message<'_>) -> Result<usize, Full> {
+        let len = message.len();
+        self.tell_all(len + MAX_HEAD, |outbox| {
+            outbox.frame(To::All, Opcode::Text, len, |turn| message.write(turn))
+        })
+    }
+
+    /// The same with a whole frame that was encoded elsewhere.
+    pub(crate) fn broadcast_frame(&mut self, frame: &[u8]) -> Result<usize, Unpublished> {
+        check_frame(frame)?;
+        Ok(self.tell_all(frame.len(), |outbox| outbox.raw(To::All, |turn| turn.extend(frame)))?)
+    }
+
+    fn tell_all(
+        &mut self,
+        bytes: usize,
+        write: impl FnOnce(&mut Outbox<'_>) -> Result<Option<u32>, Full>,
+    ) -> Result<usize, Full> {
+        let all = (self.open - self.strangers) as usize;
+        if all == 0 {
+            return Ok(0);
+        }
+        if !self.outbox.fits(bytes, all) {
+            return Err(Full);
+        }
+        if let Some(run) = write(&mut self.outbox)? {
+            for (slot, seat) in self.seats.iter_mut().enumerate() {
+                if seat.session.phase == Phase::Open && !seat.session.stranger {
+                    self.outbox.note(&mut seat.outgoing, run);
+                    self.transmit.mark(slot, &mut seat.transmit);
+                }
+            }
+        }
+        self.counts.sent += all as u64;
+        Ok(all)
+    }
+
     pub(crate) fn unblock(&mut self, slot: usize) {
         let seat = &mut self.seats[slot];
         if seat.outgoing.is_blocked() {
             seat.outgoing.unblock();
+            seat.session.moved = true;
             self.transmit.mark(slot, &mut seat.transmit);
         }
     }
@@ -232,6 +305,12 @@ impl State<'_> {
     fn is_slow(&self, slot: usize) -> bool {
         let half = self.config.backlog_bytes as usize / 2;
         self.outbox.waiting(slot, &self.seats[slot].outgoing) > half
+    }
+
+    /// Its messages wait for us, or for a socket that takes what is before them.
+    pub(crate) fn is_excused(&mut self, slot: usize) -> bool {
+        let moved = core::mem::take(&mut self.seats[slot].session.moved);
+        moved || self.seats[slot].session.calling || !self.is_slow(slot)
     }
 
     /// The next connection whose socket can be written to; its parts are in the outbox.
@@ -288,6 +367,13 @@ impl State<'_> {
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant, slot: usize, deaf: bool) -> Due {
+        if self.leaves_at(slot).is_some_and(|at| at <= now) {
+            match self.seats[slot].session.phase {
+                Phase::Open => self.close(now, slot, Close::SHUTDOWN),
+                _ => self.enter(now, slot, Phase::Gone),
+            }
+            return Due::Nothing;
+        }
         let due = self.seats[slot].session.handle_timeout(now, &self.config, deaf);
         match due {
             Due::Nothing | Due::Handshake => {}
@@ -301,9 +387,15 @@ impl State<'_> {
                 let reason = words.say(format_args!("{reason}"));
                 self.close(now, slot, Close { code: 1003, reason });
             }
+            Due::Stranger => self.close(now, slot, Close::STRANGER),
             Due::Gone => self.enter(now, slot, Phase::Gone),
         }
         self.set_deadline(slot);
         due
     }
+}
+
+/// What is no frame could not be parted from the next when a socket does not take all.
+fn check_frame(bytes: &[u8]) -> Result<(), Unpublished> {
+    if frame::is_text(bytes) { Ok(()) } else { Err(Unpublished::NotAFrame) }
 }

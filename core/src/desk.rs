@@ -3,13 +3,16 @@
 //! Everything here belongs to one thread; nothing is locked and nothing is sent.
 
 use crate::declared::Declared;
-use crate::ids::CallId;
-use crate::respond::Refused;
+use crate::ids::{CallId, ConnectionId};
+use crate::respond::{Fault, Refused};
+use crate::retained::Retained;
 use crate::time::{Duration, Instant};
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::rc::Rc;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::any::Any;
 use core::cell::{Cell, RefCell};
 use core::future::Future;
 use core::pin::Pin;
@@ -20,17 +23,63 @@ pub type Local<T> = Pin<Box<dyn Future<Output = T>>>;
 
 /// All shards, as one of them or a foreign thread sees them.
 pub trait Shards: Send + Sync {
-    /// Queues an encoded update on every shard but `except`. On an error some shard's inbox was full
-    /// and that shard's listeners do not get it.
-    fn publish(
+    /// Queues an encoded frame on the shards. With `keep` it is the topic's last update from now on, if
+    /// anybody on any shard is interested in the topic.
+    fn publish(&self, source: Source, topic: &str, frame: &[u8], keep: bool) -> Published;
+
+    /// Somebody is about to become interested in a topic, and this was told of it before the shard
+    /// tells it itself. Each time counts.
+    fn expect(&self, topic: &str);
+
+    /// Queues an encoded frame on every shard, for who listens to `topic`, or for everybody.
+    fn reach(
         &self,
-        except: Option<usize>,
-        topic: &str,
+        topic: Option<&str>,
         frame: &[u8],
-    ) -> Result<(), crate::shelf::Full>;
+        keep: bool,
+    ) -> Result<Reach, crate::shelf::Full>;
 
     /// Sums over all shards, each a moment old.
     fn metrics(&self) -> Metrics;
+}
+
+/// Who publishes an update.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Anybody, for all listeners.
+    Anybody,
+    /// This shard, whose own listeners have it already.
+    Shard(usize),
+    /// The service of this life of the topic, for who listens to that life.
+    Life(u64),
+}
+
+/// What has become of a frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Published {
+    /// The moment at which it has become the topic's last update, if it has.
+    pub kept: Option<u64>,
+    /// Some shard's inbox was full, and its listeners do not get it.
+    pub full: bool,
+}
+
+/// A future that tells how many connections an update was queued for, once every shard knows. The
+/// update goes out also where nobody waits for that.
+pub struct Reach(Pin<Box<dyn Future<Output = usize> + Send>>);
+
+impl Reach {
+    /// For who counts.
+    pub fn new(count: impl Future<Output = usize> + Send + 'static) -> Self {
+        Self(Box::pin(count))
+    }
+}
+
+impl Future for Reach {
+    type Output = usize;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<usize> {
+        self.0.as_mut().poll(context)
+    }
 }
 
 /// Sums over all shards.
@@ -60,6 +109,12 @@ pub struct Desk {
     timers: RefCell<BTreeMap<(Instant, u64), Waker>>,
     timer: Cell<u64>,
     asks: RefCell<VecDeque<Ask>>,
+    returned: RefCell<Vec<(CallId, Rc<str>)>>,
+    /// What topics said last.
+    pub retained: Retained,
+    expected: RefCell<Vec<Rc<str>>>,
+    /// By the connections' slots; none where nobody was let in with anything.
+    guests: RefCell<Vec<Option<Rc<dyn Any>>>>,
 }
 
 /// A subscription that a running handler waits for.
@@ -68,14 +123,17 @@ pub struct Ask {
     pub call: CallId,
     /// The topic.
     pub topic: Rc<str>,
+    /// How many subscriptions the handler has wished to end: their places are free when it ends.
+    pub leaving: u32,
     /// Starts the topic's service, if this is its first listener.
     pub start: Starter,
     /// Where the answer goes.
     pub answer: Rc<Reservation>,
 }
 
-/// Starts a service: a future that, when it has started, yields the future that runs.
-pub type Starter = Box<dyn FnOnce(Feed) -> Local<Result<Local<()>, Refused>>>;
+/// Starts a service: a future that, when it has started, yields the future that runs, and that one
+/// the fault with which the topic ends.
+pub type Starter = Box<dyn FnOnce(Feed) -> Local<Result<Local<Fault>, Refused>>>;
 
 /// Where a service's updates go, before their type is known.
 #[derive(Clone)]
@@ -84,6 +142,15 @@ pub struct Feed {
     pub desk: Rc<Desk>,
     /// The topic that it serves.
     pub topic: Rc<str>,
+    /// The generation of the topic's life.
+    pub life: u64,
+}
+
+impl Feed {
+    /// Sends a frame to who listens to this life. A shard's full inbox is counted there.
+    pub(crate) fn send(&self, frame: &[u8], keep: bool) {
+        self.desk.shards.publish(Source::Life(self.life), &self.topic, frame, keep);
+    }
 }
 
 impl Desk {
@@ -98,6 +165,10 @@ impl Desk {
             timers: RefCell::default(),
             timer: Cell::default(),
             asks: RefCell::default(),
+            returned: RefCell::default(),
+            retained: Retained::default(),
+            expected: RefCell::default(),
+            guests: RefCell::default(),
         })
     }
 
@@ -123,6 +194,35 @@ impl Desk {
         self.asks.borrow_mut().pop_front()
     }
 
+    /// Keeps what a connection was let in with, for its handlers.
+    pub fn admit(&self, id: ConnectionId, guest: Rc<dyn Any>) {
+        let mut guests = self.guests.borrow_mut();
+        if guests.len() <= id.slot() {
+            guests.resize(id.slot() + 1, None);
+        }
+        guests[id.slot()] = Some(guest);
+    }
+
+    /// Drops what a connection was let in with; its slot may be given to another one.
+    pub fn forget(&self, id: ConnectionId) {
+        // Its destructor may come back here.
+        let guest = self.guests.borrow_mut().get_mut(id.slot()).and_then(Option::take);
+        drop(guest);
+    }
+
+    pub(crate) fn guest<S: 'static>(&self, id: ConnectionId) -> Option<Rc<S>> {
+        self.guests.borrow().get(id.slot())?.clone()?.downcast().ok()
+    }
+
+    /// The next place that a handler gives back, since it does not wait for it any longer.
+    pub fn poll_returned(&self) -> Option<(CallId, Rc<str>)> {
+        self.returned.borrow_mut().pop()
+    }
+
+    pub(crate) fn give_back(&self, call: CallId, topic: Rc<str>) {
+        self.returned.borrow_mut().push((call, topic));
+    }
+
     /// The driver's time, as of this turn.
     pub fn now(&self) -> Instant {
         self.now.get()
@@ -143,9 +243,20 @@ impl Desk {
         self.asks.borrow_mut().push_back(ask);
     }
 
-    /// Some handler waits for a subscription.
+    /// Has a topic's interest told ahead, so that what is published from now on is kept.
+    pub(crate) fn expect(&self, topic: &Rc<str>) {
+        self.shards.expect(topic);
+        self.expected.borrow_mut().push(topic.clone());
+    }
+
+    /// The next topic whose interest was told ahead; by now the shard has told it.
+    pub fn poll_expected(&self) -> Option<Rc<str>> {
+        self.expected.borrow_mut().pop()
+    }
+
+    /// Some handler waits for a subscription, or does not any longer.
     pub fn is_ready(&self) -> bool {
-        !self.asks.borrow().is_empty()
+        !self.asks.borrow().is_empty() || !self.returned.borrow().is_empty()
     }
 }
 
@@ -173,11 +284,13 @@ impl Drop for Sleep {
     }
 }
 
-/// The answer to an [`Ask`], until it is there.
+/// The answer to an [`Ask`], until it is there, and what the topic said if it has ended before the
+/// handler.
 #[derive(Default)]
 pub struct Reservation {
     answer: RefCell<Option<Result<(), Refused>>>,
     waker: RefCell<Option<Waker>>,
+    last_words: RefCell<Rc<[Arc<[u8]>]>>,
 }
 
 impl Reservation {
@@ -187,6 +300,15 @@ impl Reservation {
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
+    }
+
+    /// The topic has ended with these frames, and the place that was granted is gone.
+    pub fn leave(&self, last_words: Rc<[Arc<[u8]>]>) {
+        self.last_words.replace(last_words);
+    }
+
+    pub(crate) fn last_words(&self) -> Rc<[Arc<[u8]>]> {
+        self.last_words.borrow().clone()
     }
 
     pub(crate) fn poll(&self, context: &mut Context<'_>) -> Poll<Result<(), Refused>> {

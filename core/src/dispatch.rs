@@ -4,8 +4,8 @@ use crate::action::{Close, Denied, Unpublished};
 use crate::config::SlowConsumer;
 use crate::delivery::Audience;
 use crate::envelope::Outgoing as Message;
-use crate::handshake::{Refusal, Request};
-use crate::ids::{CallId, OperationId};
+use crate::handshake::{Refusal, Request, Response};
+use crate::ids::{CallId, ConnectionId, OperationId};
 use crate::session::Phase;
 use crate::shelf::Full;
 use crate::state::State;
@@ -22,8 +22,18 @@ pub trait Dispatch {
     /// Answers one call. The payload is valid JSON; whether it fits the operation is decided here.
     fn call(&mut self, call: Call<'_>, answer: Answer<'_, '_>) -> Verdict;
 
-    /// Answers a request on the HTTP side. By default `/ws` becomes a connection.
-    fn request(&mut self, request: &Request<'_>) -> Admission<'_> {
+    /// Who takes the first message of a connection where
+    /// [`demand_authentication`](crate::engine::Engine::demand_authentication) was called: its whole text
+    /// is the payload, whatever it says. What closes the connection then closes it with
+    /// `Not authenticated`; anything else lets it in.
+    fn authenticator(&self) -> Option<OperationId> {
+        None
+    }
+
+    /// Answers a connection's request on the HTTP side, which is its first and only one. By default
+    /// `/ws` becomes a WebSocket.
+    fn request(&mut self, id: ConnectionId, request: &Request<'_>) -> Admission<'_> {
+        let _ = id;
         match request.path {
             "/ws" => Admission::Upgrade { protocol: None },
             _ => Admission::Refuse(Refusal::NotFound),
@@ -42,14 +52,7 @@ pub enum Admission<'a> {
     /// It is answered and the socket ends.
     Refuse(Refusal),
     /// It is answered and the socket ends.
-    Respond {
-        /// The HTTP status.
-        status: u16,
-        /// The value of `Content-Type`.
-        content_type: &'a str,
-        /// The whole body.
-        body: &'a [u8],
-    },
+    Respond(Response<'a>),
 }
 
 /// One message of a client, on its way to its operation.
@@ -112,7 +115,7 @@ impl<'a, 'm> Answer<'a, 'm> {
     /// Sets a place in `topic` aside, so that the reply can say whether the subscription succeeds.
     /// It is given back if the call ends without subscribing. On an error nothing has changed.
     pub fn reserve(&mut self, topic: &str) -> Result<(), Denied> {
-        self.state.reserve(self.slot, topic).map(drop)
+        self.state.reserve(self.slot, topic, 0).map(drop)
     }
 
     /// Replies with raw JSON. `kind` is written as it is, so it must not need escaping in JSON.
@@ -136,6 +139,14 @@ impl<'a, 'm> Answer<'a, 'm> {
         Verdict(Ended::Later)
     }
 
+    /// Closes the connection instead of replying, or says the same in an error message and goes on, as
+    /// [`Config::on_error`](crate::config::Config::on_error) has it. `kind` is the request's type; it is
+    /// written as it is.
+    pub fn reject(self, kind: &str, close: Close<'_>) -> Verdict {
+        self.state.reject(self.now, self.slot, Some(kind), self.echo, close);
+        self.silent().done()
+    }
+
     /// Closes the connection instead of replying.
     pub fn close(self, close: Close<'_>) -> Verdict {
         self.silent().close(close)
@@ -157,8 +168,9 @@ impl Effects<'_, '_> {
         topic.and_then(|topic| self.state.hub.link(self.slot, interest, topic)).is_some()
     }
 
-    /// Subscribes; it cannot fail where a place was reserved. Subscribing twice is one subscription.
-    pub fn subscribe(&mut self, topic: &str) -> Result<(), Denied> {
+    /// Subscribes; it cannot fail where a place was reserved. Subscribing twice is one subscription:
+    /// true if it is new.
+    pub fn subscribe(&mut self, topic: &str) -> Result<bool, Denied> {
         self.state.subscribe(self.slot, topic)
     }
 
@@ -193,8 +205,29 @@ impl Effects<'_, '_> {
         self.state.publish_frame(topic, frame, policy)
     }
 
+    /// Sends a whole text frame that was encoded before to this connection alone. One that lent memory
+    /// cannot hold, and what is no whole text frame, closes the connection with 1011.
+    pub fn send_frame(&mut self, frame: &[u8]) {
+        if self.state.send_frame(self.slot, frame).is_err() {
+            self.state.close(self.now, self.slot, Close::INTERNAL);
+        }
+    }
+
+    /// Sends an update without a topic to every open connection of this shard, this one among them, and
+    /// tells how many that are. O(connections). On `Full` nobody has got it.
+    pub fn broadcast(&mut self, kind: &str, payload: &[u8]) -> Result<usize, Full> {
+        self.state.broadcast(&Message { kind, topic: None, payload: Some(payload), id: None })
+    }
+
+    /// The same with a whole text frame that was encoded before.
+    pub fn broadcast_frame(&mut self, frame: &[u8]) -> Result<usize, Unpublished> {
+        self.state.broadcast_frame(frame)
+    }
+
     /// Closes this connection, after what was said so far.
     pub fn close(self, close: Close<'_>) -> Verdict {
+        let stranger = self.state.seats[self.slot].session.stranger;
+        let close = if stranger { Close::STRANGER } else { close };
         self.state.close(self.now, self.slot, close);
         self.done()
     }

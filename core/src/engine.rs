@@ -7,10 +7,10 @@ use crate::dispatch::{Admission, Answer, Call, Dispatch, Ended, Verdict};
 use crate::envelope::{self, MAX_NAME, Outgoing as Message};
 use crate::frame::{self, Opcode};
 use crate::handshake::{self, Refusal};
-use crate::ids::{CallId, ConnectionId};
+use crate::ids::{CallId, ConnectionId, OperationId};
 use crate::outbox::Parts;
 use crate::session::{Due, Phase};
-use crate::shelf::{Buffers, Full};
+use crate::shelf::{Buffer, Buffers, Full};
 use crate::state::State;
 use crate::time::Instant;
 
@@ -75,6 +75,9 @@ impl Engine<'_> {
     /// A new connection whose request is still to come. `uid` is random. On [`Full`] the driver drops
     /// the socket.
     pub fn accept(&mut self, now: Instant, uid: [u8; 16]) -> Result<ConnectionId, Full> {
+        if self.state.drained_at().is_some_and(|end| end <= now) {
+            return Err(Full);
+        }
         let slot = self.state.seat(now, uid, Phase::Handshake)?;
         Ok(self.state.id(slot))
     }
@@ -82,11 +85,18 @@ impl Engine<'_> {
     /// A new connection whose handshake somebody else has done. On [`Full`] the driver drops the
     /// stream.
     pub fn open(&mut self, now: Instant, uid: [u8; 16]) -> Result<ConnectionId, Full> {
-        if self.state.open >= self.state.config.connections {
+        if !self.state.takes_more() {
             return Err(Full);
         }
         let slot = self.state.seat(now, uid, Phase::Open)?;
         Ok(self.state.id(slot))
+    }
+
+    /// From now on a new connection is a stranger until the application's
+    /// [`authenticator`](Dispatch::authenticator) has taken its first message: it gets no broadcast, and
+    /// closes with 1008 after the time for a handshake.
+    pub fn demand_authentication(&mut self) {
+        self.state.authenticates = true;
     }
 
     /// How many bytes of this connection can be taken now. Zero: do not read until
@@ -150,7 +160,7 @@ impl Engine<'_> {
             }
             Err(refusal) => {
                 row.truncate(0);
-                self.state.refuse(now, slot, refusal);
+                self.state.refuse(now, slot, refusal, false);
             }
         }
     }
@@ -160,10 +170,32 @@ impl Engine<'_> {
         &mut self,
         now: Instant,
         slot: usize,
-        mut bytes: &mut [u8],
+        bytes: &mut [u8],
         dispatch: &mut D,
     ) {
         self.state.hear(now, slot);
+        let allowed = self.state.take_bytes(slot, bytes.len());
+        let (bytes, over) = bytes.split_at_mut(allowed);
+        self.take_frames(now, slot, bytes, dispatch);
+        if !over.is_empty() {
+            self.state.close(now, slot, Close::RATE);
+            // The peer's close may be among it.
+            self.take_frames(now, slot, over, dispatch);
+        }
+        self.state.seats[slot].assembly.reclaim(&mut self.inputs.row(slot));
+        if !self.state.is_held(slot) {
+            self.state.mark_ready(slot);
+        }
+    }
+
+    #[inline]
+    fn take_frames<D: Dispatch>(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        mut bytes: &mut [u8],
+        dispatch: &mut D,
+    ) {
         let limit = self.state.config.message_bytes as usize;
         let parked = self.state.seats[slot].assembly.parked_len();
         loop {
@@ -171,7 +203,10 @@ impl Engine<'_> {
             let park = seat.assembly.has_parked() || self.state.must_wait(slot);
             let mut row = self.inputs.row(slot);
             match self.state.seats[slot].assembly.next(&mut bytes, &mut row, limit, park) {
-                Ok(Some(incoming)) => self.state.handle_incoming(now, slot, incoming, dispatch),
+                Ok(Some(incoming)) => {
+                    self.state.admit(now, slot, &incoming);
+                    self.state.handle_incoming(now, slot, incoming, dispatch);
+                }
                 Ok(None) => break,
                 Err(violation) => {
                     self.state.violate(now, slot, violation);
@@ -182,14 +217,11 @@ impl Engine<'_> {
                 break;
             }
         }
-        let seat = &mut self.state.seats[slot];
-        if seat.assembly.parked_len() > parked {
+        if self.state.seats[slot].assembly.parked_len() > parked {
             // It has come, though it is dispatched later.
-            seat.session.handle_message(now);
-        }
-        seat.assembly.reclaim(&mut self.inputs.row(slot));
-        if !self.state.is_held(slot) {
-            self.state.mark_ready(slot);
+            self.state.seats[slot].session.handle_message(now);
+            let row = self.inputs.row(slot);
+            self.state.admit_parked(now, slot, &row, parked);
         }
     }
 
@@ -213,6 +245,7 @@ impl Engine<'_> {
             }
         }
         self.state.hear(now, slot);
+        let payload_len = payload.len();
         let incoming = match opcode {
             Opcode::Text => match core::str::from_utf8(payload) {
                 Ok(text) => Incoming::Text(text),
@@ -223,6 +256,10 @@ impl Engine<'_> {
             Opcode::Pong => Incoming::Pong,
             Opcode::Close => Incoming::Close(frame::Close::read(payload).ok().flatten()),
         };
+        if self.state.take_bytes(slot, payload_len) < payload_len {
+            self.state.close(now, slot, Close::RATE);
+        }
+        self.state.admit(now, slot, &incoming);
         self.state.handle_incoming(now, slot, incoming, dispatch);
         true
     }
@@ -278,10 +315,11 @@ impl Engine<'_> {
         true
     }
 
-    /// Sets a place in `topic` aside for a running call. On an error nothing has changed.
-    pub fn reserve(&mut self, call: CallId, topic: &str) -> Result<(), Denied> {
+    /// Sets a place in `topic` aside for a running call that is going to end `leaving` subscriptions first.
+    /// On an error nothing has changed.
+    pub fn reserve(&mut self, call: CallId, topic: &str, leaving: u32) -> Result<(), Denied> {
         let slot = self.state.calling(call).ok_or(Denied::Gone)?;
-        self.state.reserve(slot, topic).map(drop)
+        self.state.reserve(slot, topic, leaving).map(drop)
     }
 
     /// Gives back the place that a running call had set aside in `topic`, if it had.
@@ -324,6 +362,17 @@ impl Engine<'_> {
         self.state.publish_frame(topic, frame, policy)
     }
 
+    /// Queues an update without a topic for every open connection of this shard, and tells how many
+    /// that are. `kind` must not need escaping in JSON. O(connections). On [`Full`] nobody has got it.
+    pub fn broadcast(&mut self, kind: &str, payload: &[u8]) -> Result<usize, Full> {
+        self.state.broadcast(&Message { kind, topic: None, payload: Some(payload), id: None })
+    }
+
+    /// The same with a whole text frame that was encoded before, perhaps on another thread.
+    pub fn broadcast_frame(&mut self, frame: &[u8]) -> Result<usize, Unpublished> {
+        self.state.broadcast_frame(frame)
+    }
+
     /// Sends a close frame after what is queued, and waits for the peer's.
     pub fn close(&mut self, now: Instant, id: ConnectionId, close: Close<'_>) {
         if let Some(slot) = self.state.slot(id) {
@@ -338,6 +387,16 @@ impl Engine<'_> {
                 Phase::Handshake => self.state.enter(now, slot, Phase::Gone),
                 _ => self.state.close(now, slot, close),
             }
+        }
+    }
+
+    /// The server ends: unfinished handshakes are dropped, no new one succeeds, and open connections are
+    /// closed with 1001, spread evenly over [`Config::drain`](crate::config::Config::drain). The first
+    /// is closed now, and what is said before still reaches the others. Pages are served until the end.
+    pub fn drain(&mut self, now: Instant) {
+        if self.state.drain.is_none() {
+            self.state.drain(now);
+            self.handle_timeout(now);
         }
     }
 
@@ -383,11 +442,12 @@ impl Engine<'_> {
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some(slot) = self.state.deadlines.due(now) {
             let seat = &self.state.seats[slot];
-            let deaf = seat.session.phase == Phase::Open
+            let stopped = seat.session.phase == Phase::Open
                 && (seat.session.refused || seat.assembly.room(&self.inputs.row(slot)) == 0);
+            let deaf = stopped && self.state.is_excused(slot);
             if self.state.handle_timeout(now, slot, deaf) == Due::Handshake {
                 self.inputs.row(slot).truncate(0);
-                self.state.refuse(now, slot, Refusal::TimedOut);
+                self.state.refuse(now, slot, Refusal::TimedOut, false);
             }
         }
     }
@@ -443,7 +503,8 @@ impl Engine<'_> {
 }
 
 impl State<'_> {
-    /// Answers a head if it is complete, and says how long it was. A refusal is still to be written.
+    /// Answers a head if it is complete, and says how long it was. A refusal of what is no head is
+    /// still to be written.
     fn answer_head<D: Dispatch>(
         &mut self,
         now: Instant,
@@ -454,30 +515,64 @@ impl State<'_> {
     ) -> Result<Option<usize>, Refusal> {
         let mut headers = handshake::Headers::new();
         let Some(request) = handshake::read(bytes, seen, &mut headers)? else { return Ok(None) };
-        match dispatch.request(&request) {
-            Admission::Upgrade { protocol } => {
-                let accept = request.upgrade()?;
-                if self.open >= self.config.connections {
-                    return Err(Refusal::TooManyConnections);
+        let only_head = request.method == "HEAD";
+        match dispatch.request(self.id(slot), &request) {
+            Admission::Upgrade { protocol } => match request.upgrade() {
+                Ok(_) if !self.takes_more() => {
+                    self.refuse(now, slot, Refusal::TooManyConnections, only_head);
                 }
-                self.open(now, slot);
-                if self.raw(slot, |turn| accept.write(protocol, turn)).is_err() {
-                    self.enter(now, slot, Phase::Gone);
+                Ok(accept) => {
+                    self.open(now, slot);
+                    if self.raw(slot, |turn| accept.write(protocol, turn)).is_err() {
+                        self.enter(now, slot, Phase::Gone);
+                    }
                 }
-            }
-            Admission::Refuse(refusal) => return Err(refusal),
-            Admission::Respond { status, content_type, body } => {
+                Err(refusal) => self.refuse(now, slot, refusal, only_head),
+            },
+            Admission::Refuse(refusal) => self.refuse(now, slot, refusal, only_head),
+            Admission::Respond(response) => {
                 // What does not fit is not said; the socket ends in any case.
-                let _ = self.raw(slot, |turn| handshake::respond(status, content_type, body, turn));
+                let _ = self.raw(slot, |turn| response.write(only_head, turn));
                 self.enter(now, slot, Phase::Lingering);
             }
         }
         Ok(Some(request.len))
     }
 
-    fn refuse(&mut self, now: Instant, slot: usize, refusal: Refusal) {
-        let _ = self.raw(slot, |turn| refusal.write(turn));
+    fn refuse(&mut self, now: Instant, slot: usize, refusal: Refusal, only_head: bool) {
+        let _ = self.raw(slot, |turn| refusal.write(only_head, turn));
         self.enter(now, slot, Phase::Lingering);
+    }
+
+    /// How many of so many bytes that have come the rate allows.
+    #[inline]
+    fn take_bytes(&mut self, slot: usize, count: usize) -> usize {
+        let session = &mut self.seats[slot].session;
+        match session.phase {
+            Phase::Open => session.take_bytes(count, &self.config),
+            _ => count,
+        }
+    }
+
+    /// Closes where a message has come that the rate does not allow.
+    #[inline]
+    fn admit(&mut self, now: Instant, slot: usize, incoming: &Incoming<'_>) {
+        if self.config.messages_per_second.is_some()
+            && matches!(incoming, Incoming::Text(_) | Incoming::Binary(_))
+            && !self.seats[slot].session.take_message(&self.config)
+        {
+            self.close(now, slot, Close::RATE);
+        }
+    }
+
+    /// The same for those that were parked behind the first `parked` bytes.
+    fn admit_parked(&mut self, now: Instant, slot: usize, row: &Buffer<'_>, parked: u32) {
+        if self.config.messages_per_second.is_some() {
+            let mut assembly = self.seats[slot].assembly.behind(parked);
+            while let Some(incoming) = assembly.unpark(row) {
+                self.admit(now, slot, &incoming);
+            }
+        }
     }
 
     #[inline]
@@ -510,25 +605,44 @@ impl State<'_> {
         }
         session.handle_message(now);
         self.counts.received += 1;
+        if self.seats[slot].session.stranger {
+            let (Some(_), Some(operation)) = (text, dispatch.authenticator()) else {
+                return self.close(now, slot, Close::STRANGER);
+            };
+            return self.call(now, slot, operation, text, None, dispatch);
+        }
         let nesting = self.config.nesting as usize;
         let Some(envelope) = text.and_then(|text| envelope::read(text, nesting).ok()) else {
-            return self.close(now, slot, Close::UNREADABLE);
+            return self.reject(now, slot, None, None, Close::UNREADABLE);
         };
         let operation = match envelope.kind.plain() {
             Some(name) => dispatch.find(name),
             None => envelope.kind.decode(&mut [0; MAX_NAME]).and_then(|name| dispatch.find(name)),
         };
         let Some(operation) = operation else {
-            return self.close(now, slot, Close::UNKNOWN);
+            let kind = Some(envelope.kind.raw());
+            return self.reject(now, slot, kind, envelope.id, Close::UNKNOWN);
         };
+        self.call(now, slot, operation, envelope.payload, envelope.id, dispatch);
+    }
+
+    #[inline]
+    fn call<D: Dispatch>(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        operation: OperationId,
+        payload: Option<&str>,
+        echo: Option<&str>,
+        dispatch: &mut D,
+    ) {
         let connection = self.id(slot);
         let session = &mut self.seats[slot].session;
         session.call = session.call.wrapping_add(1);
         session.calling = true;
         let id = CallId { connection, number: session.call };
-        let call = Call { id, operation, payload: envelope.payload, echo: envelope.id, now };
-        let Verdict(ended) =
-            dispatch.call(call, Answer { state: self, now, slot, echo: envelope.id });
+        let call = Call { id, operation, payload, echo, now };
+        let Verdict(ended) = dispatch.call(call, Answer { state: self, now, slot, echo });
         if ended == Ended::Now {
             self.end_call(slot);
         }

@@ -107,6 +107,11 @@ pub struct Text<'a> {
 }
 
 impl<'a> Text<'a> {
+    /// As it was written, without the quotes.
+    pub(crate) fn raw(self) -> &'a str {
+        self.raw
+    }
+
     /// What the string says, where it holds no escapes.
     #[inline]
     pub fn plain(self) -> Option<&'a str> {
@@ -157,16 +162,31 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) id: Option<&'a str>,
 }
 
-impl Outgoing<'_> {
-    /// The bytes that [`Outgoing::write`] puts. O(topic).
-    pub(crate) fn len(&self) -> usize {
+/// What a request gets instead of a close. `kind` is its type as JSON writes it, without the quotes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Failed<'a> {
+    pub(crate) kind: Option<&'a str>,
+    pub(crate) code: u16,
+    pub(crate) reason: &'a str,
+    pub(crate) id: Option<&'a str>,
+}
+
+/// What can be written as one message.
+pub(crate) trait Encode {
+    /// Puts the message in pieces: where [`len`](Self::len) bytes do not fit, [`Full`] leaves a part.
+    fn write(&self, sink: &mut impl Sink) -> Result<(), Full>;
+
+    /// The bytes that [`write`](Self::write) puts. O(what has to be escaped).
+    #[inline]
+    fn len(&self) -> usize {
         let mut count = Count(0);
         self.write(&mut count).expect("counting needs no room");
         count.0
     }
+}
 
-    /// Puts the message in pieces: where [`Outgoing::len`] bytes do not fit, [`Full`] leaves a part.
-    pub(crate) fn write(&self, sink: &mut impl Sink) -> Result<(), Full> {
+impl Encode for Outgoing<'_> {
+    fn write(&self, sink: &mut impl Sink) -> Result<(), Full> {
         debug_assert!(!needs_escape(self.kind), "the builder refuses such names");
         sink.put(b"{\"type\":\"")?;
         sink.put(self.kind.as_bytes())?;
@@ -183,6 +203,32 @@ impl Outgoing<'_> {
             sink.put(id.as_bytes())?;
         }
         sink.put(if self.payload.is_some() || self.id.is_some() { b"}" } else { b"\"}" })
+    }
+}
+
+impl Encode for Failed<'_> {
+    fn write(&self, sink: &mut impl Sink) -> Result<(), Full> {
+        sink.put(b"{\"type\":\"error\",\"payload\":{\"type\":")?;
+        match self.kind {
+            Some(kind) => {
+                sink.put(b"\"")?;
+                sink.put(kind.as_bytes())?;
+                sink.put(b"\"")?;
+            }
+            None => sink.put(b"null")?,
+        }
+        sink.put(b",\"code\":")?;
+        let digits = [10_000, 1_000, 100, 10, 1].map(|unit| b'0' + (self.code / unit % 10) as u8);
+        let first = digits.iter().position(|&digit| digit != b'0').unwrap_or(4);
+        sink.put(&digits[first..])?;
+        sink.put(b",\"message\":\"")?;
+        write_escaped(self.reason.as_bytes(), sink)?;
+        sink.put(b"\"}")?;
+        if let Some(id) = self.id {
+            sink.put(b",\"id\":")?;
+            sink.put(id.as_bytes())?;
+        }
+        sink.put(b"}")
     }
 }
 
@@ -584,6 +630,37 @@ mod laws {
             outgoing.write(&mut sink).unwrap();
             assert_eq!(from_utf8(&sink.0).unwrap(), expected);
             assert_eq!(outgoing.len(), expected.len());
+        }
+    }
+
+    #[test]
+    fn an_error_message_is_json_whatever_it_is_about() {
+        let rows = [
+            (None, 1003, "no", None, r#"{"type":null,"code":1003,"message":"no"}}"#),
+            (Some("a"), 0, "", None, r#"{"type":"a","code":0,"message":""}}"#),
+            (
+                Some(r"\u0061"),
+                65535,
+                "\"\n",
+                None,
+                r#"{"type":"\u0061","code":65535,"message":"\"\n"}}"#,
+            ),
+            (
+                Some("a"),
+                1011,
+                "no",
+                Some("7"),
+                r#"{"type":"a","code":1011,"message":"no"},"id":7}"#,
+            ),
+        ];
+        for (kind, code, reason, id, expected) in rows {
+            let failed = Failed { kind, code, reason, id };
+            let mut sink = Grown(Vec::new());
+            failed.write(&mut sink).unwrap();
+            let expected = std::format!(r#"{{"type":"error","payload":{expected}"#);
+            assert_eq!(from_utf8(&sink.0).unwrap(), expected);
+            assert_eq!(failed.len(), expected.len());
+            assert!(serde_json::from_str::<serde_json::Value>(&expected).is_ok(), "{expected}");
         }
     }
 

@@ -5,8 +5,10 @@ use crate::desk::{Desk, Sleep};
 use crate::ids::CallId;
 use crate::publisher::App;
 use crate::respond::SchemaOf;
+use crate::strict;
 use crate::time::Duration;
 use alloc::rc::Rc;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::{TypeId, type_name};
@@ -34,7 +36,7 @@ pub struct Rejection(pub(crate) serde_json::Error);
     message = "`{Self}` cannot be an argument of a handler",
     label = "a handler takes this",
     note = "a message's payload is taken as `Payload<T>`, whose `T` is a `#[payload]`",
-    note = "other arguments are `Client`, `App`, `State<S>`, `Now` or `Clock`"
+    note = "other arguments are `Client`, `App`, `State<S>`, `Guest<S>`, `Now` or `Clock`"
 )]
 pub trait Extract: Sized {
     /// Makes the argument. An error closes the connection before the handler has run.
@@ -50,6 +52,8 @@ pub struct Needs {
     /// Their schemas; an operation has one payload at most.
     pub(crate) payloads: Vec<SchemaOf>,
     pub(crate) states: Vec<(TypeId, &'static str)>,
+    pub(crate) guests: Vec<(TypeId, &'static str)>,
+    pub(crate) first_message: bool,
 }
 
 /// The message's payload, as the type that the operation takes.
@@ -60,7 +64,7 @@ pub struct Payload<T>(pub T);
 impl<T: DeserializeOwned + JsonSchema> Extract for Payload<T> {
     #[inline]
     fn extract(context: &Context<'_>) -> Result<Self, Rejection> {
-        serde_json::from_str(context.payload.unwrap_or("null")).map(Payload).map_err(Rejection)
+        strict::from_str(context.payload.unwrap_or("null")).map(Payload).map_err(Rejection)
     }
 
     fn require(needs: &mut Needs) {
@@ -103,6 +107,46 @@ impl<S: Send + Sync + 'static> Extract for State<S> {
 
     fn require(needs: &mut Needs) {
         needs.states.push((TypeId::of::<S>(), type_name::<S>()));
+    }
+}
+
+/// What the connection was let in with, by [`Api::door`](crate::api::Api::door) or
+/// [`Api::authenticate`](crate::api::Api::authenticate). Lives as long as the
+/// connection, and as the handlers that hold it.
+pub struct Guest<S>(pub Rc<S>);
+
+impl<S> Deref for Guest<S> {
+    type Target = S;
+
+    fn deref(&self) -> &S {
+        &self.0
+    }
+}
+
+impl<S: 'static> Extract for Guest<S> {
+    fn extract(context: &Context<'_>) -> Result<Self, Rejection> {
+        let guest = context.desk.guest(context.call.connection());
+        Ok(Self(
+            guest.expect("an API is only built when everybody is let in with what is asked for"),
+        ))
+    }
+
+    fn require(needs: &mut Needs) {
+        needs.guests.push((TypeId::of::<S>(), type_name::<S>()));
+    }
+}
+
+/// The text of a connection's first message, whatever it is; for the function that reads it,
+/// [`Api::authenticate`](crate::api::Api::authenticate).
+pub struct FirstMessage(pub String);
+
+impl Extract for FirstMessage {
+    fn extract(context: &Context<'_>) -> Result<Self, Rejection> {
+        Ok(Self(context.payload.unwrap_or_default().into()))
+    }
+
+    fn require(needs: &mut Needs) {
+        needs.first_message = true;
     }
 }
 

@@ -23,7 +23,7 @@ pub enum Ran {
     message = "`{Self}` cannot be a handler",
     label = "an argument or the result of this function does not fit",
     note = "it takes a message's payload as `Payload<T>`, whose `T` is a `#[payload]` and borrows nothing",
-    note = "its other arguments are `Client`, `App`, `State<S>`, `Now` or `Clock`; there are six at most",
+    note = "its other arguments are `Client`, `App`, `State<S>`, `Guest<S>`, `Now` or `Clock`; there are six at most",
     note = "it returns `()`, a `T` that is a `#[payload]`, or a `Result<T, E>` whose `E` is `Failure`, `Close` or an error",
     note = "what a closure captures is owned, `Send` and `Sync`"
 )]

@@ -100,6 +100,12 @@ impl<'a> Request<'a> {
         self.headers().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
+    /// The token of `Authorization: Bearer` (RFC 6750 section 2.1).
+    pub fn bearer(&self) -> Option<&'a [u8]> {
+        let (scheme, token) = self.header("authorization")?.split_at_checked(7)?;
+        scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
+    }
+
     /// The subprotocols that the client offers, the one it likes best first.
     pub fn protocols(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         self.list("sec-websocket-protocol").filter_map(|token| from_utf8(token).ok())
@@ -232,9 +238,10 @@ impl Refusal {
 
     /// Puts a complete response, after which the connection is to be closed. It is put in pieces:
     /// [`Full`] leaves a part.
-    pub(crate) fn write(self, sink: &mut impl Sink) -> Result<(), Full> {
+    pub(crate) fn write(self, only_head: bool, sink: &mut impl Sink) -> Result<(), Full> {
         let (status, headers, sentence) = self.row();
-        answer(status, headers, "text/plain", sentence.as_bytes(), sink)
+        let body = sentence.as_bytes();
+        Response { status, headers, content_type: "text/plain", body }.write(only_head, sink)
     }
 
     /// Status, headers of its own, sentence.
@@ -276,32 +283,33 @@ impl fmt::Display for Refusal {
 
 impl core::error::Error for Refusal {}
 
-/// Puts a complete response to a plain request, after which the connection is to be closed. It is
-/// put in pieces: [`Full`] leaves a part.
-pub(crate) fn respond(
-    status: u16,
-    content_type: &str,
-    body: &[u8],
-    sink: &mut impl Sink,
-) -> Result<(), Full> {
-    answer(status, "", content_type, body, sink)
+/// A complete response to a plain request, after which the connection is to be closed.
+#[derive(Clone, Copy, Debug)]
+pub struct Response<'a> {
+    /// From 200 to 599.
+    pub status: u16,
+    /// Further lines of the head, each with its line end.
+    pub headers: &'a str,
+    /// The value of `Content-Type`. Browsers are told to believe it.
+    pub content_type: &'a str,
+    /// The whole body. To a `HEAD` only its length is told.
+    pub body: &'a [u8],
 }
 
-fn answer(
-    status: u16,
-    headers: &str,
-    content_type: &str,
-    body: &[u8],
-    sink: &mut impl Sink,
-) -> Result<(), Full> {
-    let (reason, length) = (reason(status), body.len());
-    let written = write!(
-        Lines(sink),
-        "HTTP/1.1 {status} {reason}\r\n{headers}Content-Type: {content_type}\r\n\
-         Content-Length: {length}\r\nConnection: close\r\n\r\n"
-    );
-    written.map_err(|_| Full)?;
-    sink.put(body)
+impl Response<'_> {
+    /// Puts it in pieces: [`Full`] leaves a part.
+    pub(crate) fn write(&self, only_head: bool, sink: &mut impl Sink) -> Result<(), Full> {
+        let Self { status, headers, content_type, body } = *self;
+        let (reason, length) = (reason(status), body.len());
+        let written = write!(
+            Lines(sink),
+            "HTTP/1.1 {status} {reason}\r\n{headers}Content-Type: {content_type}\r\n\
+             X-Content-Type-Options: nosniff\r\nContent-Length: {length}\r\n\
+             Connection: close\r\n\r\n"
+        );
+        written.map_err(|_| Full)?;
+        if only_head { Ok(()) } else { sink.put(body) }
+    }
 }
 
 /// The usual words for a status, which nobody depends on (RFC 9112 section 4).
@@ -410,7 +418,7 @@ mod laws {
     #[test]
     fn every_refusal_is_a_complete_response_that_closes() {
         for refusal in EVERY {
-            let response = page(|page| refusal.write(page));
+            let response = page(|page| refusal.write(false, page));
             let mut row = [httparse::EMPTY_HEADER; 16];
             let mut parsed = httparse::Response::new(&mut row);
             let len = parsed.parse(response.as_bytes()).unwrap().unwrap();
@@ -421,6 +429,7 @@ mod laws {
                 let header = parsed.headers.iter().rfind(|header| header.name == name);
                 header.map(|header| from_utf8(header.value).unwrap())
             };
+            assert_eq!(page(|page| refusal.write(true, page)), response[..len]);
             let body = &response[len..];
             assert_eq!(body, std::format!("{refusal}"));
             assert_eq!(header("Content-Length"), Some(&*std::format!("{}", body.len())));
@@ -438,10 +447,17 @@ mod laws {
 
     #[test]
     fn a_plain_response_says_how_long_its_body_is() {
+        let response = Response {
+            status: 200,
+            headers: "Allow: GET\r\n",
+            content_type: "application/json",
+            body: b"{\"a\":1}",
+        };
         assert_eq!(
-            page(|page| respond(200, "application/json", b"{\"a\":1}", page)),
-            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 7\r\n\
-             Connection: close\r\n\r\n{\"a\":1}"
+            page(|page| response.write(false, page)),
+            "HTTP/1.1 200 OK\r\nAllow: GET\r\nContent-Type: application/json\r\n\
+             X-Content-Type-Options: nosniff\r\nContent-Length: 7\r\nConnection: close\r\n\r\n\
+             {\"a\":1}"
         );
     }
 
@@ -458,8 +474,8 @@ mod laws {
         for room in 0..page(|page| accept.write(Some("p"), page)).len() {
             assert_eq!(accept.write(Some("p"), &mut Small(room)), Err(Full));
         }
-        for room in 0..page(|page| Refusal::NotFound.write(page)).len() {
-            assert_eq!(Refusal::NotFound.write(&mut Small(room)), Err(Full));
+        for room in 0..page(|page| Refusal::NotFound.write(false, page)).len() {
+            assert_eq!(Refusal::NotFound.write(false, &mut Small(room)), Err(Full));
         }
     }
 }

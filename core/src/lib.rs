@@ -29,11 +29,15 @@ pub mod time;
 pub mod ids;
 pub mod shelf;
 pub mod handshake;
+pub mod origin;
 pub mod frame;
 pub mod assembly;
 pub mod envelope;
 pub mod topic;
 pub mod action;
+
+#[doc = include_str!("../docs/protocol.md")]
+pub mod protocol {}
 
 // The state of one shard: deterministic, on owned or lent memory.
 pub mod config;
@@ -54,11 +58,21 @@ pub mod lives;
 
 // The typed layer, for whoever has a heap.
 #[cfg(feature = "alloc")]
+pub mod canonical;
+#[cfg(feature = "alloc")]
+mod strict;
+#[cfg(feature = "alloc")]
 pub mod respond;
+#[cfg(feature = "alloc")]
+pub mod door;
 #[cfg(feature = "alloc")]
 pub mod declared;
 #[cfg(feature = "alloc")]
+pub mod retained;
+#[cfg(feature = "alloc")]
 pub mod desk;
+#[cfg(feature = "alloc")]
+mod pace;
 #[cfg(feature = "alloc")]
 pub mod service;
 #[cfg(feature = "alloc")]
@@ -70,7 +84,13 @@ pub mod extract;
 #[cfg(feature = "alloc")]
 pub mod handler;
 #[cfg(feature = "alloc")]
+pub mod authenticate;
+#[cfg(feature = "alloc")]
 pub mod router;
+#[cfg(feature = "alloc")]
+pub mod entrance;
+#[cfg(feature = "alloc")]
+mod subscription;
 #[cfg(feature = "alloc")]
 pub mod topic_route;
 #[cfg(feature = "alloc")]
@@ -85,15 +105,16 @@ pub mod api;
 pub mod typed {
     pub use crate::api::{Api, BuildError};
     pub use crate::client::Client;
-    pub use crate::config::Config;
+    pub use crate::config::{Config, OnError};
     pub use crate::declared::PublishError;
-    pub use crate::desk::Metrics;
-    pub use crate::extract::{Clock, Now, Payload, State};
+    pub use crate::desk::{Metrics, Reach};
+    pub use crate::door::{HttpError, Visitor};
+    pub use crate::extract::{Clock, FirstMessage, Guest, Now, Payload, State};
     pub use crate::publisher::{App, Publisher};
-    pub use crate::respond::{Close, Failure, Refused};
+    pub use crate::respond::{Close, Failure, Fault, Refused};
     pub use crate::router::Router;
     pub use crate::service::Updates;
-    pub use crate::topic_route::{Params, TopicRoute};
+    pub use crate::topic_route::{Params, SubscriptionResponse, TopicRoute};
 }
 
 #[cfg(feature = "alloc")]

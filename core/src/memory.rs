@@ -185,7 +185,10 @@ impl Engine<'static> {
                 gone: Marks::new(row()),
                 open: 0,
                 taken: 0,
+                strangers: 0,
+                authenticates: false,
                 counts: Counts::default(),
+                drain: None,
             },
         }
     }
@@ -287,7 +290,10 @@ impl<'m> Engine<'m> {
                 gone: Marks::new(Shelf::Lent(&mut connections.gone)),
                 open: 0,
                 taken: 0,
+                strangers: 0,
+                authenticates: false,
                 counts: Counts::default(),
+                drain: None,
                 config,
             },
         }

@@ -1,7 +1,7 @@
 //! The way to publish from anywhere. Knows all shards as one.
 
 use crate::declared::{Declared, PublishError};
-use crate::desk::{Metrics, Shards};
+use crate::desk::{Metrics, Reach, Shards, Source};
 use alloc::sync::Arc;
 use serde::Serialize;
 
@@ -27,8 +27,37 @@ impl Publisher {
         payload: &T,
     ) -> Result<(), PublishError> {
         let topic = topic.as_ref();
-        let frame = self.declared.update(topic, kind, payload)?;
-        self.shards.publish(None, topic, &frame).map_err(|_| PublishError::Full)
+        let frame = self.declared.update(Some(topic), kind, payload)?;
+        let keep = self.declared.keeps(topic, kind);
+        match self.shards.publish(Source::Anybody, topic, &frame, keep).full {
+            true => Err(PublishError::Full),
+            false => Ok(()),
+        }
+    }
+
+    /// The same, and how many connections it was queued for on all shards; who waits for their topic to
+    /// start is not among them. Await what comes back, or do not: nothing in here waits.
+    pub fn reach<T: Serialize + 'static>(
+        &self,
+        topic: impl AsRef<str>,
+        kind: &str,
+        payload: &T,
+    ) -> Result<Reach, PublishError> {
+        let topic = topic.as_ref();
+        let frame = self.declared.update(Some(topic), kind, payload)?;
+        let keep = self.declared.keeps(topic, kind);
+        self.shards.reach(Some(topic), &frame, keep).map_err(|_| PublishError::Full)
+    }
+
+    /// Sends an update without a topic to every open connection of the server, and tells how many those
+    /// are. O(shards) here, O(connections) on the shards.
+    pub fn broadcast<T: Serialize + 'static>(
+        &self,
+        kind: &str,
+        payload: &T,
+    ) -> Result<Reach, PublishError> {
+        let frame = self.declared.update(None, kind, payload)?;
+        self.shards.reach(None, &frame, false).map_err(|_| PublishError::Full)
     }
 }
 

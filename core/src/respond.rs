@@ -1,5 +1,6 @@
 //! What handlers and services may answer. Knows JSON, no connection and no operation.
 
+use crate::time::Duration;
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::string::{String, ToString};
@@ -98,6 +99,68 @@ impl From<&'static str> for Refused {
 impl From<crate::topic::TopicError> for Refused {
     fn from(error: crate::topic::TopicError) -> Self {
         Self::new(error.to_string())
+    }
+}
+
+impl From<crate::canonical::CanonicalError> for Refused {
+    fn from(error: crate::canonical::CanonicalError) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
+/// What is wrong with a topic, from its service to its listeners, who get it as the route's `error`.
+///
+/// ```
+/// use fastws_core::respond::Fault;
+/// use fastws_core::time::Duration;
+/// let fault = Fault::new("upstream", "the exchange is closed").retry_after(Duration::from_secs(60));
+/// assert_eq!(fault.to_string(), "upstream: the exchange is closed");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    pub(crate) code: Cow<'static, str>,
+    pub(crate) message: Cow<'static, str>,
+    pub(crate) retry_after: Option<Duration>,
+}
+
+impl Fault {
+    /// A code for programs and a message for people.
+    pub fn new(code: impl Into<Cow<'static, str>>, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { code: code.into(), message: message.into(), retry_after: None }
+    }
+
+    /// When it is worth a try again, in whole milliseconds.
+    pub fn retry_after(self, time: Duration) -> Self {
+        Self { retry_after: Some(time), ..self }
+    }
+
+    /// A service's future has ended without a word.
+    pub const fn ended() -> Self {
+        Self::of("ended", "the topic has ended")
+    }
+
+    /// A service has panicked.
+    pub const fn failed() -> Self {
+        Self::of("failed", "the topic has failed")
+    }
+
+    const fn of(code: &'static str, message: &'static str) -> Self {
+        Self { code: Cow::Borrowed(code), message: Cow::Borrowed(message), retry_after: None }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.message)
+    }
+}
+
+impl core::error::Error for Fault {}
+
+/// Who waits for a topic that fails as it starts is refused with the fault's message.
+impl From<Fault> for Refused {
+    fn from(fault: Fault) -> Self {
+        Self::new(fault.message)
     }
 }
 

@@ -1,14 +1,15 @@
 //! Operations and their names, as the application declares them. Knows handlers, no connection.
 
-use crate::declared::{Revise, Service, Update};
+use crate::declared::{Revise, Route, Update};
 use crate::extract::{Context, Needs, Rejection};
 use crate::handler::{Handler, Ran};
 use crate::respond::{Reply, Respond, SchemaOf};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::any::TypeId;
+use core::any::{Any, TypeId};
 use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
 
@@ -73,8 +74,10 @@ pub struct Router {
     pub(crate) prefix: String,
     pub(crate) tags: Vec<String>,
     pub(crate) operations: Vec<Operation>,
-    pub(crate) services: Vec<Service>,
+    pub(crate) routes: Vec<Route>,
     pub(crate) channels: Vec<Channel>,
+    /// Topic routes that handlers may take as their state.
+    pub(crate) states: Vec<(TypeId, Arc<dyn Any + Send + Sync>)>,
 }
 
 impl Router {
@@ -166,9 +169,12 @@ impl Router {
             self.operations.push(operation);
         }
         self.channels.extend(router.channels);
-        let services = router.services.into_iter();
-        self.services
-            .extend(services.map(|service| Service { update: full(service.update), ..service }));
+        self.states.extend(router.states);
+        self.routes.extend(router.routes.into_iter().map(|route| Route {
+            update: full(route.update),
+            error: full(route.error),
+            ..route
+        }));
         self
     }
 }

@@ -28,6 +28,8 @@ pub(crate) enum Due {
     Ping,
     /// No message for the heartbeat interval, or older than the lifespan.
     TimedOut,
+    /// The first message has not said in time who it is from.
+    Stranger,
     /// The peer does not answer any more.
     Gone,
 }
@@ -40,12 +42,18 @@ pub(crate) struct Session {
     pub(crate) calling: bool,
     /// A message that is framed elsewhere was refused, and waits with the driver.
     pub(crate) refused: bool,
+    /// The first message is still to say who it is from.
+    pub(crate) stranger: bool,
+    /// Its socket takes bytes again, since the clock has asked last.
+    pub(crate) moved: bool,
     /// Counts calls, so that a late outcome finds nothing.
     pub(crate) call: u32,
     opened: Instant,
     heard: Instant,
     message: Instant,
     since: Instant,
+    /// Messages and bytes that were taken and that time up to `heard` has not paid for, in millionths.
+    debts: [u64; 2],
 }
 
 impl Session {
@@ -55,11 +63,14 @@ impl Session {
             pinged: false,
             calling: false,
             refused: false,
+            stranger: false,
+            moved: false,
             call: 0,
             opened: now,
             heard: now,
             message: now,
             since: now,
+            debts: [0; 2],
         }
     }
 
@@ -69,9 +80,32 @@ impl Session {
     }
 
     /// True if a ping waited for it: the clock may matter earlier than before.
-    pub(crate) fn handle_frame(&mut self, now: Instant) -> bool {
+    #[inline]
+    pub(crate) fn handle_frame(&mut self, now: Instant, config: &Config) -> bool {
+        for (debt, rate) in self.debts.iter_mut().zip(rates(config)) {
+            if let Some(rate) = rate {
+                // A debt is in units of which a rate is one for each microsecond.
+                let micros = now.micros().saturating_sub(self.heard.micros());
+                *debt = debt.saturating_sub(micros.saturating_mul(rate.into()));
+            }
+        }
         self.heard = now;
         core::mem::take(&mut self.pinged)
+    }
+
+    /// How many of so many bytes that have come now may be taken.
+    #[inline]
+    pub(crate) fn take_bytes(&mut self, count: usize, config: &Config) -> usize {
+        match config.bytes_per_second {
+            Some(rate) => take(&mut self.debts[1], rate, count),
+            None => count,
+        }
+    }
+
+    /// Whether a message that has come now may be taken.
+    #[inline]
+    pub(crate) fn take_message(&mut self, config: &Config) -> bool {
+        config.messages_per_second.is_none_or(|rate| take(&mut self.debts[0], rate, 1) == 1)
     }
 
     pub(crate) fn handle_message(&mut self, now: Instant) {
@@ -100,7 +134,8 @@ impl Session {
                 };
                 let heartbeat = config.heartbeat.map(|limit| self.message + limit);
                 let lifespan = config.lifespan.map(|limit| self.opened + limit);
-                [heartbeat, lifespan].into_iter().flatten().chain([alive]).min()
+                let known = self.stranger.then(|| self.opened + config.handshake);
+                [heartbeat, lifespan, known].into_iter().flatten().chain([alive]).min()
             }
         }
     }
@@ -108,7 +143,7 @@ impl Session {
     /// `deaf`: we have stopped reading, so the peer's silence is ours.
     pub(crate) fn handle_timeout(&mut self, now: Instant, config: &Config, deaf: bool) -> Due {
         if deaf {
-            self.handle_frame(now);
+            self.handle_frame(now, config);
             self.handle_message(now);
         }
         if self.poll_timeout(config).is_none_or(|deadline| deadline > now) {
@@ -118,6 +153,7 @@ impl Session {
             Phase::Handshake => Due::Handshake,
             Phase::Closing | Phase::Lingering => Due::Gone,
             Phase::Gone => Due::Nothing,
+            Phase::Open if self.stranger && now >= self.opened + config.handshake => Due::Stranger,
             Phase::Open if config.heartbeat.is_some_and(|limit| now >= self.message + limit) => {
                 Due::TimedOut
             }
@@ -133,6 +169,21 @@ impl Session {
         }
     }
 }
+
+fn rates(config: &Config) -> [Option<u32>; 2] {
+    [config.messages_per_second, config.bytes_per_second]
+}
+
+/// As many of `count` as a bucket holds that is full after a second.
+fn take(debt: &mut u64, rate: u32, count: usize) -> usize {
+    let left = (u64::from(rate) * MILLION).saturating_sub(*debt) / MILLION;
+    let taken = left.min(count as u64);
+    *debt += taken * MILLION;
+    taken as usize
+}
+
+/// Microseconds of a second.
+const MILLION: u64 = 1_000_000;
 
 /// The reason that a client reads when its heartbeat or lifespan has passed, in seconds.
 pub(crate) struct TimedOut<'c>(pub(crate) &'c Config);
@@ -150,5 +201,72 @@ impl fmt::Display for TimedOut<'_> {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(all(test, feature = "alloc"))]
+mod tests {
+    use super::*;
+    use crate::time::Duration;
+    use alloc::vec::Vec;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn no_stretch_of_time_takes_more_than_its_length_and_a_second_allow(
+            rate in 1_u32..20,
+            steps in prop::collection::vec((0_u64..2_000_000, 0_usize..30), 1..60),
+        ) {
+            let config = Config {
+                messages_per_second: Some(rate),
+                bytes_per_second: Some(rate),
+                ..Config::default()
+            };
+            let mut session = Session::new(Instant::ZERO, Phase::Open);
+            let mut now = Instant::ZERO;
+            // When each was taken; the next may be taken if no stretch up to now has too many.
+            let mut model: Vec<Instant> = Vec::new();
+            for (pause, count) in steps {
+                now = now + Duration::from_micros(pause);
+                session.handle_frame(now, &config);
+                let before = model.len();
+                for _ in 0..count {
+                    let mut stretches = model.iter().enumerate();
+                    let fits = stretches.all(|(at, &from)| {
+                        let taken = (model.len() - at + 1) as u128;
+                        taken * 1_000_000 <= u128::from(rate) * (1_000_000 + (now - from).as_micros())
+                    });
+                    prop_assert_eq!(session.take_message(&config), fits);
+                    if fits {
+                        model.push(now);
+                    }
+                }
+                prop_assert_eq!(session.take_bytes(count, &config), model.len() - before);
+            }
+        }
+    }
+
+    #[test]
+    fn the_highest_rate_and_the_longest_silence_overflow_nothing() {
+        let config = Config {
+            messages_per_second: Some(u32::MAX),
+            bytes_per_second: Some(u32::MAX),
+            ..Config::default()
+        };
+        let mut session = Session::new(Instant::ZERO, Phase::Open);
+        for now in [Instant::ZERO, Instant::from_micros(u64::MAX), Instant::ZERO] {
+            session.handle_frame(now, &config);
+            assert!(session.take_message(&config));
+            session.take_bytes(usize::MAX, &config);
+        }
+        assert_eq!(session.take_bytes(1, &config), 0);
+    }
+
+    #[test]
+    fn without_a_limit_everything_is_taken() {
+        let mut session = Session::new(Instant::ZERO, Phase::Open);
+        session.handle_frame(Instant::ZERO, &Config::default());
+        assert_eq!(session.take_bytes(usize::MAX, &Config::default()), usize::MAX);
+        assert_eq!(session.debts, [0; 2]);
     }
 }

@@ -49,6 +49,7 @@ fn document() -> Value {
     serde_json::from_str(&text).expect("it is JSON")
 }
 
+// protocol: D11
 #[test]
 fn an_operation_is_received_and_its_reply_is_sent_on_the_connection() {
     let document = document();
@@ -135,6 +136,7 @@ fn an_api_says_what_it_is_and_where() {
     );
 }
 
+// protocol: D11
 #[test]
 fn there_are_two_versions_and_no_other() {
     let catalog = Api::new("Trading", "1.0.0").build().expect("the API has no mistake");

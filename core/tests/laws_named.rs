@@ -6,7 +6,7 @@ use fastws_core::config::{Config, SlowConsumer};
 use fastws_core::dispatch::{Admission, Answer, Call, Dispatch, Verdict};
 use fastws_core::engine::{Engine, Life, Sent};
 use fastws_core::frame::{Head, Opcode, mask};
-use fastws_core::handshake::Request;
+use fastws_core::handshake::{Request, Response};
 use fastws_core::ids::{CallId, ConnectionId, OperationId};
 use fastws_core::memory::{ConnectionMemory, TopicMemory, TurnMemory};
 use fastws_core::shelf::Full;
@@ -107,6 +107,42 @@ fn on_lent_memory_a_pong_and_a_close_frame_fit_wherever_the_backlog_stands() {
         assert_eq!(heard.iter().filter(|(first, _)| *first == 0x81).count(), count, "{case}");
     }
     assert!(most > 10, "some updates are kept");
+}
+
+#[test]
+fn who_comes_between_two_updates_for_all_hears_the_second_only() {
+    let mut engine = Engine::new(Config::default(), 1);
+    engine.open(NOW, [0; 16]).unwrap();
+    assert_eq!(engine.broadcast("u", b"1"), Ok(1));
+    let second = engine.open(NOW, [0; 16]).unwrap();
+    assert_eq!(engine.broadcast("u", b"2"), Ok(2));
+    let heard = frames(&write(&mut engine, second, usize::MAX).0);
+    assert_eq!(heard, [(0x81, br#"{"type":"u","payload":2}"#.to_vec())]);
+}
+
+#[test]
+fn on_lent_memory_an_update_for_all_reaches_all_or_nobody() {
+    let mut connections = ConnectionMemory::<2, 1_024, 1_024>::new();
+    let mut topics = TopicMemory::<1, 1, 8>::new();
+    let mut turn = TurnMemory::<8_000, 5>::new();
+    let config = Config::default();
+    let mut engine = Engine::lent(config, 1, &mut connections, &mut topics, &mut turn);
+    assert_eq!(engine.broadcast("u", b"1"), Ok(0));
+    let ids = [(); 2].map(|()| engine.open(NOW, [0; 16]).unwrap());
+    assert_eq!(engine.broadcast("u", b"1"), Ok(2));
+    let mut third = engine.open(NOW, [0; 16]);
+    assert_eq!(third, Err(Full));
+    engine.handle_end(NOW, ids[0]);
+    assert_eq!(engine.poll_gone(), Some(ids[0]));
+    third = engine.open(NOW, [0; 16]);
+    assert_eq!(engine.broadcast("u", b"2"), Ok(2), "four notes of five are taken");
+    engine.handle_end(NOW, third.unwrap());
+    engine.poll_gone();
+    third = engine.open(NOW, [0; 16]);
+    assert_eq!(engine.broadcast("u", b"3"), Err(Full));
+    assert!(write(&mut engine, third.unwrap(), usize::MAX).0.is_empty());
+    assert_eq!(engine.broadcast("u", b"4"), Ok(2));
+    assert_eq!(frames(&write(&mut engine, ids[1], usize::MAX).0).len(), 1);
 }
 
 #[test]
@@ -255,6 +291,7 @@ fn only_one_whole_text_frame_can_be_published() {
     ];
     for bytes in wrong {
         assert_eq!(engine.publish_frame("t", bytes, None), Err(Unpublished::NotAFrame));
+        assert_eq!(engine.broadcast_frame(bytes), Err(Unpublished::NotAFrame));
     }
     assert_eq!(engine.publish_frame("t", b"\x81\x01a", None).unwrap().listeners, 1);
     assert_eq!(frames(&write(&mut engine, id, usize::MAX).0), [(0x81, b"a".to_vec())]);
@@ -508,12 +545,15 @@ impl Dispatch for App {
         }
     }
 
-    fn request(&mut self, request: &Request<'_>) -> Admission<'_> {
+    fn request(&mut self, _: ConnectionId, request: &Request<'_>) -> Admission<'_> {
         match request.path {
             "/ws" => Admission::Upgrade { protocol: None },
-            _ => {
-                Admission::Respond { status: 200, content_type: "text/plain", body: &[b'.'; PAGE] }
-            }
+            _ => Admission::Respond(Response {
+                status: 200,
+                headers: "",
+                content_type: "text/plain",
+                body: &[b'.'; PAGE],
+            }),
         }
     }
 }

@@ -3,8 +3,10 @@
 use async_tungstenite::tungstenite::{Error, Message};
 use async_tungstenite::{WebSocketStream, client_async};
 use futures_lite::{AsyncRead, AsyncWrite, FutureExt, StreamExt};
+use futures_util::SinkExt;
 use serde_json::{Value, json};
 use smol::net::TcpStream;
+use std::fmt::Display;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -40,6 +42,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         self.send(Message::text(json!({"type": kind, "payload": payload}).to_string()));
     }
 
+    /// Sends a text message as it is.
+    pub fn say_text(&mut self, text: impl Display) {
+        self.send(Message::text(text.to_string()));
+    }
+
+    /// Sends several in one segment, as far as they are short.
+    pub fn say_together<M: Display>(&mut self, texts: impl IntoIterator<Item = M>) {
+        within(async {
+            for text in texts {
+                let message = Message::text(text.to_string());
+                self.socket.feed(message).await.expect("the connection is open");
+            }
+            self.socket.flush().await.expect("the connection is open");
+        });
+    }
+
     /// Sends a message of any kind.
     pub fn send(&mut self, message: Message) {
         within(self.socket.send(message)).expect("the connection is open");
@@ -47,8 +65,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
 
     /// The next message.
     pub fn hear(&mut self) -> Value {
+        serde_json::from_str(&self.hear_text()).expect("a server says JSON")
+    }
+
+    /// The next message as it was written.
+    pub fn hear_text(&mut self) -> String {
         match self.next() {
-            Message::Text(text) => serde_json::from_str(&text).expect("a server says JSON"),
+            Message::Text(text) => text.as_str().into(),
             other => panic!("a message was due, and {other:?} came"),
         }
     }
@@ -94,6 +117,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
         });
     }
 
+    /// Waits until the server drops the stream, which it does without a word.
+    pub fn dropped(mut self) {
+        let next = within(self.socket.next());
+        assert!(!matches!(next, Some(Ok(_))), "the stream was to end, and {next:?} came");
+    }
+
     fn next(&mut self) -> Message {
         within(async {
             loop {
@@ -114,6 +143,15 @@ pub fn within<T>(future: impl Future<Output = T>) -> T {
         panic!("nothing has come for {PATIENCE:?}")
     };
     smol::block_on(future.or(late))
+}
+
+/// Blocks until something holds that no message tells. It panics as [`within`] does.
+pub fn until(mut holds: impl FnMut() -> bool) {
+    within(async {
+        while !holds() {
+            smol::future::yield_now().await;
+        }
+    });
 }
 
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -4,8 +4,8 @@ use crate::client::Client;
 use fastws_core::api::Api;
 use fastws_core::config::Config;
 use fastws_smol::{Running, Server};
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::ops::Deref;
 use std::time::Duration;
 
@@ -72,9 +72,13 @@ impl<S: Serving> Served<S> {
         Self(Some(serving))
     }
 
-    /// Its first address.
+    /// Where this machine reaches its first address.
     pub fn address(&self) -> SocketAddr {
-        self.addresses()[0]
+        let mut address = self.addresses()[0];
+        if address.ip().is_unspecified() {
+            address.set_ip(Ipv4Addr::LOCALHOST.into());
+        }
+        address
     }
 
     /// A client on `/ws`.
@@ -88,19 +92,32 @@ impl<S: Serving> Served<S> {
     }
 
     /// Bytes on a connection of their own, and all that is answered until its end.
-    pub fn answer(&self, request: impl AsRef<[u8]>) -> String {
+    pub fn answer(&self, request: impl AsRef<[u8]>) -> Vec<u8> {
+        let mut answer = Vec::new();
+        let mut stream = self.send(request.as_ref());
+        stream.read_to_end(&mut answer).expect("the server answers and ends");
+        answer
+    }
+
+    /// The head of what is answered to a request, also where it opens a WebSocket.
+    pub fn head(&self, request: impl AsRef<[u8]>) -> String {
+        let lines = BufReader::new(self.send(request.as_ref())).lines();
+        let lines = lines.map(|line| line.expect("the server answers"));
+        lines.take_while(|line| !line.is_empty()).map(|line| line + "\r\n").collect()
+    }
+
+    fn send(&self, bytes: &[u8]) -> TcpStream {
         let mut stream = TcpStream::connect(self.address()).expect("the server listens");
         stream.set_read_timeout(Some(Duration::from_secs(30))).expect("it is not zero");
-        stream.write_all(request.as_ref()).expect("it is open");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("the server answers and ends");
-        answer
+        stream.write_all(bytes).expect("it is open");
+        stream
     }
 
     /// The status and the body of a plain request.
     pub fn fetch(&self, path: &str) -> (u16, String) {
         let answer =
             self.answer(format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", self.address()));
+        let answer = String::from_utf8(answer).expect("a page is text");
         let (head, body) = answer.split_once("\r\n\r\n").expect("a head ends with an empty line");
         let status = head.split(' ').nth(1).expect("a status line has a status");
         (status.parse().expect("it is a number"), body.into())

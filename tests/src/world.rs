@@ -1,23 +1,17 @@
-//! A world of shards and clients without sockets, threads or a clock of its own. Drives shards as a binding does; knows no rule of the protocol.
+//! A world of shards and clients without sockets, threads or a clock of its own. Knows how laws are told, no rule of the protocol.
 
-use crate::peer::Peer;
 use fastws_core::api::Api;
 use fastws_core::config::Config;
 use fastws_core::desk::{Metrics, Shards};
-use fastws_core::engine::Sent;
 use fastws_core::frame::Opcode;
-use fastws_core::ids::ConnectionId;
 use fastws_core::publisher::Publisher;
-use fastws_core::time::{Duration, Instant};
+use fastws_core::time::Duration;
+use fastws_host::peer::Peer;
 use fastws_host::shard::Shard;
-use fastws_host::shared::Shared;
+use fastws_host::simulation::Simulation;
 use serde::Serialize;
 use serde_json::Value;
-use smol::LocalExecutor;
-use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::sync::Arc;
-use std::task::Waker;
 
 /// Shards and their clients. Every wish is carried out until the world is at rest; only
 /// [`advance`](Self::advance) makes time pass.
@@ -36,26 +30,8 @@ use std::task::Waker;
 /// assert_eq!(world.closed("ann"), Some((1003, "No matching type")));
 /// ```
 pub struct World {
-    shared: Arc<Shared>,
-    places: Vec<Place>,
-    peers: BTreeMap<String, Seat>,
-    now: Instant,
+    simulation: Simulation,
     restless: Option<Duration>,
-    longest: usize,
-}
-
-/// One shard and the tasks on it.
-struct Place {
-    shard: Shard,
-    executor: LocalExecutor<'static>,
-}
-
-/// A client, and where the server keeps it.
-struct Seat {
-    place: usize,
-    /// `None` once the server has dropped the socket.
-    id: Option<ConnectionId>,
-    peer: Peer,
 }
 
 impl World {
@@ -67,21 +43,8 @@ impl World {
     /// As many shards as asked for, with limits of their own.
     pub fn with(config: Config, shards: usize, api: Api) -> Self {
         let catalog = api.build().expect("the API of a test has no mistake");
-        let wakers = vec![Waker::noop().clone(); shards];
-        let shared = Shared::new(catalog, config, vec!["/ws".into()], wakers);
-        let place = |index| Place {
-            shard: Shard::new(shared.clone(), index),
-            executor: LocalExecutor::new(),
-        };
-        let places = (0..shards).map(place).collect();
-        Self {
-            shared,
-            places,
-            peers: BTreeMap::new(),
-            now: Instant::ZERO,
-            restless: None,
-            longest: 0,
-        }
+        let simulation = Simulation::new(catalog, config, shards);
+        Self { simulation, restless: None }
     }
 
     /// The driver is woken for nothing this often while time passes.
@@ -110,12 +73,7 @@ impl World {
 
     /// A client that has not said anything. A name of somebody who has gone can be used again.
     pub fn connect(&mut self, shard: usize, name: &str) {
-        let place = &mut self.places[shard].shard;
-        place.handle_time(self.now, UNIX + (self.now - Instant::ZERO));
-        let id = place.accept().expect("owned memory has room");
-        let seat = Seat { place: shard, id: Some(id), peer: Peer::new() };
-        let before = self.peers.insert(name.into(), seat);
-        assert!(before.is_none_or(|seat| seat.id.is_none()), "{name} is there already");
+        self.simulation.connect(shard, name);
     }
 
     /// The client sends a text message.
@@ -174,12 +132,7 @@ impl World {
 
     /// A reset that the shard learns of in its next turn, together with whatever comes then.
     pub fn vanish(&mut self, name: &str) {
-        let seat = self.peers.get_mut(name).expect("a client of this name");
-        seat.peer.unread.clear();
-        seat.peer.ended = true;
-        if let Some(id) = seat.id {
-            self.places[seat.place].shard.handle_end(id);
-        }
+        self.simulation.reset(name);
     }
 
     /// The client answers neither pings nor closes any more.
@@ -211,25 +164,23 @@ impl World {
 
     /// For publishing without a turn, or from another thread.
     pub fn publisher(&self) -> Publisher {
-        self.shared.publisher()
+        self.simulation.shared().publisher()
     }
 
     /// The server is told to end.
     pub fn shutdown(&mut self) {
-        self.shared.shutdown();
+        self.simulation.shared().shutdown();
         self.run();
     }
 
     /// Time passes; what is due is done when it is due.
     pub fn advance(&mut self, time: Duration) {
-        let end = self.now + time;
-        self.run();
-        while self.now < end {
-            let due = self.places.iter().filter_map(|place| place.shard.poll_timeout());
-            let step = self.restless.map(|step| self.now + step);
-            self.now = due.chain(step).chain([end]).min().expect("the end is one of them");
-            self.run();
+        let mut left = time;
+        while let Some(step) = self.restless.filter(|step| *step < left) {
+            self.simulation.advance(step);
+            left -= step;
         }
+        self.simulation.advance(left);
     }
 
     /// The types of what the client has heard since it was asked last.
@@ -246,223 +197,94 @@ impl World {
 
     /// The same as they were written.
     pub fn texts(&mut self, name: &str) -> Vec<String> {
-        std::mem::take(&mut self.peer(name).heard)
+        self.peer(name).heard.drain(..).collect()
     }
 
     /// Code and reason of the close frame that the client has got; 1005 where there is no code.
     pub fn closed(&self, name: &str) -> Option<(u16, &str)> {
-        self.peers[name].peer.closed.as_ref().map(|(code, reason)| (*code, reason.as_str()))
+        self.simulation.peer(name).closed.as_ref().map(|(code, reason)| (*code, reason.as_str()))
     }
 
     /// The server has ended its side of the stream.
     pub fn finished(&self, name: &str) -> bool {
-        self.peers[name].peer.finished
+        self.simulation.peer(name).finished
     }
 
     /// The server has dropped the client's socket.
     pub fn gone(&self, name: &str) -> bool {
-        self.peers[name].id.is_none()
+        self.simulation.is_gone(name)
     }
 
     /// How many pings the client has got.
     pub fn pings(&self, name: &str) -> usize {
-        self.peers[name].peer.pings
+        self.simulation.peer(name).pings
     }
 
     /// How many pongs the client has got.
     pub fn pongs(&self, name: &str) -> usize {
-        self.peers[name].peer.pongs
+        self.simulation.peer(name).pongs
     }
 
     /// All frames that the client has got, as bytes.
     pub fn bytes(&self, name: &str) -> &[u8] {
-        &self.peers[name].peer.bytes
+        &self.simulation.peer(name).bytes
     }
 
     /// Bytes that the client has sent and the server has not read.
     pub fn unread(&self, name: &str) -> usize {
-        self.peers[name].peer.unread.iter().map(Vec::len).sum()
+        self.simulation.peer(name).unread.iter().map(Vec::len).sum()
     }
 
     /// What the server has said to the client's request, head and body.
     pub fn answer(&self, name: &str) -> String {
-        String::from_utf8_lossy(&self.peers[name].peer.answer).into()
+        String::from_utf8_lossy(&self.simulation.peer(name).answer).into()
     }
 
     /// All that the client has got, with its time.
     pub fn transcript(&self, name: &str) -> &[String] {
-        &self.peers[name].peer.transcript
+        &self.simulation.peer(name).transcript
     }
 
     /// Bytes of the longest write that a shard has offered.
     pub fn longest_write(&self) -> usize {
-        self.longest
+        self.simulation.peers().map(|peer| peer.longest).max().unwrap_or_default()
     }
 
     /// Sums over all shards.
     pub fn metrics(&self) -> Metrics {
-        self.shared.metrics()
+        self.simulation.shared().metrics()
     }
 
     /// Connections that were closed for being slow, on all shards.
     pub fn slow(&self) -> u64 {
-        self.places.iter().map(|place| place.shard.engine().counts().slow).sum()
+        self.simulation.shards().map(|shard| shard.engine().counts().slow).sum()
     }
 
     /// Updates that were dropped for slow readers, on all shards.
     pub fn dropped(&self) -> u64 {
-        self.places.iter().map(|place| place.shard.engine().counts().dropped).sum()
+        self.simulation.shards().map(|shard| shard.engine().counts().dropped).sum()
     }
 
     /// Every shard has ended after a [`shutdown`](Self::shutdown).
     pub fn is_drained(&self) -> bool {
-        self.places.iter().all(|place| place.shard.is_drained())
+        self.simulation.shards().all(Shard::is_drained)
     }
 
     /// Turns of all shards until nothing is left to do but wait.
     pub fn run(&mut self) {
-        for _ in 0..MAX_TURNS {
-            let mut moved = false;
-            for place in 0..self.places.len() {
-                moved |= self.turn(place);
-            }
-            if !moved {
-                let due = self.places.iter().filter_map(|place| place.shard.poll_timeout()).min();
-                assert!(due.is_none_or(|due| due > self.now), "what was due has been done");
-                return;
-            }
-        }
-        panic!("the world does not come to rest");
+        self.simulation.run();
     }
 
     /// One turn of one shard, while the others rest.
     pub fn step(&mut self, shard: usize) {
-        self.turn(shard);
-    }
-
-    /// True: it wants another turn.
-    fn turn(&mut self, index: usize) -> bool {
-        let Self { places, peers, now, longest, .. } = self;
-        let Place { shard, executor } = &mut places[index];
-        shard.handle_time(*now, UNIX + (*now - Instant::ZERO));
-        let mut moved = false;
-        for Seat { id, peer, place } in peers.values_mut() {
-            if let Some(id) = *id
-                && *place == index
-            {
-                moved |= read(shard, id, peer);
-            }
-        }
-        while let Some(task) = shard.poll_task() {
-            executor.spawn(task).detach();
-        }
-        for _ in 0..MAX_TURNS {
-            if !executor.try_tick() {
-                break;
-            }
-            moved = true;
-        }
-        shard.turn();
-        moved |= transmit(shard, peers, index, *now, longest);
-        while let Some(gone) = shard.poll_gone() {
-            seat(peers, index, gone).id = None;
-            moved = true;
-        }
-        // A task that the turn has woken wants a turn for what it says.
-        moved || executor.try_tick() || shard.is_ready()
+        self.simulation.turn(shard);
     }
 
     fn peer(&mut self, name: &str) -> &mut Peer {
-        &mut self.peers.get_mut(name).expect("a client of this name").peer
+        self.simulation.peer_mut(name)
     }
 }
 
-impl Drop for World {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            return;
-        }
-        for name in self.peers.keys().cloned().collect::<Vec<_>>() {
-            self.vanish(&name);
-        }
-        self.run();
-        assert!(
-            self.places.iter().all(|place| place.shard.is_empty()),
-            "nothing is left on a shard"
-        );
-        assert!(self.shared.is_empty(), "nothing is left between shards");
-    }
-}
-
-/// What the client has sent, as far as the shard has room for it.
-fn read(shard: &mut Shard, id: ConnectionId, peer: &mut Peer) -> bool {
-    let mut moved = false;
-    if peer.blocked && peer.window > 0 {
-        peer.blocked = false;
-        shard.handle_writable(id);
-        moved = true;
-    }
-    while let Some(mut segment) = peer.unread.pop_front() {
-        let Some(room) = shard.room(id) else { break };
-        if room < segment.len() {
-            peer.unread.push_front(segment.split_off(room));
-        }
-        if room == 0 {
-            return moved;
-        }
-        shard.handle_bytes(id, &mut segment);
-        moved = true;
-    }
-    if peer.ended {
-        shard.handle_end(id);
-    }
-    moved
-}
-
-/// Writes what there is to be written, as far as sockets take it.
-fn transmit(
-    shard: &mut Shard,
-    peers: &mut BTreeMap<String, Seat>,
-    index: usize,
-    now: Instant,
-    longest: &mut usize,
-) -> bool {
-    let mut moved = false;
-    while let Some(transmit) = shard.poll_transmit() {
-        let id = transmit.id();
-        let parts: Vec<&[u8]> = transmit.parts().collect();
-        assert!(parts.len() <= 64 && parts.iter().all(|part| !part.is_empty()));
-        let mut bytes = parts.concat();
-        *longest = bytes.len().max(*longest);
-        let peer = &mut seat(peers, index, id).peer;
-        bytes.truncate(peer.window.min(peer.gulp));
-        if peer.window != usize::MAX {
-            peer.window -= bytes.len();
-        }
-        if !bytes.is_empty() {
-            peer.read(now, &bytes);
-        }
-        moved = true;
-        match shard.handle_sent(id, bytes.len()) {
-            Sent::Idle => {}
-            Sent::Blocked => peer.blocked = true,
-            Sent::Finished => peer.finish(),
-        }
-    }
-    moved
-}
-
-fn seat(peers: &mut BTreeMap<String, Seat>, index: usize, id: ConnectionId) -> &mut Seat {
-    let mut seats = peers.values_mut();
-    seats
-        .find(|seat| seat.place == index && seat.id == Some(id))
-        .expect("every connection is a client's")
-}
-
-/// The zero of the world's clock, since 1970.
-const UNIX: Duration = Duration::from_secs(1_700_000_000);
-/// More turns than any test needs between two moments.
-const MAX_TURNS: usize = 100_000;
 /// What opens a connection.
 pub const HANDSHAKE: &str = "GET /ws HTTP/1.1\r\nHost: example.org\r\nUpgrade: websocket\r\n\
     Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\

@@ -1,21 +1,19 @@
-//! What a user of FastWS tests first: a ping, a subscription, a broadcast, against a real server.
+//! What a user of FastWS tests first: a ping, a subscription, a broadcast.
 
-use fastws_tests::server::{Served, bind};
+use fastws_host::test_client::{TestClient, TestSocket};
 use fastws_trading::{api, feed::Feed};
 use serde_json::json;
 
-fn server() -> Served {
-    let server = bind().path(PATH).start(api(Feed::walk(1)));
-    Served::new(server.expect("the API has no mistake"))
+fn client() -> TestSocket {
+    TestClient::new(api(Feed::walk(1))).path("/api/v1/ws").connect("/api/v1/ws")
 }
 
 #[test]
 fn ping_pong() {
-    let server = server();
-    let mut client = server.client_on(PATH);
-    client.say("simple.ping", json!({"timestamp": 1234567890}));
+    let mut client = client();
+    client.send_json(json!({"type": "simple.ping", "payload": {"timestamp": 1234567890}}));
 
-    let response = client.hear();
+    let response = client.receive_json();
     assert_eq!(response["type"], "simple.pong");
     assert_eq!(response["payload"]["timestamp"], 1234567890);
     assert!(response["payload"]["server_time"].is_i64());
@@ -23,34 +21,31 @@ fn ping_pong() {
 
 #[test]
 fn subscription_flow() {
-    let server = server();
-    let mut client = server.client_on(PATH);
+    let mut client = client();
     let bars = json!({"symbol": "AAPL", "params": {"resolution": "1"}});
-    client.say("bars.subscribe", bars.clone());
+    client.send_json(json!({"type": "bars.subscribe", "payload": bars}));
 
-    let response = client.hear();
+    let response = client.receive_json();
     assert_eq!(response["type"], "bars.subscribe.response");
     assert_eq!(response["payload"]["status"], "ok");
     assert_eq!(response["payload"]["symbol"], "AAPL");
     assert_eq!(response["payload"]["topic"], "bars:AAPL:1");
 
-    client.say("bars.unsubscribe", bars);
-    let response = client.hear_but("bars.update");
+    client.send_json(json!({"type": "bars.unsubscribe", "payload": bars}));
+    assert_eq!(client.receive_json()["type"], "bars.update");
+    let response = client.receive_json();
     assert_eq!(response["type"], "bars.unsubscribe.response");
     assert_eq!(response["payload"]["status"], "ok");
 }
 
 #[test]
 fn server_publish() {
-    let server = server();
-    let mut client = server.client_on(PATH);
-    client.say("bars.subscribe", json!({"symbol": "AAPL", "params": {"resolution": "1"}}));
-    client.hear();
+    let mut client = client();
+    client.send_json(json!({"type": "bars.subscribe", "payload": {"symbol": "AAPL"}}));
+    client.receive_json();
 
-    let update = client.hear();
+    let update = client.receive_json();
     assert_eq!(update["type"], "bars.update");
     assert_eq!(update["topic"], "bars:AAPL:1");
     assert!(update["payload"]["close"].is_f64());
 }
-
-const PATH: &str = "/api/v1/ws";

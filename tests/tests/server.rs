@@ -13,36 +13,25 @@ use std::io::ErrorKind;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+// protocol: E11
 #[test]
-fn input_that_no_handler_can_take_closes_with_its_code_and_reason() {
-    let server = trading();
-    let closed = |message: Message| {
+fn a_rate_over_the_limit_closes_with_1008_also_on_a_foreign_stream() {
+    let limits = [(Some(1), None), (None, Some(50))];
+    for (messages_per_second, bytes_per_second) in limits {
+        let config = Config { messages_per_second, bytes_per_second, ..Config::default() };
+        let server = start(bind().config(config), noise());
+        let mut foreign = attach(&server.handle());
         let mut client = server.client();
-        client.send(message);
-        client.closed()
-    };
-    let text = |text: &str| closed(Message::text(text));
-    assert_eq!(text("hello"), (1003, "Could not decode message".into()));
-    assert_eq!(text("[]"), (1003, "Could not decode message".into()));
-    assert_eq!(closed(Message::binary("{}")), (1003, "Could not decode message".into()));
-    assert_eq!(text(r#"{"type":"nope"}"#), (1003, "No matching type".into()));
-    assert_eq!(text(r#"{"type":"bars.update"}"#), (1003, "No matching type".into()));
-    assert_eq!(text(r#"{"type":"simple.ping"}"#), (1003, "Could not validate payload".into()));
-    assert_eq!(
-        text(r#"{"type":"simple.ping","payload":{"timestamp":1.0}}"#),
-        (1003, "Could not validate payload".into())
-    );
+        for _ in 0..4 {
+            client.say("subscriptions", Value::Null);
+            foreign.say("subscriptions", Value::Null);
+        }
+        assert_eq!(client.closed(), (1008, "Rate limit".into()));
+        assert_eq!(foreign.closed(), (1008, "Rate limit".into()));
+    }
 }
 
-#[test]
-fn a_message_over_the_limit_closes_with_1009() {
-    let config = Config { message_bytes: 100, ..Config::default() };
-    let server = start(bind().config(config), noise());
-    let mut client = server.client();
-    client.send(Message::text("x".repeat(101)));
-    assert_eq!(client.closed().0, 1009);
-}
-
+// protocol: M14
 #[test]
 fn replies_keep_the_order_of_their_requests_also_when_a_handler_is_async() {
     let server = trading();
@@ -55,6 +44,7 @@ fn replies_keep_the_order_of_their_requests_also_when_a_handler_is_async() {
     assert_eq!(client.hear()["type"], "slow.response");
 }
 
+// protocol: M15
 #[test]
 fn another_client_is_answered_while_a_handler_waits() {
     let server = start(bind().shards(NonZeroUsize::MIN), fastws_trading::api(Feed::walk(1)));
@@ -64,6 +54,7 @@ fn another_client_is_answered_while_a_handler_waits() {
     other.ask("simple.ping", "simple.pong", json!({"timestamp": 1}));
 }
 
+// protocol: T1
 #[test]
 fn an_update_reaches_the_listeners_on_every_shard_once_and_in_order() {
     let server = start(bind().shards(TWO), noise());
@@ -83,8 +74,23 @@ fn an_update_reaches_the_listeners_on_every_shard_once_and_in_order() {
 }
 
 #[test]
+fn an_update_without_a_topic_reaches_everybody_and_is_counted() {
+    let server = start(bind().shards(TWO), noise());
+    let mut clients: Vec<_> = (0..4).map(|_| server.client()).collect();
+    for client in &mut clients {
+        client.ask("subscriptions", "count", Value::Null);
+    }
+    let news = server.handle().publisher().broadcast("noise.update", &"to all".to_string());
+    assert_eq!(within(news.expect("inboxes have room")), 4);
+    for client in &mut clients {
+        assert_eq!(client.hear(), json!({"type": "noise.update", "payload": "to all"}));
+    }
+}
+
+#[test]
 fn a_shutdown_closes_everybody_with_1001_and_the_server_ends() {
-    let server = start(bind().shards(TWO), fastws_trading::api(Feed::walk(1)));
+    let config = Config { drain: Duration::ZERO, ..Config::default() };
+    let server = start(bind().config(config).shards(TWO), fastws_trading::api(Feed::walk(1)));
     let mut clients: Vec<_> = (0..4).map(|_| server.client()).collect();
     let payload = json!({"symbol": "AAPL"});
     clients[0].ask("bars.subscribe", "bars.subscribe.response", payload);
@@ -96,10 +102,30 @@ fn a_shutdown_closes_everybody_with_1001_and_the_server_ends() {
 }
 
 #[test]
+fn a_server_that_drains_serves_who_stays_and_tells_that_it_is_not_healthy() {
+    let config = Config { drain: Duration::from_secs(3600), ..Config::default() };
+    let server = start(bind().config(config).shards(NonZeroUsize::MIN), noise());
+    let mut clients = [(); 2].map(|()| server.client());
+    for client in &mut clients {
+        client.ask("subscriptions", "count", Value::Null);
+    }
+    server.handle().shutdown();
+    let [mut first, mut last] = clients;
+    assert_eq!(first.closed(), (1001, "Server shutting down".into()));
+    last.ask("subscriptions", "count", Value::Null);
+    assert_eq!(server.fetch("/healthz"), (503, "draining\n".into()));
+    match Client::try_connect(server.address(), "/ws") {
+        Err(Error::Http(response)) => assert_eq!(response.status(), 503),
+        other => panic!("a refusal was due, and {:?} came", other.err()),
+    }
+}
+
+#[test]
 fn a_server_without_connections_ends_at_once() {
     drop(trading());
 }
 
+// protocol: H1 H5
 #[test]
 fn health_a_request_without_upgrade_and_an_unknown_path_are_answered_over_http() {
     let server = trading();
@@ -115,6 +141,7 @@ fn a_port_in_use_is_an_error() {
     assert_eq!(error.kind(), ErrorKind::AddrInUse);
 }
 
+// protocol: E12
 #[test]
 fn a_connection_more_than_allowed_is_refused_with_503_until_one_ends() {
     let config = Config { connections: 1, ..Config::default() };
@@ -129,6 +156,7 @@ fn a_connection_more_than_allowed_is_refused_with_503_until_one_ends() {
     server.client();
 }
 
+// protocol: E15 D6
 #[test]
 fn a_client_that_never_reads_is_closed_as_slow_and_the_others_get_everything() {
     // The close frame has to outlast what the sockets hold already.

@@ -1,13 +1,14 @@
 //! What bad input gets, and mistakes that are found before anybody connects.
 
 use fastws_core::api::Api;
-use fastws_core::config::Config;
+use fastws_core::config::{Config, OnError};
 use fastws_core::extract::{Payload, State};
 use fastws_core::frame::Opcode;
 use fastws_core::payload;
 use fastws_core::router::Router;
+use fastws_core::time::Duration;
 use fastws_core::topic_route::TopicRoute;
-use fastws_tests::stage::{act, stage};
+use fastws_tests::stage::{act, later, stage};
 use fastws_tests::witness::{Gate, Witness};
 use fastws_tests::world::World;
 use serde_json::json;
@@ -36,6 +37,7 @@ fn close_of_bytes(
     world.closed("ann").map(|(code, reason)| (code, reason.into()))
 }
 
+// protocol: E1 E2
 #[test]
 fn what_is_no_message_closes_with_1003_could_not_decode() {
     let nested = format!(r#"{{"type":"echo","payload":{}{}}}"#, "[".repeat(128), "]".repeat(128));
@@ -74,6 +76,7 @@ fn what_is_no_message_closes_with_1003_could_not_decode() {
     assert_eq!(close(&config, Opcode::Text, text), decode);
 }
 
+// protocol: M13 E4
 #[test]
 fn a_type_that_no_operation_has_closes_with_1003_no_matching_type() {
     let unknown = Some((1003, "No matching type".into()));
@@ -85,6 +88,7 @@ fn a_type_that_no_operation_has_closes_with_1003_no_matching_type() {
     assert_eq!(close(&Config::default(), Opcode::Text, r#"{"type":"\u0065cho"}"#), None);
 }
 
+// protocol: E3 P1
 #[test]
 fn a_payload_that_does_not_fit_closes_with_1003_could_not_validate() {
     #[payload]
@@ -120,6 +124,70 @@ fn a_payload_that_does_not_fit_closes_with_1003_could_not_validate() {
     }
 }
 
+// protocol: E23 E24
+#[test]
+fn errors_may_be_answered_with_a_message_in_order_and_the_connection_goes_on() {
+    let config = Config { on_error: OnError::Reply, ..Config::default() };
+    let mut world = world(config);
+    let binary = world.frame("ann", Opcode::Binary, ECHO);
+    world.send("ann", binary);
+    world.say_together(
+        "ann",
+        [
+            "hello",
+            r#"{"type":"ech\u00f6","id":"a"}"#,
+            r#"{"type":"act","payload":{},"id":1}"#,
+            r#"{"type":"act.later","payload":{},"id":2}"#,
+            r#"{"type":"act","payload":["subscribe a","fail"],"id":3}"#,
+            r#"{"type":"act","payload":["subscribe a","panic"],"id":4}"#,
+            r#"{"type":"act.later","payload":["subscribe a","fail"],"id":5}"#,
+            r#"{"type":"act.later","payload":["subscribe a","panic"]}"#,
+            r#"{"type":"echo","payload":1,"id":6}"#,
+        ],
+    );
+    let error = |request: &str, code: u16, message: &str, id: &str| {
+        format!(
+            r#"{{"type":"error","payload":{{"type":{request},"code":{code},"message":"{message}"}}{id}}}"#
+        )
+    };
+    let (invalid, internal) = ("Could not validate payload", "Internal error");
+    assert_eq!(
+        world.texts("ann"),
+        [
+            error("null", 1003, "Could not decode message", ""),
+            error("null", 1003, "Could not decode message", ""),
+            error(r#""ech\u00f6""#, 1003, "No matching type", r#","id":"a""#),
+            error(r#""act""#, 1003, invalid, r#","id":1"#),
+            error(r#""act.later""#, 1003, invalid, r#","id":2"#),
+            error(r#""act""#, 1011, internal, r#","id":3"#),
+            error(r#""act""#, 1011, internal, r#","id":4"#),
+            error(r#""act.later""#, 1011, internal, r#","id":5"#),
+            error(r#""act.later""#, 1011, internal, ""),
+            r#"{"type":"echo.response","payload":1,"id":6}"#.into(),
+        ]
+    );
+    assert_eq!(world.metrics().subscriptions, 0);
+}
+
+// protocol: E25
+#[test]
+fn what_is_no_error_of_a_request_closes_in_any_case() {
+    let config = Config { on_error: OnError::Reply, message_bytes: 100, ..Config::default() };
+    let script = later(["close 4000"]).to_string();
+    assert_eq!(
+        close(&config, Opcode::Text, script),
+        Some((4000, "as the script says".into())),
+        "a handler's own close stays one"
+    );
+    let long = "x".repeat(101);
+    let over = Some((1009, "a message is over the limit".into()));
+    assert_eq!(close(&config, Opcode::Text, long), over);
+    assert_eq!(close(&config, Opcode::Text, b"\xff"), Some((1007, "text is not UTF-8".into())));
+    let masked = close_of_bytes(&config, |_| b"\x81\x02hi".to_vec());
+    assert_eq!(masked, Some((1002, "a client's frame is not masked".into())));
+}
+
+// protocol: M2
 #[test]
 fn a_missing_payload_is_null() {
     let mut world = world(Config::default());
@@ -128,6 +196,7 @@ fn a_missing_payload_is_null() {
     assert_eq!(world.texts("ann"), [r#"{"type":"echo.response","payload":null}"#; 2]);
 }
 
+// protocol: E10
 #[test]
 fn a_message_over_the_limit_closes_with_1009_and_one_at_the_limit_does_not() {
     let config = Config { message_bytes: 100, ..Config::default() };
@@ -149,6 +218,7 @@ fn a_message_over_the_limit_closes_with_1009_and_one_at_the_limit_does_not() {
     assert_eq!(close_of_bytes(&config, told), over);
 }
 
+// protocol: E9
 #[test]
 fn text_that_is_not_utf_8_closes_with_1007() {
     let bad = Some((1007, "text is not UTF-8".into()));
@@ -156,6 +226,7 @@ fn text_that_is_not_utf_8_closes_with_1007() {
     assert_eq!(close(&Config::default(), Opcode::Close, b"\x03\xe8\xff"), bad);
 }
 
+// protocol: E8
 #[test]
 fn a_protocol_violation_closes_with_1002_and_what_was_violated() {
     let config = Config::default();
@@ -191,6 +262,7 @@ fn what_was_said_before_a_violation_is_answered() {
     assert!(world.finished("ann") && world.gone("ann"));
 }
 
+// protocol: E13
 #[test]
 fn more_topics_than_allowed_are_refused_and_places_come_back() {
     let config = Config { topics_per_connection: 2, ..Config::default() };
@@ -211,6 +283,76 @@ fn more_topics_than_allowed_are_refused_and_places_come_back() {
     assert_eq!(say(act(["topics"])), json!(["b c"]));
 }
 
+const RATE: Option<(u16, &str)> = Some((1008, "Rate limit"));
+
+// protocol: E11
+#[test]
+fn more_messages_per_second_than_allowed_close_with_1008_after_those_before() {
+    let config = Config { messages_per_second: Some(4), ..Config::default() };
+    let mut world = world(config);
+    for _ in 0..20 {
+        world.say("ann", ECHO);
+        world.ping("ann", "no message");
+        world.advance(Duration::from_millis(250));
+    }
+    assert_eq!((world.heard("ann").len(), world.closed("ann")), (20, None));
+    world.say_together("ann", [ECHO; 4]);
+    assert_eq!((world.heard("ann").len(), world.closed("ann")), (4, None));
+    world.advance(Duration::from_micros(249_999));
+    world.say("ann", ECHO);
+    assert_eq!((world.heard("ann").len(), world.closed("ann")), (0, RATE));
+    world.say_together("bob", [ECHO; 6]);
+    assert_eq!((world.heard("bob").len(), world.closed("bob")), (4, RATE));
+    assert!(world.gone("ann") && world.gone("bob"));
+}
+
+#[test]
+fn messages_that_wait_count_when_they_come() {
+    let config = Config { messages_per_second: Some(4), ..Config::default() };
+    let gate = Gate::default();
+    let api = stage(&Witness::default(), &gate);
+    let mut world = World::with(config, 1, api).client("ann").client("bob");
+    for name in ["ann", "bob"] {
+        world.say(name, later(["wait"]));
+        world.say_together(name, [ECHO; 2]);
+        world.say(name, ECHO);
+        assert_eq!(world.closed(name), None);
+    }
+    world.say("bob", ECHO);
+    assert_eq!(world.closed("bob"), RATE);
+    world.advance(Duration::from_millis(500));
+    world.say_together("ann", [ECHO; 2]);
+    gate.order("topics");
+    gate.order("topics");
+    world.run();
+    assert_eq!((world.heard("ann").len(), world.closed("ann")), (6, None));
+    assert!(world.heard("bob").is_empty());
+}
+
+// protocol: E11
+#[test]
+fn more_bytes_per_second_than_allowed_close_with_1008_however_they_are_cut() {
+    for cut in [1, 7, 20, 1000] {
+        let mut world = world(Config { bytes_per_second: Some(100), ..Config::default() });
+        world.split("ann", cut);
+        let mut bytes = world.frame("ann", Opcode::Ping, "pings are bytes, too");
+        for _ in 0..3 {
+            bytes.extend(world.frame("ann", Opcode::Text, ECHO));
+        }
+        assert_eq!(bytes.len(), 26 + 3 * 33);
+        world.send("ann", bytes);
+        assert_eq!((world.heard("ann").len(), world.closed("ann")), (2, RATE), "in {cut}");
+        assert!(world.gone("ann"), "its close is read though it is over the limit");
+        world.say_together("bob", [ECHO; 3]);
+        world.advance(Duration::from_millis(990));
+        world.say_together("bob", [ECHO; 3]);
+        assert_eq!((world.heard("bob").len(), world.closed("bob")), (6, None));
+        world.say("bob", ECHO);
+        assert_eq!(world.closed("bob"), RATE);
+    }
+}
+
+// protocol: L5
 #[test]
 fn a_topic_without_a_name_or_with_a_long_one_is_refused() {
     let mut world = world(Config::default());
@@ -225,6 +367,7 @@ fn a_topic_without_a_name_or_with_a_long_one_is_refused() {
     assert_eq!(world.metrics().subscriptions, 1);
 }
 
+// protocol: M11
 #[test]
 fn mistakes_of_the_programmer_are_told_when_the_api_is_built() {
     fn told(router: impl Into<Router>) -> String {

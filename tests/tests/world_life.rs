@@ -3,7 +3,7 @@
 use fastws_core::config::Config;
 use fastws_core::frame::Opcode;
 use fastws_core::time::Duration;
-use fastws_tests::stage::{act, later, stage};
+use fastws_tests::stage::{News, act, later, stage};
 use fastws_tests::witness::{Gate, Witness};
 use fastws_tests::world::{HANDSHAKE, World};
 
@@ -21,6 +21,7 @@ fn wait(world: &mut World, seconds: f64) {
     world.advance(Duration::from_secs_f64(seconds));
 }
 
+// protocol: E5
 #[test]
 fn a_client_without_a_message_for_the_heartbeat_interval_is_closed() {
     let config = Config { heartbeat: seconds(10), ..Config::default() };
@@ -40,6 +41,7 @@ fn a_client_without_a_message_for_the_heartbeat_interval_is_closed() {
     assert_eq!(world.closed("bob"), Some((1003, reason)));
 }
 
+// protocol: E5
 #[test]
 fn a_connection_older_than_the_lifespan_is_closed_however_lively_it_is() {
     let config = Config { heartbeat: seconds(10), lifespan: seconds(300), ..Config::default() };
@@ -68,6 +70,7 @@ fn the_handshake_counts_neither_as_heartbeat_nor_as_lifespan() {
     assert!(world.closed("ann").is_some());
 }
 
+// protocol: L10 L15
 #[test]
 fn a_silent_client_is_pinged_after_25_seconds_and_gone_10_seconds_later() {
     let mut world = world(Config::default()).client("ann");
@@ -83,6 +86,7 @@ fn a_silent_client_is_pinged_after_25_seconds_and_gone_10_seconds_later() {
     assert_eq!((world.pings("ann"), world.closed("ann")), (1, None));
 }
 
+// protocol: L11
 #[test]
 fn a_client_that_answers_pings_lives_for_ever() {
     let mut world = world(Config::default()).client("ann");
@@ -91,6 +95,7 @@ fn a_client_that_answers_pings_lives_for_ever() {
     assert!(!world.gone("ann"));
 }
 
+// protocol: L10
 #[test]
 fn any_frame_answers_a_ping_and_begins_the_silence_anew() {
     let frames = [
@@ -128,6 +133,7 @@ fn a_ping_is_sent_in_time_also_where_its_deadline_is_the_longer_one() {
     assert!(world.gone("ann"));
 }
 
+// protocol: L15
 #[test]
 fn a_silent_client_is_gone_also_while_a_call_of_it_runs() {
     let gate = Gate::default();
@@ -185,6 +191,7 @@ fn pings_and_heartbeat_pause_while_nothing_is_read() {
     assert!(world.closed("ann").is_some());
 }
 
+// protocol: L8 L13
 #[test]
 fn a_handshake_that_does_not_end_is_refused_after_10_seconds() {
     for begun in ["", "GET /ws HTTP/1.1\r\nHost: example.org\r\n"] {
@@ -214,6 +221,7 @@ fn who_never_ends_after_a_refusal_is_dropped_5_seconds_later() {
     assert!(world.gone("ann"));
 }
 
+// protocol: L13
 #[test]
 fn an_oversized_handshake_is_refused() {
     let mut world = world(Config { handshake_bytes: 200, ..Config::default() });
@@ -241,6 +249,7 @@ fn a_handshake_may_come_in_any_pieces_with_the_first_messages_behind_it() {
     }
 }
 
+// protocol: E12
 #[test]
 fn more_connections_than_allowed_are_refused() {
     let config = Config { connections: 2, ..Config::default() };
@@ -350,7 +359,8 @@ fn messages_that_waited_when_the_server_closed_are_ignored_but_a_close_among_the
 
 #[test]
 fn a_shutdown_closes_everybody_and_lets_nobody_in() {
-    let mut world = world(Config::default()).client("ann").client("bob");
+    let drain = Duration::ZERO;
+    let mut world = world(Config { drain, ..Config::default() }).client("ann").client("bob");
     world.rude("bob");
     world.connect(0, "eve");
     world.connect(0, "joe");
@@ -359,12 +369,52 @@ fn a_shutdown_closes_everybody_and_lets_nobody_in() {
     assert_eq!(world.closed("ann"), Some((1001, "Server shutting down")));
     assert_eq!(world.closed("bob"), Some((1001, "Server shutting down")));
     assert!(world.gone("ann") && world.gone("eve") && world.gone("joe"));
-    world.connect(0, "zoe");
-    world.send("zoe", HANDSHAKE);
-    assert!(world.answer("zoe").starts_with("HTTP/1.1 503 "));
     assert!(!world.is_drained());
     wait(&mut world, 5.0);
     assert!(world.gone("bob") && world.is_drained());
+}
+
+#[test]
+fn a_shutdown_is_spread_over_the_drain_time_and_serves_those_who_stay() {
+    let gate = Gate::default();
+    let mut world = World::new(stage(&Witness::default(), &gate));
+    let names = ["ann", "bob", "eve", "joe", "zoe"];
+    for name in names {
+        world.join(0, name);
+        world.say(name, act(["subscribe a"]));
+    }
+    world.connect(0, "sam");
+    world.say("zoe", later(["wait"]));
+    world.shutdown();
+    assert!(world.gone("sam"));
+    for (stays, name) in (0..5).rev().zip(names) {
+        assert_eq!(world.closed(name), Some((1001, "Server shutting down")), "{name}");
+        assert_eq!(world.metrics().connections, stays);
+        wait(&mut world, 0.999);
+        assert_eq!(world.metrics().connections, stays);
+        world.publish("a", "news", &News { value: 1 });
+        wait(&mut world, 0.001);
+    }
+    for (heard, name) in names.iter().enumerate() {
+        assert_eq!(world.heard(name).len(), 1 + heard, "a reply, and an update for each second");
+    }
+    assert!(world.is_drained());
+}
+
+#[test]
+fn a_server_that_drains_answers_pages_and_lets_nobody_in() {
+    let mut world = world(Config::default()).client("ann").client("bob");
+    world.shutdown();
+    world.connect(0, "eve");
+    world.send("eve", HANDSHAKE);
+    assert!(world.answer("eve").starts_with("HTTP/1.1 503 "));
+    world.connect(0, "joe");
+    world.send("joe", "GET /healthz HTTP/1.1\r\nHost: example.org\r\n\r\n");
+    assert!(world.answer("joe").starts_with("HTTP/1.1 503 "));
+    world.say("bob", ECHO);
+    assert_eq!(world.heard("bob"), ["echo.response"]);
+    world.close("bob", 1000, "");
+    assert!(world.is_drained(), "nobody is waited for");
 }
 
 #[test]

@@ -41,6 +41,7 @@ fn news(world: &mut World, name: &str) -> Vec<u64> {
     updates.map(|message| message["payload"]["value"].as_u64().expect("a number")).collect()
 }
 
+// protocol: M14 M15
 #[test]
 fn a_running_call_holds_the_messages_behind_it_and_nobody_else() {
     let Stage { mut world, witness, gate } = on_stage(Config::default());
@@ -109,6 +110,7 @@ fn a_close_takes_effect_in_its_place_behind_a_running_call() {
     assert!(stage.world.gone("ann"));
 }
 
+// protocol: T5
 #[test]
 fn the_end_of_a_stream_takes_effect_at_once_also_while_a_call_runs() {
     for reset in [false, true] {
@@ -178,6 +180,7 @@ fn messages_split_at_every_offset_are_the_same_messages() {
     }
 }
 
+// protocol: M3 M4
 #[test]
 fn a_reply_carries_its_id_back_as_it_was_written() {
     let ids = [
@@ -218,6 +221,7 @@ fn a_reply_carries_its_id_back_as_it_was_written() {
     }
 }
 
+// protocol: M8 M9 M10
 #[test]
 fn an_operation_without_a_reply_says_nothing_and_one_without_a_result_says_no_payload() {
     use fastws_core::{api::Api, router::Router};
@@ -234,6 +238,7 @@ fn an_operation_without_a_reply_says_nothing_and_one_without_a_result_says_no_pa
     );
 }
 
+// protocol: E7
 #[test]
 fn a_handler_that_fails_or_panics_closes_only_its_connection_and_has_no_effect() {
     for last in ["fail", "panic"] {
@@ -251,6 +256,7 @@ fn a_handler_that_fails_or_panics_closes_only_its_connection_and_has_no_effect()
     }
 }
 
+// protocol: E6 E7
 #[test]
 fn a_call_that_fails_after_it_has_waited_closes_with_what_it_says_and_drops_what_waited() {
     for (order, close) in [
@@ -269,6 +275,7 @@ fn a_call_that_fails_after_it_has_waited_closes_with_what_it_says_and_drops_what
     }
 }
 
+// protocol: E26
 #[test]
 fn a_reason_that_is_too_long_is_cut_at_a_character() {
     use fastws_core::respond::{Close, Failure};

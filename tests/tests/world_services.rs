@@ -6,8 +6,7 @@ use fastws_core::config::Config;
 use fastws_core::extract::Payload;
 use fastws_core::frame::Opcode;
 use fastws_core::payload;
-use fastws_core::respond::Failure;
-use fastws_core::respond::Refused;
+use fastws_core::respond::{Failure, Fault, Refused};
 use fastws_core::router::Router;
 use fastws_core::service::Updates;
 use fastws_core::time::Duration;
@@ -43,8 +42,14 @@ impl Stage {
     }
 
     fn with(config: Config, shards: usize) -> Self {
+        Self::lingering(config, shards, 0)
+    }
+
+    /// Its services wait so many milliseconds for somebody to come back.
+    fn lingering(config: Config, shards: usize, millis: u64) -> Self {
         let (witness, gate) = (Witness::default(), Gate::default());
-        let world = World::with(config, shards, api(&witness, &gate));
+        let linger = Duration::from_millis(millis);
+        let world = World::with(config, shards, api(&witness, &gate, linger));
         Self { world, witness, gate }
     }
 
@@ -68,6 +73,13 @@ impl Stage {
     fn heard(&mut self, name: &str) -> Vec<String> {
         let said = |message: &Value| match message["type"].as_str() {
             Some("bars.update") => message["payload"]["close"].to_string(),
+            Some("bars.error") => {
+                let Value::Object(payload) = &message["payload"] else { unreachable!() };
+                assert_eq!(payload["topic"], message["topic"]);
+                let lasting = payload["recoverable"] != true;
+                let code = payload["code"].as_str().expect("a code");
+                format!("{}{code}", if lasting { "!" } else { "?" })
+            }
             _ if message["payload"]["status"] == "error" => {
                 message["payload"]["message"].as_str().expect("a message").into()
             }
@@ -81,19 +93,20 @@ impl Stage {
     }
 }
 
-fn api(witness: &Witness, gate: &Gate) -> Api {
+fn api(witness: &Witness, gate: &Gate, linger: Duration) -> Api {
     let (witness, gate) = (witness.clone(), gate.clone());
     let (orders, gate_of_glances) = (gate.clone(), gate.clone());
     let bars = TopicRoute::<Request, Bar>::new("bars")
         .topic(|request| [request.symbol.clone()])
+        .linger(linger)
         .service(async move |request: Request, updates: Updates<Bar>| {
             let (life, gate) = (witness.life(&request.symbol), gate.clone());
-            play(&request.start, &updates, &gate).await?;
+            play(&request.start, &updates, &gate).await.map_err(Refused::from)?;
             Ok(async move {
                 let _life = life;
                 match request.run.is_empty() {
                     true => std::future::pending().await,
-                    false => drop(play(&request.run, &updates, &gate).await),
+                    false => play(&request.run, &updates, &gate).await,
                 }
             })
         });
@@ -129,7 +142,7 @@ fn api(witness: &Witness, gate: &Gate) -> Api {
     Api::new("Bars", "1").include(router)
 }
 
-async fn play(steps: &[String], updates: &Updates<Bar>, gate: &Gate) -> Result<(), Refused> {
+async fn play(steps: &[String], updates: &Updates<Bar>, gate: &Gate) -> Result<(), Fault> {
     for words in steps {
         let words: Vec<&str> = words.split(' ').collect();
         match words[..] {
@@ -138,10 +151,12 @@ async fn play(steps: &[String], updates: &Updates<Bar>, gate: &Gate) -> Result<(
                 let millis = millis.parse().expect("a number");
                 updates.sleep(Duration::from_millis(millis)).await;
             }
-            ["refuse"] => return Err("no such symbol".into()),
+            ["refuse"] => return Err(Fault::new("refused", "no such symbol")),
+            ["error"] => updates.error(hiccup()),
             ["panic"] => panic!("as the script says"),
             ["wait"] => match gate.wait().await {
-                "refuse" => return Err("as ordered".into()),
+                "refuse" => return Err(Fault::new("refused", "as ordered")),
+                "error" => updates.error(hiccup()),
                 "panic" => panic!("as ordered"),
                 _ => {}
             },
@@ -149,6 +164,10 @@ async fn play(steps: &[String], updates: &Updates<Bar>, gate: &Gate) -> Result<(
         }
     }
     Ok(())
+}
+
+fn hiccup() -> Fault {
+    Fault::new("late", "the exchange is late").retry_after(Duration::from_millis(1_500))
 }
 
 fn on(symbol: &str) -> Value {
@@ -167,6 +186,7 @@ fn running<const N: usize>(symbol: &str, run: [&str; N]) -> Value {
     json!({"type": "bars.subscribe", "payload": {"symbol": symbol, "run": run[..]}})
 }
 
+// protocol: T13
 #[test]
 fn a_subscription_is_answered_when_the_service_has_started() {
     let mut stage = Stage::new(1).clients(&["ann", "bob"]);
@@ -186,6 +206,7 @@ fn a_subscription_is_answered_when_the_service_has_started() {
     assert!(stage.witness.took().is_empty());
 }
 
+// protocol: T11
 #[test]
 fn racing_first_subscribers_start_the_service_once() {
     for shards in 1..=3 {
@@ -214,6 +235,7 @@ fn racing_first_subscribers_start_the_service_once() {
     }
 }
 
+// protocol: T4 T11
 #[test]
 fn the_last_leaving_drops_the_service_once_however_it_leaves() {
     for leave in 0..5 {
@@ -236,6 +258,7 @@ fn the_last_leaving_drops_the_service_once_however_it_leaves() {
     }
 }
 
+// protocol: T11
 #[test]
 fn whoever_joins_while_a_service_ends_gets_its_next_life_after_the_first_is_gone() {
     for shard in 0..2 {
@@ -272,6 +295,7 @@ fn leaving_and_joining_again_waits_for_the_next_life() {
     assert_eq!(stage.listeners(), 1);
 }
 
+// protocol: T15
 #[test]
 fn requests_that_come_together_while_the_service_starts_are_answered_in_order() {
     let mut stage = Stage::new(1).clients(&["ann"]);
@@ -294,6 +318,7 @@ fn requests_that_come_together_while_the_service_starts_are_answered_in_order() 
     assert_eq!(stage.listeners(), 0);
 }
 
+// protocol: T14
 #[test]
 fn a_start_that_refuses_leaves_nothing_and_the_next_subscriber_tries_again() {
     let mut stage = Stage::new(2).clients(&["ann", "bob"]);
@@ -315,6 +340,7 @@ fn a_start_that_refuses_leaves_nothing_and_the_next_subscriber_tries_again() {
     assert_eq!(stage.witness.took(), ["start A", "drop A", "start A"]);
 }
 
+// protocol: T14
 #[test]
 fn a_start_that_panics_is_a_refusal() {
     for orders in [false, true] {
@@ -331,6 +357,7 @@ fn a_start_that_panics_is_a_refusal() {
     }
 }
 
+// protocol: T14 L9
 #[test]
 fn a_start_that_takes_longer_than_10_seconds_is_refused_and_dropped() {
     let mut stage = Stage::new(1).clients(&["ann"]);
@@ -345,6 +372,7 @@ fn a_start_that_takes_longer_than_10_seconds_is_refused_and_dropped() {
     assert_eq!(stage.heard("ann"), ["ok"]);
 }
 
+// protocol: T17 T19
 #[test]
 fn a_service_that_ends_or_panics_while_it_runs_has_no_listeners_and_can_start_afresh() {
     for last in ["sleep 1", "panic"] {
@@ -353,8 +381,9 @@ fn a_service_that_ends_or_panics_while_it_runs_has_no_listeners_and_can_start_af
         stage.world.say("ann", running("A", ["sleep 1000", "publish 1", last]));
         stage.world.say("bob", on("A"));
         stage.wait(1_001);
-        assert_eq!(stage.heard("ann"), ["ok", "1"]);
-        assert_eq!(stage.heard("bob"), ["ok", "1"]);
+        let end = if last == "panic" { "!failed" } else { "!ended" };
+        assert_eq!(stage.heard("ann"), ["ok", "1", end]);
+        assert_eq!(stage.heard("bob"), ["ok", "1", end]);
         assert_eq!((stage.listeners(), stage.world.metrics().topics), (0, 0));
         assert_eq!(stage.witness.took(), ["start A", "drop A"]);
         stage.world.say("bob", on("A"));
@@ -365,24 +394,86 @@ fn a_service_that_ends_or_panics_while_it_runs_has_no_listeners_and_can_start_af
 
 #[test]
 fn a_service_that_ends_as_soon_as_it_has_started_leaves_no_listener_without_a_service() {
-    for run in ["publish 1", "panic"] {
+    for (last, end) in [("sleep 0", "!ended"), ("refuse", "!refused"), ("panic", "!failed")] {
         let mut stage = Stage::new(2).clients(&["ann"]);
         stage.world.join(1, "bob");
         stage.world.say(
             "ann",
             json!({"type": "bars.subscribe", "payload": {
-                "symbol": "A", "start": ["wait"], "run": [run],
+                "symbol": "A", "start": ["wait"], "run": ["publish 1", "error", last],
             }}),
         );
         stage.world.say("bob", on("A"));
         stage.order("go");
         assert_eq!(stage.witness.took(), ["start A", "drop A"]);
         assert_eq!((stage.listeners(), stage.world.metrics().topics), (0, 0));
-        assert_eq!(stage.heard("ann").first().map(String::as_str), Some("ok"));
+        for name in ["ann", "bob"] {
+            assert_eq!(stage.heard(name), ["ok", "1", "?late", end], "{name}");
+        }
         stage.world.say("ann", on("A"));
         assert_eq!((stage.heard("ann"), stage.listeners()), (vec!["ok".into()], 1));
         assert_eq!(stage.witness.took(), ["start A"]);
     }
+}
+
+// protocol: T17 T18
+#[test]
+fn a_fault_that_a_service_gets_over_is_told_to_every_listener_and_ends_nothing() {
+    let mut stage = Stage::new(2).clients(&["ann", "zoe"]);
+    stage.world.join(1, "bob");
+    let steps = ["sleep 10", "publish 1", "error", "publish 2", "sleep 10", "refuse"];
+    stage.world.say("ann", running("A", steps));
+    stage.world.say("bob", on("A"));
+    stage.world.say("zoe", on("B"));
+    stage.wait(10);
+    assert_eq!(
+        stage.world.texts("ann")[2],
+        r#"{"type":"bars.error","topic":"bars:A","payload":{"topic":"bars:A","code":"late","message":"the exchange is late","recoverable":true,"retry_after_ms":1500}}"#
+    );
+    assert_eq!(
+        (stage.heard("bob"), stage.listeners()),
+        (["ok", "1", "?late", "2"].map(String::from).to_vec(), 3)
+    );
+    stage.wait(10);
+    let end = r#"{"type":"bars.error","topic":"bars:A","payload":{"topic":"bars:A","code":"refused","message":"no such symbol","recoverable":false}}"#;
+    assert_eq!(stage.world.texts("ann"), [end]);
+    assert_eq!(stage.world.texts("bob"), [end]);
+    assert_eq!((stage.heard("zoe"), stage.listeners()), (vec!["ok".into()], 1));
+}
+
+// protocol: T20
+#[test]
+fn what_an_earlier_life_says_late_does_not_touch_the_present_one() {
+    thread_local! {
+        static KEPT: std::cell::RefCell<Vec<Updates<Bar>>> = const { std::cell::RefCell::new(Vec::new()) };
+    }
+    let bars = TopicRoute::<Request, Bar>::new("bars")
+        .topic(|request| [request.symbol.clone()])
+        .service(async |_: Request, updates: Updates<Bar>| {
+            KEPT.with_borrow_mut(|kept| kept.push(updates));
+            std::future::pending::<()>().await
+        });
+    let mut world = World::with(Config::default(), 2, Api::new("Bars", "1").include(bars));
+    world.join(0, "ann");
+    world.join(1, "bob");
+    world.say_together("ann", [on("A"), off("A"), on("A")]);
+    world.say("bob", on("A"));
+    for life in [0, 1] {
+        KEPT.with_borrow(|kept| {
+            assert_eq!(kept.len(), 2);
+            kept[life].publish(&Bar { close: 1 });
+            kept[life].error(hiccup());
+        });
+        world.run();
+        for (name, replies) in [("ann", 3), ("bob", 1)] {
+            let heard = world.heard(name);
+            match life {
+                0 => assert_eq!(heard.len(), replies, "{name} hears nothing of an earlier life"),
+                _ => assert_eq!(heard, ["bars.update", "bars.error"]),
+            }
+        }
+    }
+    KEPT.take();
 }
 
 #[test]
@@ -393,9 +484,9 @@ fn a_handler_that_holds_its_place_while_the_service_ends_gets_no_subscription() 
     stage.wait(1_000);
     assert_eq!(stage.witness.took(), ["start A", "drop A"]);
     stage.order("go");
-    assert_eq!((stage.heard("ann"), stage.listeners()), (vec!["ok".into()], 0));
+    assert_eq!((stage.heard("ann"), stage.listeners()), (vec!["ok".into(), "!ended".into()], 0));
     stage.world.say("bob", on("A"));
-    assert_eq!(stage.heard("bob"), ["ok", "ok"]);
+    assert_eq!(stage.heard("bob"), ["ok", "!ended", "ok"]);
     assert_eq!(stage.witness.took(), ["start A"]);
 }
 
@@ -431,6 +522,7 @@ fn a_subscription_that_nobody_waits_for_any_more_is_none() {
     assert_eq!((stage.witness.took(), stage.listeners()), (vec!["start A".into()], 1));
 }
 
+// protocol: T5
 #[test]
 fn disconnecting_while_a_service_starts_leaves_nothing_running() {
     for vanish in [false, true] {
@@ -483,6 +575,7 @@ fn the_owner_may_leave_while_another_shard_listens() {
     assert_eq!(stage.witness.took(), ["drop A"]);
 }
 
+// protocol: M16
 #[test]
 fn no_update_overtakes_the_reply_also_when_the_service_publishes_in_its_start() {
     for shards in 1..=2 {
@@ -517,6 +610,7 @@ fn what_is_held_for_a_start_is_bounded_and_the_newest_stays() {
     assert_eq!(heard.last().map(String::as_str), Some("1499"));
 }
 
+// protocol: T1
 #[test]
 fn updates_of_a_service_reach_the_listeners_of_its_topic_and_nobody_else() {
     let mut stage = Stage::new(1).clients(&["ann", "bob", "eve"]);
@@ -532,6 +626,7 @@ fn updates_of_a_service_reach_the_listeners_of_its_topic_and_nobody_else() {
     assert_eq!(stage.heard("eve"), ["ok", "2"]);
 }
 
+// protocol: T14 E13
 #[test]
 fn more_topics_than_allowed_are_refused_and_start_nothing() {
     let config = Config { topics_per_connection: 1, ..Config::default() };
@@ -558,6 +653,7 @@ fn a_topic_with_a_service_is_subscribed_to_through_its_route_only() {
     assert!(stage.witness.took().is_empty());
 }
 
+// protocol: T20
 #[test]
 fn a_late_failure_of_an_earlier_life_does_not_touch_the_present_one() {
     // In one turn the service ends, its last listener leaves, and two others ask.
@@ -629,7 +725,7 @@ fn a_service_that_panics_as_it_is_dropped_harms_nobody_and_can_start_afresh() {
             }
             Ok(async move {
                 let _bomb = bomb;
-                std::future::pending().await
+                std::future::pending::<()>().await
             })
         });
     let mut world = World::new(Api::new("Bars", "1").include(bars)).client("ann");
@@ -720,12 +816,59 @@ fn a_topic_route_keeps_its_updates_within_the_routers_that_include_it() {
         .topic(|request| [request.symbol.clone()])
         .service(async |_: Request, updates: Updates<Bar>| {
             updates.publish(&Bar { close: 1 });
-            Ok(std::future::pending())
+            Ok(std::future::pending::<()>())
         });
     let router = Router::new().prefix("v1.").include(Router::new().prefix("eu.").include(bars));
     let mut world = World::new(Api::new("Bars", "1").include(router)).client("ann");
     world.say("ann", r#"{"type":"v1.eu.bars.subscribe","payload":{"symbol":"A"}}"#);
     assert_eq!(world.heard("ann"), ["v1.eu.bars.subscribe.response", "v1.eu.bars.update"]);
+}
+
+#[test]
+fn who_comes_back_in_time_finds_the_service_that_was_left() {
+    let mut stage = Stage::lingering(Config::default(), 2, 500).clients(&["ann"]);
+    stage.world.join(1, "bob");
+    let steps = ["sleep 100", "publish 1", "sleep 600", "publish 2", "wait"];
+    stage.world.say("ann", running("A", steps));
+    stage.world.say_together("ann", [off("A"), on("A"), off("A")]);
+    stage.wait(499);
+    stage.world.say("bob", on("A"));
+    stage.wait(400);
+    assert_eq!(stage.heard("bob"), ["ok", "2"]);
+    stage.world.vanish("bob");
+    stage.wait(499);
+    assert_eq!((stage.witness.took(), stage.world.metrics().topics), (vec!["start A".into()], 0));
+    stage.wait(1);
+    assert_eq!(stage.witness.took(), ["drop A"]);
+}
+
+#[test]
+fn a_start_that_is_left_and_a_server_that_ends_wait_for_nobody() {
+    let mut stage = Stage::lingering(Config::default(), 2, 60_000).clients(&["ann", "bob"]);
+    stage.world.say("ann", starting("A", ["wait"]));
+    stage.world.reset("ann");
+    assert_eq!(stage.witness.took(), ["start A", "drop A"]);
+    stage.world.say_together("bob", [on("A"), off("A"), on("B")]);
+    assert_eq!(stage.witness.took(), ["start A", "start B"]);
+    stage.world.shutdown();
+    stage.wait(10_000);
+    assert!(stage.world.is_drained());
+    assert_eq!(stage.witness.took(), ["drop A", "drop B"]);
+}
+
+#[test]
+fn a_service_that_ends_while_nobody_listens_starts_afresh_for_who_comes_back() {
+    let mut stage = Stage::lingering(Config::default(), 1, 1_000).clients(&["ann"]);
+    stage.world.say("ann", running("A", ["sleep 500"]));
+    stage.world.say("ann", off("A"));
+    stage.wait(500);
+    assert_eq!(stage.witness.took(), ["start A", "drop A"]);
+    stage.world.say("ann", on("A"));
+    stage.wait(1_000);
+    assert_eq!(stage.heard("ann"), ["ok", "ok", "ok"]);
+    assert_eq!(stage.witness.took(), ["start A"]);
+    stage.world.say("ann", off("A"));
+    stage.wait(1_000);
 }
 
 /// Numbers that are the same in every run.
@@ -740,6 +883,7 @@ impl Dice {
     }
 }
 
+// protocol: T11
 #[test]
 fn lives_of_a_topic_never_overlap_and_nobody_listens_to_a_dead_one() {
     const STARTS: [&[&str]; 6] = [
@@ -755,7 +899,8 @@ fn lives_of_a_topic_never_overlap_and_nobody_listens_to_a_dead_one() {
     for seed in 1..=150 {
         let mut dice = Dice(seed);
         let shards = 1 + dice.below(3);
-        let mut stage = Stage::new(shards);
+        let linger = [0, 20][dice.below(2)];
+        let mut stage = Stage::lingering(Config::default(), shards, linger);
         let publisher = stage.world.publisher();
         let names = ["ann", "bob", "eve", "joe", "zoe"];
         for name in names {
@@ -808,6 +953,7 @@ fn lives_of_a_topic_never_overlap_and_nobody_listens_to_a_dead_one() {
         for name in names {
             stage.world.say_together(name, [off("A"), off("B")]);
         }
+        stage.wait(linger);
         assert_eq!(stage.witness.took().len(), alive, "seed {seed}: the last leaving drops it");
     }
 }

@@ -2,6 +2,7 @@
 
 use fastws_core::config::{Config, SlowConsumer};
 use fastws_core::frame::Opcode;
+use fastws_core::router::Router;
 use fastws_core::time::Duration;
 use fastws_tests::stage::{News, act, later, stage};
 use fastws_tests::witness::{Gate, Witness};
@@ -89,6 +90,7 @@ fn a_write_of_more_slices_than_one_call_takes_may_be_cut_anywhere() {
     }
 }
 
+// protocol: E15
 #[test]
 fn a_client_over_its_backlog_limit_is_closed_with_1008_and_the_others_are_not_touched() {
     let mut world = listeners(1_000);
@@ -101,6 +103,25 @@ fn a_client_over_its_backlog_limit_is_closed_with_1008_and_the_others_are_not_to
     assert!(values(&mut world, "ann").is_empty(), "what was not begun is dropped");
     assert_eq!(world.closed("ann"), SLOW);
     assert!(world.gone("ann"));
+}
+
+// protocol: L3
+#[test]
+fn a_backlog_holds_a_mebibyte() {
+    let long = "x".repeat(1 << 10);
+    for (count, closed) in [(960, None), (1_024, SLOW)] {
+        let config = Config { turn_bytes: 1, ..Config::default() };
+        let stage = stage(&Witness::default(), &Gate::default());
+        let mut world = World::with(config, 1, stage.include(Router::new().recv::<String>("long")));
+        world.join(0, "ann");
+        world.say("ann", act(["subscribe a"]));
+        world.window("ann", 0);
+        for _ in 0..count {
+            world.publish("a", "long", &long);
+        }
+        world.window("ann", usize::MAX);
+        assert_eq!(world.closed("ann"), closed, "{count} messages of a little over 1 KiB each");
+    }
 }
 
 #[test]
@@ -117,6 +138,7 @@ fn a_frame_that_was_begun_is_finished_before_the_close() {
     }
 }
 
+// protocol: E15
 #[test]
 fn a_client_that_was_closed_for_being_slow_and_never_reads_is_reset_5_seconds_later() {
     let mut world = listeners(1_000);
@@ -185,6 +207,7 @@ fn a_long_message_to_a_client_that_takes_nothing_closes_it() {
     assert_eq!(world.closed("ann"), SLOW);
 }
 
+// protocol: L14
 #[test]
 fn a_ping_is_answered_also_when_the_backlog_is_full_and_the_newest_pong_wins() {
     for window in [0, 1, 20, 60, 200] {
@@ -512,6 +535,51 @@ fn a_reply_that_does_not_fit_closes_though_updates_may_be_dropped() {
         assert!(world.heard("ann").is_empty());
         assert_eq!(world.closed("ann"), SLOW);
     }
+}
+
+// protocol: L15
+#[test]
+fn a_peer_that_has_gone_without_a_word_is_noticed_and_delays_nobody() {
+    let mut world = listeners(1 << 20);
+    world.rude("ann");
+    world.window("ann", 0);
+    for second in 0..35 {
+        assert!(!world.gone("ann"));
+        publish(&mut world, [second]);
+        assert_eq!(values(&mut world, "bob"), [u64::from(second)]);
+        world.say("bob", echo(second));
+        assert_eq!(world.heard("bob"), ["echo.response"]);
+        world.advance(Duration::from_secs(1));
+    }
+    assert!(world.gone("ann"));
+    assert_eq!(world.metrics().subscriptions, 1);
+}
+
+// protocol: L15
+#[test]
+fn a_peer_that_has_gone_is_noticed_also_while_its_requests_wait_for_its_replies() {
+    let config = Config {
+        backlog_bytes: 1_000,
+        message_bytes: 500,
+        handshake_bytes: 500,
+        ..Config::default()
+    };
+    let stage = stage(&Witness::default(), &Gate::default());
+    let mut world = World::with(config, 1, stage).client("ann");
+    world.rude("ann");
+    world.window("ann", 0);
+    world.say_together("ann", (0..100).map(echo));
+    assert!(world.unread("ann") > 0, "the server has stopped reading");
+    // As long as it takes anything it is there.
+    for _ in 0..10 {
+        world.advance(Duration::from_secs(20));
+        world.window("ann", 1);
+    }
+    assert!(world.unread("ann") > 0 && world.closed("ann").is_none());
+    world.advance(Duration::from_secs(35));
+    assert!(!world.gone("ann"));
+    world.advance(Duration::from_secs(25));
+    assert!(world.gone("ann"));
 }
 
 fn holds(bytes: &[u8], part: &[u8]) -> bool {

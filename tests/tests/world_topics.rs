@@ -3,6 +3,7 @@
 use fastws_core::api::Api;
 use fastws_core::config::Config;
 use fastws_core::declared::PublishError;
+use fastws_core::desk::Reach;
 use fastws_core::payload;
 use fastws_core::respond::Failure;
 use fastws_core::router::Router;
@@ -10,6 +11,11 @@ use fastws_tests::stage::{News, act, later, stage};
 use fastws_tests::witness::{Gate, Witness};
 use fastws_tests::world::World;
 use serde_json::{Value, json};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 
 fn world(shards: usize) -> World {
     World::with(Config::default(), shards, stage(&Witness::default(), &Gate::default()))
@@ -19,6 +25,67 @@ fn payloads(world: &mut World, name: &str) -> Vec<Value> {
     world.messages(name).into_iter().map(|mut message| message["payload"].take()).collect()
 }
 
+// protocol: M17
+#[test]
+fn an_update_without_a_topic_reaches_every_open_connection_and_tells_how_many() {
+    let mut world = world(2).client_on(0, "ann").client_on(1, "bob").client("eve").client("joe");
+    world.connect(0, "zoe");
+    world.rude("eve");
+    world.say("eve", act(["close 4000"]));
+    world.say("joe", later(["wait"]));
+    let reach = world.publisher().broadcast("news", &News { value: 1 }).expect("it is declared");
+    world.publish("a", "news", &News { value: 2 });
+    world.run();
+    assert_eq!(ready(reach), Some(3));
+    let all = r#"{"type":"news","payload":{"value":1}}"#;
+    for name in ["ann", "bob", "joe"] {
+        assert_eq!(world.texts(name), [all], "{name}");
+    }
+    assert!(world.texts("eve").is_empty() && world.answer("zoe").is_empty());
+    let unknown = world.publisher().broadcast("nope", &News { value: 1 });
+    assert!(matches!(unknown, Err(PublishError::Unknown)));
+    world.reset("joe");
+}
+
+#[test]
+fn an_update_tells_how_many_listeners_it_reached_once_every_shard_has_seen_it() {
+    let mut world = world(2).client_on(0, "ann").client_on(1, "bob").client_on(1, "eve");
+    for name in ["ann", "bob", "eve"] {
+        world.say(name, act(["subscribe a"]));
+    }
+    let (seen, value) = (Arc::new(Seen::default()), News { value: 1 });
+    let mut reach = world.publisher().reach("a", "news", &value).expect("it is declared");
+    let waker = Waker::from(seen.clone());
+    let poll = |reach: &mut Reach| Pin::new(reach).poll(&mut Context::from_waker(&waker));
+    world.step(0);
+    assert_eq!(poll(&mut reach), Poll::Pending);
+    world.step(1);
+    assert!(seen.0.load(Ordering::Relaxed), "who waits is woken");
+    assert_eq!(poll(&mut reach), Poll::Ready(3));
+    let nobody = world.publisher().reach("b", "news", &value).expect("it is declared");
+    drop(world.publisher().reach("a", "news", &value));
+    world.run();
+    assert_eq!(ready(nobody), Some(0));
+    assert_eq!(world.heard("ann"), ["act.response", "news", "news"]);
+}
+
+#[derive(Default)]
+struct Seen(AtomicBool);
+
+impl Wake for Seen {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+fn ready(mut reach: Reach) -> Option<usize> {
+    match Pin::new(&mut reach).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(count) => Some(count),
+        Poll::Pending => None,
+    }
+}
+
+// protocol: M5 T1
 #[test]
 fn an_update_reaches_the_listeners_of_its_topic_and_nobody_else() {
     let mut world = world(1).client("ann").client("bob").client("eve");
@@ -38,6 +105,7 @@ fn an_update_reaches_the_listeners_of_its_topic_and_nobody_else() {
     assert_eq!(world.messages("eve")[1]["topic"], "b\"\\\n");
 }
 
+// protocol: T2
 #[test]
 fn subscribing_twice_is_one_subscription_and_one_unsubscribe_ends_it() {
     let mut world = world(1).client("ann");
@@ -53,6 +121,7 @@ fn subscribing_twice_is_one_subscription_and_one_unsubscribe_ends_it() {
     assert_eq!((world.metrics().subscriptions, world.metrics().topics), (0, 0));
 }
 
+// protocol: T3
 #[test]
 fn unsubscribing_from_what_was_never_subscribed_is_no_error() {
     let mut world = world(1).client("ann");
@@ -62,6 +131,7 @@ fn unsubscribing_from_what_was_never_subscribed_is_no_error() {
     assert_eq!(world.metrics().topics, 0);
 }
 
+// protocol: T15
 #[test]
 fn requests_that_come_together_get_a_reply_each_and_the_last_one_decides() {
     let mut world = world(1).client("ann");
@@ -74,6 +144,7 @@ fn requests_that_come_together_get_a_reply_each_and_the_last_one_decides() {
     assert_eq!(world.metrics().subscriptions, 0);
 }
 
+// protocol: M16 T16
 #[test]
 fn wishes_take_effect_behind_the_reply_and_in_their_order() {
     let cases: [(&[&str], &[u64]); 6] = [
@@ -198,6 +269,7 @@ fn a_publisher_is_told_when_an_inbox_is_full_and_what_was_taken_arrives() {
     world.publish(&topic, "news", &News { value: 0 });
 }
 
+// protocol: M12
 #[test]
 fn what_cannot_be_published_is_told_and_reaches_nobody() {
     #[payload]
@@ -241,6 +313,7 @@ fn what_cannot_be_published_is_told_and_reaches_nobody() {
     assert_eq!(world.texts("ann"), [update]);
 }
 
+// protocol: T4
 #[test]
 fn a_client_that_leaves_is_in_no_audience_and_its_place_is_a_stranger_to_its_topics() {
     let mut world = world(1).client("ann").client("bob");

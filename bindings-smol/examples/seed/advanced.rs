@@ -4,7 +4,7 @@
 use crate::datafeed::{Bars, bars_topic};
 use crate::models::{Bar, Subscription, fetch_latest_bar};
 use fastws_smol::{
-    App, Client, Params, Payload, Refused, Router, State, TopicRoute, Updates, payload,
+    App, Client, Params, Payload, Refused, Router, State, TopicRoute, Updates, payload, send,
 };
 use std::time::Duration;
 
@@ -24,6 +24,7 @@ struct MultiSubscribed {
 }
 
 /// Subscribes to multiple symbols at once, to all or to none.
+#[send("multi_subscribe", reply = "multi_subscribe.response")]
 async fn multi_subscribe(
     Payload(MultiSubscribe { symbols, params }): Payload<MultiSubscribe>,
     client: Client,
@@ -38,30 +39,27 @@ async fn multi_subscribe(
 }
 
 // section: threshold
-/// Only broadcasts if the price has changed by one percent.
-async fn significant_bars(request: Subscription, updates: Updates<Bar>) {
-    let mut last_price = None;
-    loop {
-        let bar = fetch_latest_bar(&request.symbol, "1").await;
-        // The first update always broadcasts.
-        if last_price.is_none_or(|last: f64| (bar.close - last).abs() / last >= 0.01) {
-            updates.publish(&bar);
-            last_price = Some(bar.close);
-        }
-        updates.sleep(Duration::from_secs(1)).await;
-    }
+/// Only broadcasts if the price has changed by one percent; the first update always does.
+fn candles() -> TopicRoute<Subscription, Bar> {
+    TopicRoute::new("candles")
+        .topic(bars_topic)
+        .service(latest_bars)
+        .only_if(|last, new| (new.close - last.close).abs() / last.close >= 0.01)
 }
 
 // section: rate-limited
 /// Broadcasts at most once a second, and always the newest.
-async fn rate_limited_bars(request: Subscription, updates: Updates<Bar>) {
-    let mut due = updates.now();
+fn ticks() -> TopicRoute<Subscription, Bar> {
+    TopicRoute::new("ticks")
+        .topic(bars_topic)
+        .service(latest_bars)
+        .at_most_every(Duration::from_secs(1))
+}
+
+/// A bar at once, and then ten each second.
+async fn latest_bars(request: Subscription, updates: Updates<Bar>) {
     loop {
-        let bar = fetch_latest_bar(&request.symbol, "1").await;
-        if updates.now() >= due {
-            updates.publish(&bar);
-            due = updates.now() + Duration::from_secs(1);
-        }
+        updates.publish(&fetch_latest_bar(&request.symbol, "1").await);
         updates.sleep(Duration::from_millis(100)).await;
     }
 }
@@ -76,6 +74,7 @@ struct ConnectionMetrics {
 }
 
 /// What the server has counted, over all connections.
+#[send("get_metrics", reply = "metrics")]
 fn metrics(app: App) -> ConnectionMetrics {
     let metrics = app.metrics();
     ConnectionMetrics {
@@ -87,9 +86,5 @@ fn metrics(app: App) -> ConnectionMetrics {
 }
 
 pub(crate) fn router() -> Router {
-    Router::new()
-        .send("multi_subscribe", "multi_subscribe.response", multi_subscribe)
-        .send("get_metrics", "metrics", metrics)
-        .include(TopicRoute::new("candles").topic(bars_topic).service(significant_bars))
-        .include(TopicRoute::new("ticks").topic(bars_topic).service(rate_limited_bars))
+    Router::new().include(multi_subscribe).include(metrics).include(candles()).include(ticks())
 }

@@ -1,7 +1,7 @@
 //! What a client may know and change about its connection, and what reaches all of them.
 
 // section: client-info
-use fastws_smol::{App, Client, PublishError, Publisher, Router, TopicRoute, payload};
+use fastws_smol::{App, Client, PublishError, Publisher, Router, payload, recv, send};
 use std::time::SystemTime;
 
 #[payload]
@@ -12,6 +12,7 @@ struct Info {
 }
 
 /// Information about the current client.
+#[send("info", reply = "info.response")]
 fn info(client: Client, app: App) -> Info {
     Info {
         client_id: client.uid(),
@@ -29,6 +30,7 @@ struct Subscriptions {
 }
 
 /// All active subscriptions of this client.
+#[send("list_subscriptions", reply = "subscriptions")]
 fn list_subscriptions(client: Client) -> Subscriptions {
     let topics = client.topics();
     Subscriptions { client_id: client.uid(), count: topics.len(), topics }
@@ -43,6 +45,7 @@ struct Cleared {
 }
 
 /// Unsubscribes from all topics.
+#[send("clear_subscriptions", reply = "cleared")]
 fn clear_subscriptions(client: Client) -> Cleared {
     let cleared = client.topics();
     for topic in &cleared {
@@ -53,10 +56,10 @@ fn clear_subscriptions(client: Client) -> Cleared {
 
 pub(crate) fn router() -> Router {
     Router::new()
-        .send("info", "info.response", info)
-        .send("list_subscriptions", "subscriptions", list_subscriptions)
-        .send("clear_subscriptions", "cleared", clear_subscriptions)
-        .include(TopicRoute::<(), Notification>::new("system").update("notification"))
+        .include(info)
+        .include(list_subscriptions)
+        .include(clear_subscriptions)
+        .include(notification)
 }
 
 // section: notify-all
@@ -66,11 +69,17 @@ struct Notification {
     timestamp: u128,
 }
 
-/// Sends a notification to all who listen to `system`, from any thread.
+/// What every connected client receives.
+#[recv("system.notification")]
+fn notification(notification: Notification) -> Notification {
+    notification
+}
+
+/// Sends a notification to all connected clients, from any thread.
 pub(crate) fn notify_all(publisher: &Publisher, message: String) -> Result<(), PublishError> {
     let timestamp = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_millis();
     let notification = Notification { message, timestamp };
-    publisher.publish("system", "system.notification", &notification)
+    publisher.broadcast("system.notification", &notification).map(drop)
 }
 
 // end

@@ -3,7 +3,7 @@
 // section: strict-payload
 use crate::datafeed::Bars;
 use crate::models::{Subscription, SubscriptionResponse, perform_operation};
-use fastws_smol::{Client, Close, Params, Payload, Refused, Router, State, payload};
+use fastws_smol::{Client, Close, Params, Payload, Refused, Router, State, payload, send};
 use std::io::ErrorKind;
 
 #[payload]
@@ -18,6 +18,7 @@ struct Received {
 }
 
 /// A payload that does not match closes with 1003 `Could not validate payload`.
+#[send("strict", reply = "strict.response")]
 fn strict(Payload(received): Payload<Strict>) -> Received {
     Received { received }
 }
@@ -31,6 +32,7 @@ enum Outcome {
 }
 
 /// An operation that might fail.
+#[send("risky_operation", reply = "result")]
 fn risky(Payload(order): Payload<String>) -> Result<Outcome, Close> {
     match perform_operation(&order) {
         Ok(result) => Ok(Outcome::Ok { result }),
@@ -45,6 +47,7 @@ fn risky(Payload(order): Payload<String>) -> Result<Outcome, Close> {
 
 // section: fallback
 /// Subscribes, with fallback to the default resolution.
+#[send("subscribe_with_fallback", reply = "response")]
 async fn subscribe_with_fallback(
     Payload(request): Payload<Subscription>,
     client: Client,
@@ -63,8 +66,5 @@ async fn subscribe_with_fallback(
 }
 
 pub(crate) fn router() -> Router {
-    Router::new()
-        .send("strict", "strict.response", strict)
-        .send("risky_operation", "result", risky)
-        .send("subscribe_with_fallback", "response", subscribe_with_fallback)
+    Router::new().include(strict).include(risky).include(subscribe_with_fallback)
 }

@@ -18,7 +18,7 @@
 //! | Type hints; prefixes; documentation; graceful errors | practices.rs |
 //!
 //! `models.rs` holds what the sections import from elsewhere. Lines that are typed on the server's
-//! standard input go to every client that listens to `system`.
+//! standard input go to every client.
 
 mod setup;
 mod simple;

@@ -2,9 +2,10 @@
 
 // section: type-hints
 use crate::models::{Subscription, SubscriptionResponse, perform_operation};
-use fastws_smol::{Client, Payload, Refused, Router, payload};
+use fastws_smol::{Client, Payload, Refused, Router, payload, send};
 
 /// Every argument says what it is, and the compiler checks that it can be had.
+#[send("subscribe", reply = "subscribe.response")]
 fn subscribe(
     Payload(Subscription { symbol, .. }): Payload<Subscription>,
     client: Client,
@@ -21,9 +22,9 @@ pub(crate) fn router() -> Router {
         .prefix("trades.")
         .tags(["market_data"])
         // `trades.subscribe`, which is answered by `trades.subscribe.response`
-        .send("subscribe", "subscribe.response", subscribe)
-        .send("unsubscribe", "unsubscribe.response", unsubscribe)
-        .send("place", "placed", place)
+        .include(subscribe)
+        .include(unsubscribe)
+        .include(place)
 }
 
 // section: document-operations
@@ -32,6 +33,7 @@ pub(crate) fn router() -> Router {
 /// It is no error where there was no subscription: the confirmation is the same.
 ///
 /// Takes the symbol as `trades.subscribe` does, and confirms the topic's name.
+#[send("unsubscribe", reply = "unsubscribe.response")]
 fn unsubscribe(Payload(request): Payload<Subscription>, client: Client) -> String {
     let topic = format!("trades:{}", request.symbol);
     client.unsubscribe(&topic);
@@ -47,6 +49,7 @@ enum Placed {
 }
 
 /// Places an order. A client reads what went wrong, and goes on.
+#[send("place", reply = "placed")]
 fn place(Payload(order): Payload<String>) -> Placed {
     match perform_operation(&order) {
         Ok(data) => Placed::Ok { data },

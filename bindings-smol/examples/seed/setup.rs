@@ -6,12 +6,12 @@ use fastws_smol::{Api, Error, Server};
 
 pub(crate) fn api() -> Api {
     Api::new("Trading WebSockets", "1.0.0")
-        .include(simple::router())
-        .include(datafeed::router())
-        .include(clients::router())
-        .include(errors::router())
-        .include(advanced::router())
-        .include(practices::router())
+        .include(simple::router)
+        .include(datafeed::router)
+        .include(clients::router)
+        .include(errors::router)
+        .include(advanced::router)
+        .include(practices::router)
         // section: broadcasting-adapter
         // A route brings its service, which starts, broadcasts and stops by itself.
         .include(alerts::alerts())

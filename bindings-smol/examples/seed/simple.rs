@@ -1,7 +1,7 @@
 //! An operation that clients send, and its reply.
 
 // section: ping-pong
-use fastws_smol::{Now, Payload, Router, payload};
+use fastws_smol::{Now, Payload, Router, payload, send};
 
 #[payload]
 struct Ping {
@@ -15,10 +15,11 @@ struct Pong {
 }
 
 /// Client pings, server pongs back.
+#[send("ping", reply = "pong")]
 fn ping(Payload(ping): Payload<Ping>, now: Now) -> Pong {
     Pong { timestamp: ping.timestamp, server_time: now.unix_millis() }
 }
 
 pub(crate) fn router() -> Router {
-    Router::new().prefix("simple.").send("ping", "pong", ping)
+    Router::new().prefix("simple.").include(ping)
 }

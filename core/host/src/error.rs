@@ -8,6 +8,8 @@ use std::{fmt, io};
 pub enum Error {
     /// The API has a mistake.
     Build(BuildError),
+    /// A setting has a mistake; the sentence says what to write.
+    Setting(String),
     /// A socket or a thread could not be had.
     Io(io::Error),
 }
@@ -16,6 +18,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Build(error) => error.fmt(f),
+            Self::Setting(sentence) => f.write_str(sentence),
             Self::Io(error) => error.fmt(f),
         }
     }

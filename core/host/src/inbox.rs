@@ -1,5 +1,6 @@
 //! Mail from other threads to one shard. Knows no topic and no connection.
 
+use crate::reach::Tally;
 use fastws_core::respond::Refused;
 use fastws_core::shelf::Full;
 use std::collections::VecDeque;
@@ -15,17 +16,38 @@ pub enum Mail {
         topic: Arc<str>,
         /// A whole frame.
         frame: Arc<[u8]>,
+        /// The life of the topic whose service has published it, if it was one.
+        life: Option<u64>,
+        /// The moment at which it has become the topic's last update, if it has.
+        kept: Option<u64>,
+        /// Counts whom it reaches, if somebody asks.
+        tally: Option<Arc<Tally>>,
     },
-    /// The service of a topic has started, at this moment of the registry.
+    /// Nobody is interested in the topic any more, as of this moment.
+    Forget(Arc<str>, u64),
+    /// An update that counts whom it reaches: every connection.
+    Broadcast(Arc<[u8]>, Arc<Tally>),
+    /// The service of this life has started.
     Started(Arc<str>, u64),
     /// This shard is to start the topic's next life.
     Start(Arc<str>, u64),
+    /// Nobody is interested in this life any more, as of this moment: this shard waits for a while.
+    Linger(Arc<str>, u64, u64),
     /// This shard is to drop the future of this life.
     Stop(Arc<str>, u64),
-    /// The service has refused to start, or its future has ended, at this moment of the registry.
-    Failed(Arc<str>, u64, Refused),
-    /// Everybody is to be closed.
+    /// The service of this life has refused to start, or its future has ended.
+    Failed(Arc<str>, u64, End),
+    /// Everybody is to be closed, one after the other.
     Shutdown,
+}
+
+/// How a topic's life has ended.
+#[derive(Clone, Debug)]
+pub struct End {
+    /// For who waits for it to start.
+    pub refused: Refused,
+    /// For who listens, a whole frame.
+    pub frame: Arc<[u8]>,
 }
 
 /// A shard's inbox: bounded for updates, open for everything else.
@@ -58,7 +80,7 @@ impl Inbox {
         if state.closed {
             return Ok(());
         }
-        if let Mail::Update { frame, .. } = &mail {
+        if let Mail::Update { frame, .. } | Mail::Broadcast(frame, _) = &mail {
             if state.bytes + frame.len() > MAX_BYTES {
                 state.lost += 1;
                 return Err(Full);
@@ -83,10 +105,9 @@ impl Inbox {
 
     /// Drops what is there and what may still come.
     pub fn close(&self) {
-        let mut state = self.lock();
-        state.closed = true;
-        state.mail.clear();
-        state.bytes = 0;
+        self.lock().closed = true;
+        // Who waits for a tally is woken when the lock is free again.
+        drop(self.take());
     }
 
     /// How many updates were not taken since the start.
@@ -116,7 +137,13 @@ mod tests {
     fn what_a_full_inbox_does_not_take_is_counted_and_an_emptied_one_takes_again() {
         let inbox = Inbox::new(Waker::noop().clone());
         let frame: Arc<[u8]> = vec![0; MAX_BYTES / 2].into();
-        let update = || Mail::Update { topic: "bars".into(), frame: frame.clone() };
+        let update = || Mail::Update {
+            topic: "bars".into(),
+            frame: frame.clone(),
+            life: None,
+            kept: None,
+            tally: None,
+        };
         assert_eq!([(); 3].map(|()| inbox.push(update())), [Ok(()), Ok(()), Err(Full)]);
         inbox.push(Mail::Shutdown).expect("only updates can be refused");
         assert_eq!((inbox.take().len(), inbox.lost()), (3, 1));

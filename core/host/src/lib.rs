@@ -12,9 +12,17 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod descriptors;
 pub mod error;
 pub mod front;
+pub mod reach;
 pub mod inbox;
+pub mod peer;
+pub mod page;
 pub mod services;
+pub mod settings;
 pub mod shard;
 pub mod shared;
+pub mod simulation;
+pub mod tasks;
+pub mod test_client;

@@ -1,18 +1,21 @@
 //! Which services run on this shard, and who waits for one to start. Knows no socket and no payload.
 
 use crate::front::panicked;
+use crate::inbox::End;
 use crate::shared::Shared;
+use fastws_core::config::SlowConsumer;
 use fastws_core::desk::{Ask, Desk, Feed, Local, Reservation, Starter};
 use fastws_core::engine::Engine;
 use fastws_core::lives::Joined;
-use fastws_core::respond::Refused;
+use fastws_core::respond::{Fault, Refused};
+use fastws_core::retained::Kept;
 use fastws_core::time::Duration;
 use futures_lite::FutureExt;
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::future::{Future, poll_fn};
 use std::panic::AssertUnwindSafe;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 
@@ -26,20 +29,31 @@ pub(crate) struct Services {
     /// The futures that run on this shard.
     running: HashMap<(Arc<str>, u64), Rc<Stop>>,
     /// Updates of topics whose first subscription has not taken effect yet.
-    held: HashMap<Arc<str>, VecDeque<Arc<[u8]>>>,
+    held: HashMap<Arc<str>, VecDeque<News>>,
     pub(crate) tasks: Vec<Local<()>>,
     events: Rc<RefCell<Vec<Event>>>,
+    /// Lives that nobody is interested in, and since when.
+    lingering: Vec<(Arc<str>, u64, u64)>,
+}
+
+/// One update.
+pub(crate) struct News {
+    pub(crate) frame: Arc<[u8]>,
+    pub(crate) life: Option<u64>,
+    /// The moment at which it has become the topic's last, if it has.
+    pub(crate) kept: Option<u64>,
 }
 
 struct Topic {
-    /// When this shard became interested: mail about what was before does not concern it.
-    joined: u64,
+    /// Mail about a life before this one does not concern the shard.
+    since: u64,
     status: Status,
 }
 
 enum Status {
     Starting(Vec<Waiter>),
-    Running,
+    /// With places that were granted and may not be taken yet.
+    Running(Vec<Weak<Reservation>>),
 }
 
 struct Waiter {
@@ -50,7 +64,10 @@ struct Waiter {
 /// What a service's task says.
 enum Event {
     Started(Arc<str>, u64),
-    Failed(Arc<str>, u64, Refused),
+    Refused(Arc<str>, u64, Refused),
+    Ended(Arc<str>, u64, Fault),
+    /// Nobody has come back since this moment.
+    Lapsed(Arc<str>, u64, u64),
     /// It was told to stop, and its future is gone.
     Stopped(Arc<str>, u64),
 }
@@ -66,28 +83,34 @@ impl Services {
             held: HashMap::new(),
             tasks: Vec::new(),
             events: Rc::default(),
+            lingering: Vec::new(),
         }
     }
 
     /// A handler waits for a subscription.
     pub(crate) fn ask(&mut self, engine: &mut Engine<'static>, ask: Ask) {
-        let Ask { call, topic, start, answer } = ask;
-        if let Err(denied) = engine.reserve(call, &topic) {
+        let Ask { call, topic, leaving, start, answer } = ask;
+        if Rc::strong_count(&answer) == 1 {
+            // Nobody waits for it any more.
+            return;
+        }
+        if let Err(denied) = engine.reserve(call, &topic, leaving) {
             return answer.answer(Err(Refused::new(denied.to_string())));
         }
         let waiter = Waiter { answer, start: Some(start) };
         match self.topics.get_mut(&*topic).map(|topic| &mut topic.status) {
-            Some(Status::Running) => waiter.answer.answer(Ok(())),
+            Some(Status::Running(granted)) => grant(granted, &waiter.answer),
             Some(Status::Starting(waiters)) => waiters.push(waiter),
             None => {
                 let topic: Arc<str> = Arc::from(&*topic);
-                let (next, joined) = self.shared.join(&topic, self.shard);
+                let joined = self.shared.join(&topic, self.shard);
+                self.desk.retained.forget_lives_before(&topic, joined.since());
                 let status = Status::Starting(vec![waiter]);
-                self.topics.insert(topic.clone(), Topic { joined, status });
-                match next {
+                self.topics.insert(topic.clone(), Topic { since: joined.since(), status });
+                match joined {
                     Joined::Start(generation) => self.start(&topic, generation),
-                    Joined::Wait => {}
-                    Joined::Running => self.started(&topic, joined),
+                    Joined::Wait(_) => {}
+                    Joined::Running(generation) => self.started(&topic, generation),
                 }
             }
         }
@@ -96,7 +119,7 @@ impl Services {
     /// This shard's turn to start a topic's life, on the request of whoever waits first.
     pub(crate) fn start(&mut self, topic: &Arc<str>, generation: u64) {
         let waiting = match self.topics.get_mut(topic) {
-            Some(Topic { joined, status: Status::Starting(waiters) }) if *joined <= generation => {
+            Some(Topic { since, status: Status::Starting(waiters) }) if *since <= generation => {
                 waiters.iter_mut().find_map(|waiter| waiter.start.take())
             }
             _ => None,
@@ -107,28 +130,30 @@ impl Services {
         };
         let stop = Rc::<Stop>::default();
         self.running.insert((topic.clone(), generation), stop.clone());
-        let feed = Feed { desk: self.desk.clone(), topic: Rc::from(&**topic) };
+        let feed = Feed { desk: self.desk.clone(), topic: Rc::from(&**topic), life: generation };
         let (topic, events) = (topic.clone(), self.events.clone());
         self.tasks.push(Box::pin(async move {
             let life = live(feed, start, &topic, generation, &stop, &events);
             // A service may panic in its start, while it runs, and as it is dropped.
             let event = AssertUnwindSafe(life).catch_unwind().await.unwrap_or_else(|panic| {
                 log::error!("the service of topic `{topic}` {}", panicked(&*panic));
-                Event::Failed(topic, generation, Refused::new("the topic has failed"))
+                Event::Ended(topic, generation, Fault::failed())
             });
             events.borrow_mut().push(event);
         }));
     }
 
     /// The service runs: who waited has its place.
-    pub(crate) fn started(&mut self, topic: &Arc<str>, moment: u64) {
-        let Some(topic) = self.topics.get_mut(topic).filter(|topic| topic.joined <= moment) else {
-            return;
-        };
-        if let Status::Starting(waiters) = std::mem::replace(&mut topic.status, Status::Running) {
-            for waiter in waiters {
-                waiter.answer.answer(Ok(()));
+    pub(crate) fn started(&mut self, topic: &Arc<str>, generation: u64) {
+        if let Some(Topic { since, status }) = self.topics.get_mut(topic)
+            && *since <= generation
+            && let Status::Starting(waiters) = status
+        {
+            let mut granted = Vec::new();
+            for waiter in waiters.drain(..) {
+                grant(&mut granted, &waiter.answer);
             }
+            *status = Status::Running(granted);
         }
     }
 
@@ -137,23 +162,44 @@ impl Services {
         &mut self,
         engine: &mut Engine<'static>,
         topic: &Arc<str>,
-        moment: u64,
-        refused: &Refused,
+        generation: u64,
+        end: End,
     ) {
-        if self.topics.get(topic).is_none_or(|topic| topic.joined > moment) {
+        if !self.concerns(topic, Some(generation)) {
             return;
         }
-        engine.end_topic(topic);
-        if let Some(Topic { status: Status::Starting(waiters), .. }) = self.topics.remove(topic) {
-            for waiter in waiters {
-                waiter.answer.answer(Err(refused.clone()));
+        match self.topics.remove(topic).map(|topic| topic.status) {
+            Some(Status::Starting(waiters)) => {
+                for waiter in waiters {
+                    waiter.answer.answer(Err(end.refused.clone()));
+                }
             }
+            Some(Status::Running(granted)) => {
+                engine
+                    .publish_frame(topic, &end.frame, Some(SlowConsumer::Close))
+                    .expect("owned memory has room");
+                let held = self.held.remove(topic).unwrap_or_default();
+                let held = held.into_iter().map(|news| news.frame);
+                let last_words: Rc<[_]> = held.chain([end.frame]).collect();
+                for granted in granted.iter().filter_map(Weak::upgrade) {
+                    granted.leave(last_words.clone());
+                }
+            }
+            None => {}
         }
+        engine.end_topic(topic);
+    }
+
+    /// Whether mail of this life, if it is of any, is for who listens to the topic now.
+    fn concerns(&self, topic: &str, life: Option<u64>) -> bool {
+        life.is_none_or(|life| self.topics.get(topic).is_some_and(|topic| topic.since <= life))
     }
 
     /// Nobody on this shard is interested in a topic any more.
     pub(crate) fn leave(&mut self, topic: &str) {
-        self.held.remove(topic);
+        for news in self.held.remove(topic).into_iter().flatten() {
+            keep(&self.desk, topic, news);
+        }
         if let Some((topic, Topic { status, .. })) = self.topics.remove_entry(topic) {
             if let Status::Starting(waiters) = status {
                 for waiter in waiters {
@@ -161,6 +207,33 @@ impl Services {
                 }
             }
             self.shared.leave(&topic, self.shard);
+        }
+    }
+
+    /// Waits for somebody to come back to this life, which nobody is interested in since that moment.
+    pub(crate) fn linger(&mut self, topic: &Arc<str>, generation: u64, moment: u64) {
+        if self.shared.is_draining() {
+            return self.lapse(topic, generation, moment);
+        }
+        self.lingering.push((topic.clone(), generation, moment));
+        let sleep = self.desk.sleep(self.shared.catalog.declared().linger(topic));
+        let (topic, events) = (topic.clone(), self.events.clone());
+        self.tasks.push(Box::pin(async move {
+            sleep.await;
+            events.borrow_mut().push(Event::Lapsed(topic, generation, moment));
+        }));
+    }
+
+    /// The server ends: nobody is waited for.
+    pub(crate) fn shutdown(&mut self) {
+        for (topic, generation, moment) in std::mem::take(&mut self.lingering) {
+            self.lapse(&topic, generation, moment);
+        }
+    }
+
+    fn lapse(&mut self, topic: &Arc<str>, generation: u64, moment: u64) {
+        if self.shared.lapse(topic, generation, moment) {
+            self.stop(topic, generation);
         }
     }
 
@@ -178,11 +251,17 @@ impl Services {
         for event in events {
             match event {
                 Event::Started(topic, generation) => self.shared.started(&topic, generation),
-                Event::Failed(topic, generation, refused) => {
-                    self.running.remove(&(topic.clone(), generation));
-                    self.shared.failed(&topic, generation, &refused);
-                    // It may have been told to stop before it failed.
-                    self.shared.ended(&topic, generation);
+                Event::Refused(topic, generation, refused) => {
+                    self.fail(topic, generation, End { refused, frame: Arc::default() });
+                }
+                Event::Ended(topic, generation, fault) => {
+                    let frame = self.shared.catalog.declared().fault(&topic, fault.clone(), false);
+                    let frame = frame.unwrap_or_default().into();
+                    self.fail(topic, generation, End { refused: fault.into(), frame });
+                }
+                Event::Lapsed(topic, generation, moment) => {
+                    self.lingering.retain(|(_, _, known)| *known != moment);
+                    self.lapse(&topic, generation, moment);
                 }
                 Event::Stopped(topic, generation) => {
                     self.running.remove(&(topic.clone(), generation));
@@ -193,36 +272,54 @@ impl Services {
         any
     }
 
+    fn fail(&mut self, topic: Arc<str>, generation: u64, end: End) {
+        self.running.remove(&(topic.clone(), generation));
+        self.shared.failed(&topic, generation, &end);
+        // It may have been told to stop before it failed.
+        self.shared.ended(&topic, generation);
+    }
+
     /// An update for this shard's listeners; it is held while the first of them waits for its reply.
+    /// Tells how many it was queued for.
     pub(crate) fn publish(
         &mut self,
         engine: &mut Engine<'static>,
         topic: Arc<str>,
-        frame: Arc<[u8]>,
-    ) {
+        news: News,
+    ) -> usize {
+        if !self.concerns(&topic, news.life) {
+            if !self.topics.contains_key(&topic) {
+                keep(&self.desk, &topic, news);
+            }
+            return 0;
+        }
         if let Some(held) = self.held.get_mut(&topic) {
             if held.len() == MAX_HELD {
                 held.pop_front();
             }
-            held.push_back(frame);
-            return;
+            held.push_back(news);
+            return 0;
         }
-        let audience = engine.publish_frame(&topic, &frame, None).expect("owned memory has room");
-        if audience.listeners == 0 && audience.awaited {
-            self.held.insert(topic, VecDeque::from([frame]));
+        let audience =
+            engine.publish_frame(&topic, &news.frame, None).expect("owned memory has room");
+        match audience.listeners == 0 && audience.awaited {
+            true => drop(self.held.insert(topic, VecDeque::from([news]))),
+            false => keep(&self.desk, &topic, news),
         }
+        audience.listeners
     }
 
     /// Lets go of what was held for topics whose first listener is there now.
     pub(crate) fn release(&mut self, engine: &mut Engine<'static>) {
-        self.held.retain(|topic, frames| {
-            while let Some(frame) = frames.front() {
-                let audience =
-                    engine.publish_frame(topic, frame, None).expect("owned memory has room");
+        self.held.retain(|topic, held| {
+            while let Some(news) = held.pop_front() {
+                let audience = engine.publish_frame(topic, &news.frame, None);
+                let audience = audience.expect("owned memory has room");
                 if audience.listeners == 0 && audience.awaited {
+                    held.push_front(news);
                     return true;
                 }
-                frames.pop_front();
+                keep(&self.desk, topic, news);
             }
             false
         });
@@ -234,7 +331,17 @@ impl Services {
 
     /// Nothing runs, nobody waits, nothing is held.
     pub(crate) fn is_empty(&self) -> bool {
-        self.topics.is_empty() && self.running.is_empty() && self.held.is_empty()
+        self.topics.is_empty()
+            && self.running.is_empty()
+            && self.held.is_empty()
+            && self.desk.retained.is_empty()
+    }
+}
+
+/// Who comes from now on gets it.
+fn keep(desk: &Desk, topic: &str, News { frame, life, kept }: News) {
+    if let Some(moment) = kept {
+        desk.retained.keep(topic, Kept { moment, life, frame });
     }
 }
 
@@ -255,18 +362,21 @@ async fn live(
     let begun = async { Some(start(feed).await) };
     let run = match stopped(stop, begun.or(late)).await {
         None => return Event::Stopped(topic.clone(), generation),
-        Some(Err(refused)) => return Event::Failed(topic.clone(), generation, refused),
+        Some(Err(refused)) => return Event::Refused(topic.clone(), generation, refused),
         Some(Ok(run)) => run,
     };
     events.borrow_mut().push(Event::Started(topic.clone(), generation));
-    let ended = async {
-        run.await;
-        Some(())
-    };
-    match stopped(stop, ended).await {
+    match stopped(stop, async { Some(run.await) }).await {
         None => Event::Stopped(topic.clone(), generation),
-        Some(()) => Event::Failed(topic.clone(), generation, Refused::new("the topic has ended")),
+        Some(fault) => Event::Ended(topic.clone(), generation, fault),
     }
+}
+
+/// Grants a place. It is known as long as its handler runs.
+fn grant(granted: &mut Vec<Weak<Reservation>>, place: &Rc<Reservation>) {
+    granted.retain(|granted| granted.strong_count() > 0);
+    granted.push(Rc::downgrade(place));
+    place.answer(Ok(()));
 }
 
 /// Drops `future` when it is told to stop.

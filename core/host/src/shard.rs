@@ -1,10 +1,10 @@
 //! One shard without its sockets: an engine, the handlers and services on it, and its mail.
 
-use crate::front::{Front, panicked, report};
+use crate::front::{Arrival, Front, panicked, report};
 use crate::inbox::Mail;
-use crate::services::Services;
+use crate::services::{News, Services};
+use crate::settings::Doorway;
 use crate::shared::Shared;
-use fastws_core::action::Close;
 use fastws_core::catalog::{Pending, Rest};
 use fastws_core::client::Client;
 use fastws_core::desk::{Desk, Local, Metrics};
@@ -15,8 +15,10 @@ use fastws_core::respond::Failure;
 use fastws_core::shelf::Full;
 use fastws_core::time::{Duration, Instant};
 use futures_lite::FutureExt;
+use std::any::Any;
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -56,10 +58,20 @@ impl Shard {
         let desk = Desk::new(shared.catalog.declared().clone(), shared.clone(), index);
         let mut seed = [0; 8];
         random(&mut seed);
+        let mut engine = Engine::new(shared.settings.config.clone(), u64::from_le_bytes(seed));
+        if shared.catalog.entrance().authenticator().is_some() {
+            engine.demand_authentication();
+        }
         Self {
-            engine: Engine::new(shared.config.clone(), u64::from_le_bytes(seed)),
+            engine,
             services: Services::new(shared.clone(), index, desk.clone()),
-            front: Front { shared: shared.clone(), desk, payload: Vec::new(), pending: Vec::new() },
+            front: Front {
+                shared: shared.clone(),
+                desk,
+                payload: Vec::new(),
+                pending: Vec::new(),
+                arrivals: HashMap::new(),
+            },
             shared,
             index,
             now: Instant::ZERO,
@@ -76,14 +88,29 @@ impl Shard {
         self.engine.handle_timeout(now);
     }
 
-    /// A socket was accepted. On `Full` it is to be dropped.
-    pub fn accept(&mut self) -> Result<ConnectionId, Full> {
-        self.engine.accept(self.now, uid())
+    /// A socket was accepted, of this peer, by this listening socket. On `Full` it is to be dropped.
+    pub fn accept(
+        &mut self,
+        peer: Option<SocketAddr>,
+        doorway: Doorway,
+    ) -> Result<ConnectionId, Full> {
+        let id = self.engine.accept(self.now, uid())?;
+        self.front.arrivals.insert(id, Arrival { peer, doorway });
+        Ok(id)
     }
 
-    /// A stream whose handshake somebody else has done.
-    pub fn open(&mut self) -> Result<ConnectionId, Full> {
-        self.engine.open(self.now, uid())
+    /// A stream whose handshake somebody else has done, and what it is let in with. On `Full` it is to be
+    /// dropped: there is no room, or it did not come by the door that the API has.
+    pub fn open(&mut self, guest: Option<Rc<dyn Any>>) -> Result<ConnectionId, Full> {
+        if !self.shared.catalog.entrance().takes(guest.as_deref()) {
+            log::error!("a stream was attached without what the API's door yields");
+            return Err(Full);
+        }
+        let id = self.engine.open(self.now, uid())?;
+        if let Some(guest) = guest {
+            self.front.desk.admit(id, guest);
+        }
+        Ok(id)
     }
 
     /// How many bytes of this connection can be taken now; zero: stop reading until it changes;
@@ -121,7 +148,7 @@ impl Shard {
             self.mail = self.shared.inbox(self.index).take();
         }
         // Mail has a turn's worth of its own, whatever requests have made before.
-        let end = self.engine.queued() + self.shared.config.turn_bytes as usize;
+        let end = self.engine.queued() + self.shared.settings.config.turn_bytes as usize;
         while self.engine.queued() < end
             && let Some(mail) = self.mail.pop_front()
         {
@@ -132,6 +159,11 @@ impl Shard {
             for finished in self.finished.take() {
                 any = true;
                 self.settle(finished);
+            }
+            while let Some((call, topic)) = self.front.desk.poll_returned() {
+                any = true;
+                self.engine.give_back(call, &topic);
+                self.handle_lives();
             }
             while let Some(ask) = self.front.desk.poll_ask() {
                 any = true;
@@ -166,14 +198,25 @@ impl Shard {
     fn handle_mail(&mut self, mail: Mail) {
         let Self { services, engine, .. } = self;
         match mail {
-            Mail::Update { topic, frame } => services.publish(engine, topic, frame),
-            Mail::Started(topic, moment) => services.started(&topic, moment),
-            Mail::Start(topic, generation) => services.start(&topic, generation),
-            Mail::Stop(topic, generation) => services.stop(&topic, generation),
-            Mail::Failed(topic, moment, refused) => {
-                services.failed(engine, &topic, moment, &refused)
+            Mail::Update { topic, frame, life, kept, tally } => {
+                let reached = services.publish(engine, topic, News { frame, life, kept });
+                tally.iter().for_each(|tally| tally.add(reached));
             }
-            Mail::Shutdown => engine.close_all(self.now, Close::SHUTDOWN),
+            Mail::Forget(topic, moment) => self.front.desk.retained.forget(&topic, moment),
+            Mail::Broadcast(frame, tally) => {
+                tally.add(engine.broadcast_frame(&frame).expect("owned memory has room"));
+            }
+            Mail::Started(topic, generation) => services.started(&topic, generation),
+            Mail::Start(topic, generation) => services.start(&topic, generation),
+            Mail::Linger(topic, generation, moment) => services.linger(&topic, generation, moment),
+            Mail::Stop(topic, generation) => services.stop(&topic, generation),
+            Mail::Failed(topic, generation, end) => {
+                services.failed(engine, &topic, generation, end)
+            }
+            Mail::Shutdown => {
+                services.shutdown();
+                engine.drain(self.now);
+            }
         }
         self.handle_lives();
     }
@@ -183,10 +226,14 @@ impl Shard {
             match life {
                 Life::First(topic) => self.shared.count_topic(topic, true),
                 Life::Last(topic) => {
-                    self.shared.count_topic(topic, false);
+                    // First, since what lingers is not forgotten.
                     self.services.leave(topic);
+                    self.shared.count_topic(topic, false);
                 }
             }
+        }
+        while let Some(topic) = self.front.desk.poll_expected() {
+            self.shared.count_topic(&topic, false);
         }
     }
 
@@ -241,7 +288,10 @@ impl Shard {
 
     /// The next connection whose socket is to be dropped.
     pub fn poll_gone(&mut self) -> Option<ConnectionId> {
-        self.engine.poll_gone()
+        let id = self.engine.poll_gone()?;
+        self.front.arrivals.remove(&id);
+        self.front.desk.forget(id);
+        Some(id)
     }
 
     /// When [`handle_time`](Self::handle_time) is wanted, at the latest.

@@ -1,12 +1,13 @@
 //! What all shards of a server share: the catalog, who lives where, counters. The only place with locks.
 
-use crate::inbox::{Inbox, Mail};
+use crate::error::Error;
+use crate::inbox::{End, Inbox, Mail};
+use crate::reach::Tally;
+use crate::settings::Settings;
 use fastws_core::catalog::Catalog;
-use fastws_core::config::Config;
-use fastws_core::desk::{Metrics, Shards};
-use fastws_core::lives::{Ended, Joined, Life};
+use fastws_core::desk::{Metrics, Published, Reach, Shards, Source};
+use fastws_core::lives::{Ended, Joined, Left, Life};
 use fastws_core::publisher::Publisher;
-use fastws_core::respond::Refused;
 use fastws_core::shelf::Full;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -16,8 +17,7 @@ use std::task::Waker;
 /// One server's shared part.
 pub struct Shared {
     pub(crate) catalog: Arc<Catalog>,
-    pub(crate) config: Config,
-    pub(crate) paths: Vec<String>,
+    pub(crate) settings: Settings,
     inboxes: Vec<Inbox>,
     counters: Vec<Counters>,
     registry: Mutex<Registry>,
@@ -40,28 +40,28 @@ struct Registry {
     lives: HashMap<Arc<str>, Life>,
     /// How many shards have somebody interested in a topic.
     topics: HashMap<Box<str>, usize>,
-    /// Counts joins, starts and ends, so that late mail can be told from mail of the present life.
-    moment: u64,
+    /// The newest number of a life, or of a moment between two.
+    newest: u64,
 }
 
 impl Shared {
     /// A server of as many shards as there are wakers, each of which wakes one shard's thread.
     pub fn new(
-        catalog: Catalog,
-        config: Config,
-        paths: Vec<String>,
+        catalog: impl Into<Arc<Catalog>>,
+        settings: impl Into<Settings>,
         wakers: Vec<Waker>,
-    ) -> Arc<Self> {
-        Arc::new(Self {
-            catalog: Arc::new(catalog),
-            config,
-            paths,
+    ) -> Result<Arc<Self>, Error> {
+        let settings = settings.into();
+        settings.check()?;
+        Ok(Arc::new(Self {
+            catalog: catalog.into(),
+            settings,
             counters: wakers.iter().map(|_| Counters::default()).collect(),
             inboxes: wakers.into_iter().map(Inbox::new).collect(),
             registry: Mutex::default(),
             draining: AtomicBool::new(false),
             left: AtomicBool::new(false),
-        })
+        }))
     }
 
     /// Publishes from any thread.
@@ -69,7 +69,8 @@ impl Shared {
         Publisher::new(self.catalog.declared().clone(), self.clone())
     }
 
-    /// Closes everybody and ends every shard when its last connection has ended. Once is enough.
+    /// Closes everybody, spread over the drain time, and ends every shard when its last connection has
+    /// ended. Once is enough.
     pub fn shutdown(&self) {
         if !self.draining.swap(true, Ordering::AcqRel) {
             for shard in 0..self.inboxes.len() {
@@ -118,47 +119,77 @@ impl Shared {
 
     /// A shard's interest in a topic has begun or ended.
     pub(crate) fn count_topic(&self, topic: &str, begun: bool) {
-        let topics = &mut self.registry().topics;
+        let mut registry = self.registry();
+        let topics = &mut registry.topics;
         match topics.get_mut(topic) {
             Some(shards) if begun => *shards += 1,
             Some(shards) if *shards > 1 => *shards -= 1,
-            Some(_) => drop(topics.remove(topic)),
             None => drop(topics.insert(topic.into(), 1)),
+            Some(_) => {
+                topics.remove(topic);
+                self.forget(&mut registry, topic);
+            }
         }
     }
 
-    /// What a shard does that has just become interested, and the moment at which it has.
-    pub(crate) fn join(&self, topic: &Arc<str>, shard: usize) -> (Joined, u64) {
+    /// Has a topic's last update forgotten, unless somebody is interested or may come back.
+    fn forget(&self, registry: &mut Registry, topic: &str) {
+        if self.catalog.declared().retains(topic) && !registry.is_interesting(topic) {
+            // Told under the lock: what is published later comes later to every shard.
+            let (topic, moment): (Arc<str>, _) = (topic.into(), registry.next());
+            for shard in 0..self.inboxes.len() {
+                self.tell(shard, Mail::Forget(topic.clone(), moment));
+            }
+        }
+    }
+
+    /// What a shard does that has just become interested.
+    pub(crate) fn join(&self, topic: &Arc<str>, shard: usize) -> Joined {
         let mut registry = self.registry();
-        let moment = registry.next();
-        (registry.lives.entry(topic.clone()).or_default().join(shard, moment), moment)
+        let next = registry.next();
+        registry.lives.entry(topic.clone()).or_default().join(shard, next)
     }
 
     pub(crate) fn started(&self, topic: &Arc<str>, generation: u64) {
-        let mut registry = self.registry();
-        let moment = registry.next();
-        let shards = registry.life(topic, |life| life.started(generation));
-        drop(registry);
+        let shards = self.registry().life(topic, |life| life.started(generation));
         for shard in shards.iter() {
-            self.tell(shard, Mail::Started(topic.clone(), moment));
+            self.tell(shard, Mail::Started(topic.clone(), generation));
         }
     }
 
-    pub(crate) fn failed(&self, topic: &Arc<str>, generation: u64, refused: &Refused) {
+    pub(crate) fn failed(&self, topic: &Arc<str>, generation: u64, end: &End) {
         let mut registry = self.registry();
-        let moment = registry.next();
         let shards = registry.life(topic, |life| life.failed(generation));
+        self.forget(&mut registry, topic);
         drop(registry);
         for shard in shards.iter() {
-            self.tell(shard, Mail::Failed(topic.clone(), moment, refused.clone()));
+            self.tell(shard, Mail::Failed(topic.clone(), generation, end.clone()));
         }
     }
 
     pub(crate) fn leave(&self, topic: &Arc<str>, shard: usize) {
-        let stop = self.registry().life(topic, |life| life.leave(shard));
-        if let Some((owner, generation)) = stop {
-            self.tell(owner, Mail::Stop(topic.clone(), generation));
+        let lingers = !self.catalog.declared().linger(topic).is_zero() && !self.is_draining();
+        let mut registry = self.registry();
+        let linger = lingers.then(|| registry.next());
+        let left = registry.life(topic, |life| life.leave(shard, linger));
+        drop(registry);
+        match left {
+            None => {}
+            Some(Left::Stop { owner, generation }) => {
+                self.tell(owner, Mail::Stop(topic.clone(), generation));
+            }
+            Some(Left::Linger { owner, generation, moment }) => {
+                self.tell(owner, Mail::Linger(topic.clone(), generation, moment));
+            }
         }
+    }
+
+    /// True: nobody has come back, and the future is to be dropped.
+    pub(crate) fn lapse(&self, topic: &Arc<str>, generation: u64, moment: u64) -> bool {
+        let mut registry = self.registry();
+        let lapsed = registry.life(topic, |life| life.lapse(generation, moment));
+        self.forget(&mut registry, topic);
+        lapsed
     }
 
     pub(crate) fn ended(&self, topic: &Arc<str>, generation: u64) {
@@ -179,8 +210,13 @@ impl Shared {
 
 impl Registry {
     fn next(&mut self) -> u64 {
-        self.moment += 1;
-        self.moment
+        self.newest += 1;
+        self.newest
+    }
+
+    /// Somebody is interested in the topic, or may come back to it.
+    fn is_interesting(&self, topic: &str) -> bool {
+        self.topics.contains_key(topic) || self.lives.get(topic).is_some_and(Life::is_lingering)
     }
 
     /// Changes a topic's life, and forgets it when it is over.
@@ -194,18 +230,52 @@ impl Registry {
     }
 }
 
-impl Shards for Shared {
-    fn publish(&self, except: Option<usize>, topic: &str, frame: &[u8]) -> Result<(), Full> {
-        let mut others = (0..self.inboxes.len()).filter(|&shard| Some(shard) != except).peekable();
-        let mut result = Ok(());
-        if others.peek().is_some() {
-            let update = Mail::Update { topic: Arc::from(topic), frame: Arc::from(frame) };
-            for shard in others {
-                // Every shard is tried, whatever became of the one before.
-                result = result.and(self.inboxes[shard].push(update.clone()));
-            }
+impl Shared {
+    fn post(
+        &self,
+        source: Source,
+        topic: &str,
+        frame: &[u8],
+        keep: bool,
+        tally: Option<Arc<Tally>>,
+    ) -> Published {
+        // Held until every shard has its mail, so that they all have the same last update.
+        let mut registry = keep.then(|| self.registry());
+        let interesting = registry.as_mut().filter(|registry| registry.is_interesting(topic));
+        let kept = interesting.map(|registry| registry.next());
+        let life = if let Source::Life(generation) = source { Some(generation) } else { None };
+        let mut shards =
+            (0..self.inboxes.len()).filter(|&shard| source != Source::Shard(shard)).peekable();
+        if shards.peek().is_none() {
+            return Published { kept, full: false };
         }
-        result
+        let (topic, frame) = (Arc::from(topic), Arc::from(frame));
+        let full = self.push(shards, Mail::Update { topic, frame, life, kept, tally });
+        Published { kept, full }
+    }
+
+    /// True: some inbox was full. Every shard is tried, whatever became of the one before.
+    fn push(&self, shards: impl Iterator<Item = usize>, mail: Mail) -> bool {
+        shards.fold(false, |full, shard| self.inboxes[shard].push(mail.clone()).is_err() | full)
+    }
+}
+
+impl Shards for Shared {
+    fn publish(&self, source: Source, topic: &str, frame: &[u8], keep: bool) -> Published {
+        self.post(source, topic, frame, keep, None)
+    }
+
+    fn expect(&self, topic: &str) {
+        self.count_topic(topic, true);
+    }
+
+    fn reach(&self, topic: Option<&str>, frame: &[u8], keep: bool) -> Result<Reach, Full> {
+        let (tally, reach) = Tally::new();
+        let full = match topic {
+            Some(topic) => self.post(Source::Anybody, topic, frame, keep, Some(tally)).full,
+            None => self.push(0..self.inboxes.len(), Mail::Broadcast(Arc::from(frame), tally)),
+        };
+        if full { Err(Full) } else { Ok(reach) }
     }
 
     fn metrics(&self) -> Metrics {

@@ -2,16 +2,16 @@
 
 use fastws_core::api::Api;
 use fastws_core::config::Config;
-use fastws_core::desk::Local;
 use fastws_core::frame::Opcode;
 use fastws_core::ids::ConnectionId;
 use fastws_core::time::{Duration, Instant};
 use fastws_core::topic_route::TopicRoute;
 use fastws_host::shard::Shard;
 use fastws_host::shared::Shared;
+use fastws_host::tasks::Tasks;
 use std::future::pending;
 use std::sync::Arc;
-use std::task::{Context, Waker};
+use std::task::Waker;
 
 #[test]
 fn a_shard_ends_after_its_services_also_where_only_others_listen() {
@@ -38,7 +38,7 @@ fn what_a_shard_leaves_behind_is_known_after_its_end() {
     assert!(!shared.is_empty());
     first.leave(ann);
     assert!(shared.is_empty());
-    first.shard.open().expect("owned memory has room");
+    first.shard.open(None).expect("owned memory has room");
     drop(first);
     assert!(!shared.is_empty());
 }
@@ -52,11 +52,11 @@ fn what_is_published_after_the_end_waits_for_nobody() {
 }
 
 fn server() -> (Arc<Shared>, [Place; 2]) {
-    let bars = TopicRoute::<(), f64>::new("bars").service(async |(), _| Ok(pending()));
+    let bars = TopicRoute::<(), f64>::new("bars").service(async |(), _| Ok(pending::<()>()));
     let catalog = Api::new("", "").include(bars).build().expect("the API has no mistake");
     let wakers = vec![Waker::noop().clone(); 2];
-    let shared = Shared::new(catalog, Config::default(), Vec::new(), wakers);
-    let place = |index| Place { shard: Shard::new(shared.clone(), index), tasks: Vec::new() };
+    let shared = Shared::new(catalog, Config::default(), wakers).expect("it can be served");
+    let place = |index| Place { shard: Shard::new(shared.clone(), index), tasks: Tasks::default() };
     let places = [0, 1].map(place);
     (shared, places)
 }
@@ -64,12 +64,12 @@ fn server() -> (Arc<Shared>, [Place; 2]) {
 /// A shard and the tasks on it.
 struct Place {
     shard: Shard,
-    tasks: Vec<Local<()>>,
+    tasks: Tasks,
 }
 
 impl Place {
     fn subscribe(&mut self) -> ConnectionId {
-        let id = self.shard.open().expect("owned memory has room");
+        let id = self.shard.open(None).expect("owned memory has room");
         let mut message = *br#"{"type":"bars.subscribe"}"#;
         assert!(self.shard.handle_message(id, Opcode::Text, &mut message));
         self.turns();
@@ -84,9 +84,10 @@ impl Place {
     fn turns(&mut self) {
         self.shard.handle_time(Instant::ZERO, Duration::ZERO);
         for _ in 0..10 {
-            self.tasks.extend(std::iter::from_fn(|| self.shard.poll_task()));
-            let mut context = Context::from_waker(Waker::noop());
-            self.tasks.retain_mut(|task| task.as_mut().poll(&mut context).is_pending());
+            while let Some(task) = self.shard.poll_task() {
+                self.tasks.spawn(task);
+            }
+            while self.tasks.tick() {}
             self.shard.turn();
             while let Some(transmit) = self.shard.poll_transmit() {
                 let (id, sent) = (transmit.id(), transmit.parts().map(<[u8]>::len).sum());

@@ -43,6 +43,11 @@ pub(crate) enum Operation {
         len: u16,
         framed: bool,
     },
+    /// The same to everybody.
+    Broadcast {
+        len: u16,
+        framed: bool,
+    },
     EndTopic {
         topic: u8,
     },
@@ -175,6 +180,7 @@ impl Operation {
                 framed: next()? % 2 == 0,
             },
             21 => Self::EndTopic { topic: next()? },
+            39 => Self::Broadcast { len: u16::from(next()?) * 4, framed: next()? % 2 == 0 },
             22 | 32 | 33 => Self::Narrow { peer: next()?, bytes: (next()? / 2).into() },
             23 | 34 => Self::Read { peer: next()?, bytes: next()?.into() },
             24 => Self::Widen { peer: next()? },

@@ -158,11 +158,11 @@ impl Peers {
         }
     }
 
-    pub(crate) fn update(&mut self, topic: u8, len: u16) -> (String, String) {
+    pub(crate) fn update(&mut self, topic: Option<u8>, len: u16) -> (String, String) {
         self.count += 1;
         let payload = format!("\"{} {}\"", self.count, filling(len.into()));
-        let text =
-            format!("{{\"type\":\"u\",\"topic\":\"{}\",\"payload\":{payload}}}", name(topic));
+        let topic = topic.map(|topic| format!("\"topic\":\"{}\",", name(topic)));
+        let text = format!("{{\"type\":\"u\",{}\"payload\":{payload}}}", topic.unwrap_or_default());
         (payload, text)
     }
 
@@ -194,6 +194,22 @@ impl Peers {
                 });
                 self.weigh(at);
             }
+        }
+    }
+
+    /// An update was queued for all who are open, `count` in number.
+    pub(crate) fn tell_all(&mut self, text: &str, count: usize) {
+        let unsure = |peers: &Self, at: usize| {
+            let peer = &peers.all[at];
+            peers.tight || peer.head == Opening::Missing || !peers.reasons(at).is_empty()
+        };
+        let open: Vec<usize> = (0..self.all.len()).filter(|&at| self.all[at].is_open()).collect();
+        let sure = open.iter().filter(|&&at| !unsure(self, at)).count();
+        assert!((sure..=open.len()).contains(&count), "{count} of {sure} to {}", open.len());
+        for at in open.iter().copied() {
+            let sure = count == open.len() || !unsure(self, at);
+            self.all[at].due.push_back(Due { text: text.to_owned(), sure, update: None });
+            self.weigh(at);
         }
     }
 
@@ -266,7 +282,7 @@ impl Peers {
         let kind = if reserved.is_ok() { "ok" } else { "denied" };
         let mut effects = self.answer(at, kind, echo, answer, silently);
         if reserved.is_ok() {
-            assert_eq!(effects.subscribe(&name(topic)), Ok(()), "its place was set aside");
+            assert!(effects.subscribe(&name(topic)).is_ok(), "its place was set aside");
             self.all[at].listens.insert(topic);
         }
         self.all[at].reserved.clear();
@@ -302,7 +318,7 @@ impl Dispatch for Peers {
             2 => {
                 self.replied(at, "ok", "1", &echo);
                 let mut effects = answer.reply("ok", Some(b"1"));
-                let (payload, text) = self.update(topic, len.into());
+                let (payload, text) = self.update(Some(topic), len.into());
                 match effects.publish(&name(topic), "u", payload.as_bytes(), self.policy(topic)) {
                     Ok(audience) => self.deliver(topic, &text, audience.listeners),
                     Err(_) => assert!(self.tight, "there is room for an update"),

@@ -91,6 +91,7 @@ impl<'m> World<'m> {
                 }
             }
             Operation::Publish { topic, len, framed } => self.publish(topic % TOPICS, len, framed),
+            Operation::Broadcast { len, framed } => self.broadcast(len, framed),
             Operation::EndTopic { topic } => {
                 self.engine.end_topic(&name(topic % TOPICS));
                 for peer in &mut self.peers.all {
@@ -261,7 +262,7 @@ impl<'m> World<'m> {
                 let settled =
                     self.engine.settle(self.now, call, None, |_| panic!("it was settled"));
                 assert!(!settled, "a late outcome finds nothing");
-                assert_eq!(self.engine.reserve(call, "t0"), Err(Denied::Gone));
+                assert_eq!(self.engine.reserve(call, "t0", 0), Err(Denied::Gone));
             }
             return;
         };
@@ -279,7 +280,7 @@ impl<'m> World<'m> {
     fn reserve(&mut self, at: usize, topic: u8) {
         let Some((call, _)) = self.peers.all[at].calling else { return };
         let wanted = self.peers.wanted(at, topic);
-        match self.engine.reserve(call, &name(topic)) {
+        match self.engine.reserve(call, &name(topic), 0) {
             Err(Denied::Gone) => {
                 let codes = self.peers.reasons(at);
                 assert!(!codes.is_empty(), "an open connection's call can reserve");
@@ -290,14 +291,10 @@ impl<'m> World<'m> {
     }
 
     fn publish(&mut self, topic: u8, len: u16, framed: bool) {
-        let (payload, text) = self.peers.update(topic, len);
+        let (payload, text) = self.peers.update(Some(topic), len);
         let policy = self.peers.policy(topic);
         let published = match framed {
-            true => {
-                let mut frame = Head::new(Opcode::Text, text.len(), None).as_slice().to_vec();
-                frame.extend_from_slice(text.as_bytes());
-                self.engine.publish_frame(&name(topic), &frame, policy)
-            }
+            true => self.engine.publish_frame(&name(topic), &frame(&text), policy),
             false => self
                 .engine
                 .publish(&name(topic), "u", payload.as_bytes(), policy)
@@ -308,6 +305,22 @@ impl<'m> World<'m> {
                 self.peers.deliver(topic, &text, audience.listeners);
                 let awaited = self.peers.all.iter().any(|peer| peer.reserved.contains(&topic));
                 assert_eq!(audience.awaited, awaited);
+            }
+            Err(_) => assert!(self.peers.tight, "there is room for an update"),
+        }
+    }
+
+    fn broadcast(&mut self, len: u16, framed: bool) {
+        let (payload, text) = self.peers.update(None, len);
+        let open = self.engine.connections();
+        let told = match framed {
+            true => self.engine.broadcast_frame(&frame(&text)),
+            false => self.engine.broadcast("u", payload.as_bytes()).map_err(Unpublished::from),
+        };
+        match told {
+            Ok(count) => {
+                assert_eq!(count, open, "everybody who is open");
+                self.peers.tell_all(&text, count);
             }
             Err(_) => assert!(self.peers.tight, "there is room for an update"),
         }
@@ -484,7 +497,7 @@ impl<'m> World<'m> {
             let left = match (peer.listens.first(), peer.reserved.first(), &peer.calling) {
                 (Some(&topic), ..) => !self.engine.listens(peer.id, &name(topic)),
                 (None, Some(&topic), &Some((call, _))) => {
-                    self.engine.reserve(call, &name(topic)) == Err(Denied::Gone)
+                    self.engine.reserve(call, &name(topic), 0) == Err(Denied::Gone)
                 }
                 _ => false,
             };
@@ -601,6 +614,10 @@ impl<'m> World<'m> {
         engine.resume(self.now, &mut self.peers);
         assert!(!engine.is_ready());
     }
+}
+
+fn frame(text: &str) -> Vec<u8> {
+    [Head::new(Opcode::Text, text.len(), None).as_slice(), text.as_bytes()].concat()
 }
 
 /// Who is asked for nothing.

@@ -18,6 +18,8 @@ describe('the trading server', () => {
   before(async () => { server = await Server.start(); }, LIMIT);
   after(() => server?.end());
 
+  // protocol: M7
+  // trading: O1
   test('a ping is answered with its own timestamp', LIMIT, async () => {
     const client = await server.connect('/api/v1/ws');
     client.say('simple.ping', { timestamp: 1234567890 });
@@ -28,6 +30,8 @@ describe('the trading server', () => {
     await client.leave();
   });
 
+  // protocol: T12 T13
+  // trading: O2 O3
   test('a subscription begins and ends with its responses', LIMIT, async () => {
     const client = await server.connect('/api/v1/ws');
     client.say('bars.subscribe', BARS);
@@ -47,6 +51,8 @@ describe('the trading server', () => {
     await client.leave();
   });
 
+  // protocol: M5
+  // trading: O4
   test('a subscriber gets updates that name their topic', LIMIT, async () => {
     const client = await server.connect('/api/v1/ws');
     client.say('bars.subscribe', BARS);
@@ -58,18 +64,22 @@ describe('the trading server', () => {
     await client.leave();
   });
 
+  // protocol: E4
   test('an unknown type closes with 1003', LIMIT, async () => {
     const client = await server.connect();
     client.say('no.such.operation', {});
     assert.deepEqual(await client.closed, { code: 1003, reason: 'No matching type' });
   });
 
+  // protocol: E3
   test('a payload of the wrong shape closes with 1003', LIMIT, async () => {
     const client = await server.connect();
     client.say('strict', { value: 'not_an_int', name: 123 });
     assert.deepEqual(await client.closed, { code: 1003, reason: 'Could not validate payload' });
   });
 
+  // protocol: T1
+  // trading: O7
   test('an update reaches every listener of its topic', LIMIT, async () => {
     const ann = await server.connect();
     const bob = await server.connect();
@@ -101,6 +111,7 @@ describe('the trading server', () => {
   });
 });
 
+// trading: S4
 test('SIGTERM closes everybody with 1001 and ends the process with 0', LIMIT, async (t) => {
   const server = await Server.start();
   t.after(() => server.end());

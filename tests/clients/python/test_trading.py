@@ -29,6 +29,8 @@ class TheTradingServer(unittest.TestCase):
         cls.server = Server()
         cls.addClassCleanup(cls.server.end)
 
+    # protocol: M7
+    # trading: O1
     def test_a_ping_is_answered_with_its_own_timestamp(self):
         with self.server.client("/api/v1/ws") as client:
             client.say("simple.ping", {"timestamp": 1234567890})
@@ -37,6 +39,8 @@ class TheTradingServer(unittest.TestCase):
             self.assertEqual(pong["payload"]["timestamp"], 1234567890)
             self.assertIsInstance(pong["payload"]["server_time"], int)
 
+    # protocol: T12 T13
+    # trading: O2 O3
     def test_a_subscription_begins_and_ends_with_its_responses(self):
         with self.server.client("/api/v1/ws") as client:
             client.say("bars.subscribe", BARS)
@@ -54,6 +58,8 @@ class TheTradingServer(unittest.TestCase):
             client.say("simple.ping", {"timestamp": 1})
             self.assertEqual(client.hear()["type"], "simple.pong")
 
+    # protocol: M5
+    # trading: O4
     def test_a_subscriber_gets_updates_that_name_their_topic(self):
         with self.server.client("/api/v1/ws") as client:
             client.say("bars.subscribe", BARS)
@@ -63,16 +69,20 @@ class TheTradingServer(unittest.TestCase):
             self.assertEqual(update["topic"], "bars:AAPL:1")
             self.assertIn("close", update["payload"])
 
+    # protocol: E4
     def test_an_unknown_type_closes_with_1003(self):
         with self.server.client() as client:
             client.say("no.such.operation", {})
             self.assertEqual(client.closed(), (1003, "No matching type"))
 
+    # protocol: E3
     def test_a_payload_of_the_wrong_shape_closes_with_1003(self):
         with self.server.client() as client:
             client.say("strict", {"value": "not_an_int", "name": 123})
             self.assertEqual(client.closed(), (1003, "Could not validate payload"))
 
+    # protocol: T1
+    # trading: O7
     def test_an_update_reaches_every_listener_of_its_topic(self):
         with self.server.client() as ann, self.server.client() as bob:
             for client in (ann, bob):
@@ -99,6 +109,7 @@ class TheTradingServer(unittest.TestCase):
 
 
 class Shutdown(unittest.TestCase):
+    # trading: S4
     def test_sigterm_closes_everybody_with_1001_and_ends_the_process_with_0(self):
         server = Server()
         self.addCleanup(server.end)

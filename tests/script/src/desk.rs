@@ -5,7 +5,7 @@ use core::fmt::{self, Write as _};
 use core::str::from_utf8;
 use fastws_core::action::{Close, Denied};
 use fastws_core::dispatch::{Admission, Answer, Call, Dispatch, Verdict};
-use fastws_core::handshake::{Refusal, Request};
+use fastws_core::handshake::{Refusal, Request, Response};
 use fastws_core::ids::{CallId, ConnectionId, OperationId};
 
 /// Answers calls, and remembers those whose outcome is still to come.
@@ -83,15 +83,18 @@ impl Dispatch for Desk {
         }
     }
 
-    fn request(&mut self, request: &Request<'_>) -> Admission<'_> {
+    fn request(&mut self, _: ConnectionId, request: &Request<'_>) -> Admission<'_> {
         match request.path {
             "/ws" => {
                 let known = request.protocols().any(|protocol| protocol == "script");
                 Admission::Upgrade { protocol: known.then_some("script") }
             }
-            "/healthz" => {
-                Admission::Respond { status: 200, content_type: "text/plain", body: b"ok" }
-            }
+            "/healthz" => Admission::Respond(Response {
+                status: 200,
+                headers: "",
+                content_type: "text/plain",
+                body: b"ok",
+            }),
             "/secret" => Admission::Refuse(Refusal::Unauthorized),
             _ => Admission::Refuse(Refusal::NotFound),
         }

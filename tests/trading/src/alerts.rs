@@ -15,7 +15,10 @@ pub(crate) struct Alert {
 
 /// `alerts.subscribe`, `alerts.unsubscribe` and `alerts.alert`, over the topic `alerts`.
 pub(crate) fn route() -> TopicRoute<Params, Alert> {
-    TopicRoute::new("alerts").update("alert").service(async |_, updates| Ok(send_alerts(updates)))
+    TopicRoute::new("alerts")
+        .doc("What everybody should know.")
+        .update("alert")
+        .service(async |_, updates| Ok(send_alerts(updates)))
 }
 
 /// An alert at once, then one every 300 seconds.

@@ -1,17 +1,18 @@
 //! What a client may ask about its own connection and about the server. Never sees the market.
 
 use fastws_core::client::Client;
-use fastws_core::payload;
 use fastws_core::publisher::App;
 use fastws_core::router::Router;
+use fastws_core::{payload, send};
 
 /// `info`, `list_subscriptions`, `clear_subscriptions` and `get_metrics`.
 pub(crate) fn router() -> Router {
     Router::new()
-        .send("info", "info.response", info)
-        .send("list_subscriptions", "subscriptions", list_subscriptions)
-        .send("clear_subscriptions", "cleared", clear_subscriptions)
-        .send("get_metrics", "metrics", metrics)
+        .tags(["connection"])
+        .include(info)
+        .include(list_subscriptions)
+        .include(clear_subscriptions)
+        .include(metrics)
 }
 
 #[payload]
@@ -22,6 +23,7 @@ struct Info {
 }
 
 /// Information about the current client.
+#[send("info", reply = "info.response")]
 fn info(client: Client, app: App) -> Info {
     Info {
         client_id: client.uid(),
@@ -38,6 +40,7 @@ struct Subscriptions {
 }
 
 /// All active subscriptions of this client.
+#[send("list_subscriptions", reply = "subscriptions")]
 fn list_subscriptions(client: Client) -> Subscriptions {
     let topics = client.topics();
     Subscriptions { client_id: client.uid(), count: topics.len(), topics }
@@ -51,6 +54,7 @@ struct Cleared {
 }
 
 /// Unsubscribes from all topics.
+#[send("clear_subscriptions", reply = "cleared")]
 fn clear_subscriptions(client: Client) -> Cleared {
     let cleared = client.topics();
     for topic in &cleared {
@@ -68,6 +72,7 @@ struct Metrics {
 }
 
 /// Sums over the whole server.
+#[send("get_metrics", reply = "metrics")]
 fn metrics(app: App) -> Metrics {
     let metrics = app.metrics();
     Metrics {

@@ -3,16 +3,17 @@
 use std::io;
 
 use fastws_core::extract::Payload;
-use fastws_core::payload;
 use fastws_core::respond::{Close, Failure};
 use fastws_core::router::Router;
+use fastws_core::{payload, send};
 
 /// `strict` and `risky_operation`.
 pub(crate) fn router() -> Router {
-    Router::new().send("strict", "strict.response", strict).send("risky_operation", "result", risky)
+    Router::new().tags(["mistakes"]).include(strict).include(risky)
 }
 
 #[payload]
+#[schemars(example = Strict { value: 42, name: "answer".into() })]
 struct Strict {
     value: i64,
     name: String,
@@ -24,11 +25,13 @@ struct Received {
 }
 
 /// Sends the payload back; one that does not match closes with 1003 `Could not validate payload`.
+#[send("strict", reply = "strict.response")]
 fn strict(Payload(received): Payload<Strict>) -> Received {
     Received { received }
 }
 
 #[payload]
+#[schemars(example = Risk { mode: Mode::Ok })]
 struct Risk {
     mode: Mode,
 }
@@ -51,6 +54,7 @@ enum Outcome {
 }
 
 /// Ends in the way that the client chooses: well, with an error to read, or with a closed connection.
+#[send("risky_operation", reply = "result")]
 fn risky(Payload(risk): Payload<Risk>) -> Result<Outcome, Failure> {
     match risk.mode {
         Mode::Ok => Ok(Outcome::Ok { result: 42 }),

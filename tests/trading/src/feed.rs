@@ -167,6 +167,19 @@ mod tests {
 
     const NOON: u64 = 1_700_000_000_000;
 
+    // trading: S17
+    #[test]
+    fn a_seed_gives_one_walk_and_another_seed_another() {
+        let walk = |seed: u64| {
+            let feed = Feed::walk(seed);
+            let quote = |step: u64| feed.quote("AAPL", NOON + step * STEP);
+            (0..50).map(quote).collect::<Vec<_>>()
+        };
+        assert_eq!(walk(1), walk(1));
+        assert_ne!(walk(1), walk(2));
+    }
+
+    // trading: R1
     #[test]
     fn reading_often_and_reading_once_see_the_same_walk() {
         let (often, once) = (Feed::walk(5), Feed::walk(5));
@@ -212,6 +225,7 @@ mod tests {
         assert_eq!(feed.quote("AAPL", 250).map(|quote| quote.time), Some(200));
     }
 
+    // trading: R3
     #[test]
     fn a_follower_gets_the_present_bar_and_then_every_row_once_and_in_order() {
         let rows = [1, 2, 3].map(row);

@@ -456,6 +456,7 @@ mod tests {
         }
     }
 
+    // trading: R1
     #[test]
     fn symbols_are_listed_before_they_trade() {
         let mut market = Market::new(1);

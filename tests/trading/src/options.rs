@@ -5,7 +5,7 @@ use std::{
 };
 
 use clap::Parser;
-use fastws_core::config::Config;
+use fastws_core::config::{Config, OnError};
 
 /// What the command line says, every value in its range.
 ///
@@ -56,6 +56,22 @@ pub struct Options {
     #[arg(long, value_name = "BYTES", default_value = "1048576", value_parser = count)]
     pub max_backlog_bytes: u32,
 
+    /// What a request gets that cannot be answered: its connection is closed, or a message says so
+    #[arg(long, value_name = "POLICY", default_value = "close", value_parser = ["close", "reply"])]
+    on_error: String,
+
+    /// Web pages that are let in, as https://example.org, https://*.example.org or *; repeatable [default: this host's]
+    #[arg(long = "origin", value_name = "ORIGIN")]
+    pub origins: Vec<String>,
+
+    /// Secret that POST /notify and /alerts want as `Authorization: Bearer` [default: none]
+    #[arg(long, value_name = "SECRET")]
+    pub token: Option<String>,
+
+    /// By which share a price has to move for a new candle
+    #[arg(long, value_name = "SHARE", default_value = "0.01", value_parser = share)]
+    pub threshold: f64,
+
     /// Seconds that clients have to answer a close before they are reset, also when the server stops
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
     pub drain: Duration,
@@ -71,6 +87,10 @@ pub struct Options {
     /// Where the random walk begins: the same number gives the same prices
     #[arg(long, value_name = "N", default_value = "1")]
     pub seed: u64,
+
+    /// Print the AsyncAPI document, and serve nothing
+    #[arg(long)]
+    pub print_asyncapi: bool,
 
     /// Path of the WebSocket endpoint; repeatable
     #[arg(long = "path", value_name = "PATH", default_values = ["/ws", "/api/v1/ws"], value_parser = path)]
@@ -103,6 +123,7 @@ impl Options {
             heartbeat: self.heartbeat,
             lifespan: self.lifespan,
             closing: self.drain,
+            on_error: if self.on_error == "reply" { OnError::Reply } else { OnError::Close },
             ..Config::default()
         }
     }
@@ -135,6 +156,11 @@ fn speed(text: &str) -> Result<f64, &'static str> {
     speed.ok_or("it must be a number, more than 0")
 }
 
+fn share(text: &str) -> Result<f64, &'static str> {
+    let share = text.parse().ok().filter(|share: &f64| share.is_finite() && *share >= 0.0);
+    share.ok_or("it must be a number, at least 0")
+}
+
 fn path(text: &str) -> Result<String, &'static str> {
     let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'?' && byte != b'#');
     if !text.starts_with('/') || !plain {
@@ -152,6 +178,7 @@ mod tests {
         Options::from_args(["trading"].into_iter().chain(line.split_whitespace()))
     }
 
+    // trading: S5 S6 S7 S8 S9 S14 S16 S17
     #[test]
     fn without_arguments_every_default_is_the_documented_one() {
         let options = options("").expect("no option is required");
@@ -165,12 +192,14 @@ mod tests {
         assert_eq!(options.paths, ["/ws", "/api/v1/ws"]);
     }
 
+    // trading: S5 S6 S7 S8 S9 S14 S16 S17
     #[test]
     fn every_option_is_taken_as_written() {
         let options = options(
             "--listen 127.0.0.1:0 --listen [::1]:8000 --shards 3 --heartbeat 10 --lifespan 0.5 --max-connections 5
              --max-message-bytes 100 --max-topics 2 --max-backlog-bytes 4096 --drain 0
-             --replay bars.csv --speed 60 --seed 18446744073709551615 --path / --path /api/v2/ws",
+             --replay bars.csv --speed 60 --seed 18446744073709551615 --path / --path /api/v2/ws
+             --on-error reply --origin https://a.example --origin * --token secret --threshold 0",
         )
         .expect("all are in range");
         let expected = Options {
@@ -186,11 +215,17 @@ mod tests {
             replay: Some("bars.csv".into()),
             speed: 60.0,
             seed: u64::MAX,
+            print_asyncapi: false,
+            on_error: "reply".into(),
+            origins: vec!["https://a.example".into(), "*".into()],
+            token: Some("secret".into()),
+            threshold: 0.0,
             paths: vec!["/".into(), "/api/v2/ws".into()],
         };
         assert_eq!(options, expected);
     }
 
+    // trading: S3
     #[test]
     fn a_bad_option_is_a_sentence_that_names_it_and_code_2() {
         for (line, sentence) in [
@@ -228,6 +263,8 @@ mod tests {
                 "'-2' for '--speed <N>': it must be a number, more than 0",
             ),
             ("--speed 2", "--replay <FILE.csv>"),
+            ("--on-error ignore", "'ignore' for '--on-error <POLICY>'"),
+            ("--threshold -1", "'--threshold <SHARE>': it must be a number, at least 0"),
             ("--seed x", "'x' for '--seed <N>': invalid digit"),
             ("--path ws", "'ws' for '--path <PATH>': it must begin with `/`"),
             ("--path /ws?a", "'/ws?a' for '--path <PATH>': it must begin with `/`"),
@@ -242,6 +279,7 @@ mod tests {
         }
     }
 
+    // trading: S2
     #[test]
     fn help_explains_every_option_with_its_default() {
         let help = options("--help").expect_err("help is no set of options");
@@ -252,7 +290,9 @@ mod tests {
             let name = format!("--{}", argument.get_long().expect("every option has a long name"));
             let line = text.lines().find(|line| line.split_whitespace().any(|word| word == name));
             let line = line.unwrap_or_else(|| panic!("{name} is not in the help"));
-            let explained = line.contains("[default: ") || name == "--replay";
+            let explained = line.contains("[default: ")
+                || !argument.get_action().takes_values()
+                || name == "--replay";
             assert!(explained && argument.get_help().is_some(), "{line}");
         }
     }

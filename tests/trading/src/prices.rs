@@ -129,6 +129,7 @@ impl FromStr for Resolution {
 mod tests {
     use super::*;
 
+    // trading: O20
     #[test]
     fn a_resolution_reads_what_it_writes() {
         for resolution in Resolution::ALL {
@@ -138,6 +139,7 @@ mod tests {
         assert_eq!(unknown.to_string(), "a resolution is one of 1, 5, 15, 60 and 1D");
     }
 
+    // trading: O4 O7 O8
     #[test]
     fn payloads_have_the_documented_members() {
         let bar = Bar {

@@ -9,13 +9,15 @@ use fastws_core::topic_route::TopicRoute;
 use crate::{
     feed::Feed,
     prices::Quote,
-    subscription::{Subscription, known, repeat},
+    subscription::{SYMBOL, Subscription, known, repeat},
 };
 
 /// `quotes.subscribe`, `quotes.unsubscribe` and `quotes.update`, over topics such as `quotes:AAPL`.
 pub(crate) fn route(feed: Feed) -> TopicRoute<Subscription, Quote> {
     TopicRoute::new("quotes")
+        .doc("What a symbol costs right now.")
         .topic(|request: &Subscription| [request.symbol.clone()])
+        .parameters([SYMBOL])
         .respond_with(Subscription::echo)
         .service(move |request, updates| stream_quotes(feed.clone(), request, updates))
 }

@@ -311,6 +311,7 @@ mod tests {
         }
     }
 
+    // trading: R2
     #[test]
     fn columns_come_in_any_order_and_case_and_rows_in_that_of_the_file() {
         let text = "\u{feff} Volume ,note,CLOSE,Low,High,Open,Time,Symbol\r\n\
@@ -319,6 +320,7 @@ mod tests {
         assert_eq!(played(text).as_deref(), Ok(&expected[..]));
     }
 
+    // trading: R2
     #[test]
     fn a_time_is_iso_8601_or_unix_seconds_or_milliseconds() {
         for text in [
@@ -342,6 +344,7 @@ mod tests {
         assert_eq!(time("1704205800.125"), Ok(1_704_205_800_125));
     }
 
+    // trading: R4
     #[test]
     fn a_field_that_does_not_fit_is_named_with_file_line_and_column() {
         let time = "is not ISO 8601, Unix seconds or Unix milliseconds";
@@ -450,6 +453,7 @@ mod tests {
         }
     }
 
+    // trading: R3
     #[test]
     fn a_delay_is_the_gap_over_the_speed_and_never_negative() {
         let (early, late) = (bar("AAPL", 60_000), bar("AAPL", 120_000));

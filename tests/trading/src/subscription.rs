@@ -12,11 +12,16 @@ use crate::{feed::Feed, market::MAX_DEPTH, prices::Resolution};
 
 /// A symbol and free parameters, such as `resolution` or `depth`.
 #[payload]
+#[schemars(example = Subscription { symbol: "AAPL".into(), params: Params::default() })]
 pub(crate) struct Subscription {
+    /// A listed symbol, such as `AAPL`.
     pub(crate) symbol: String,
     #[serde(default)]
     pub(crate) params: Params,
 }
+
+/// How the documentation describes the part of a topic that is its symbol.
+pub(crate) const SYMBOL: (&str, &str) = ("symbol", "A listed symbol, such as `AAPL`");
 
 impl Subscription {
     pub(crate) fn resolution(&self) -> String {
@@ -35,16 +40,7 @@ impl Subscription {
 
 #[payload]
 pub(crate) struct Echo {
-    symbol: String,
-}
-
-/// What a client is told about its subscription.
-#[payload]
-pub(crate) struct SubscriptionResponse {
-    pub(crate) status: &'static str,
     pub(crate) symbol: String,
-    pub(crate) message: String,
-    pub(crate) topic: String,
 }
 
 /// Refuses a symbol that does not exist.

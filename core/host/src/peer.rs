@@ -6,45 +6,52 @@ use fastws_core::time::Instant;
 use std::collections::VecDeque;
 
 /// One client, and its socket in both directions.
-pub(crate) struct Peer {
+pub struct Peer {
     /// The head of the server's answer, or the whole of one that opens no WebSocket.
-    pub(crate) answer: Vec<u8>,
+    pub answer: Vec<u8>,
     /// Every byte of a frame that has come.
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) heard: Vec<String>,
-    pub(crate) pings: usize,
-    pub(crate) pongs: usize,
-    pub(crate) closed: Option<(u16, String)>,
+    pub bytes: Vec<u8>,
+    /// Messages that have come and nobody has taken.
+    pub heard: VecDeque<String>,
+    /// Pings that have come.
+    pub pings: usize,
+    /// Pongs that have come.
+    pub pongs: usize,
+    /// Code and reason of the close frame that has come; 1005 where there is no code.
+    pub closed: Option<(u16, String)>,
     /// All that has come, with its time.
-    pub(crate) transcript: Vec<String>,
+    pub transcript: Vec<String>,
     /// Answers neither pings nor closes, and does not end when the server does.
-    pub(crate) rude: bool,
+    pub rude: bool,
     /// Segments that the server has not read.
-    pub(crate) unread: VecDeque<Vec<u8>>,
+    pub unread: VecDeque<Vec<u8>>,
     /// The client says nothing more after them.
-    pub(crate) ended: bool,
+    pub ended: bool,
     /// The server says nothing more.
-    pub(crate) finished: bool,
+    pub finished: bool,
     /// The longest segment.
-    pub(crate) split: usize,
+    pub split: usize,
     /// How many bytes the socket still takes from the server.
-    pub(crate) window: usize,
+    pub window: usize,
     /// How many of them in one write.
-    pub(crate) gulp: usize,
+    pub gulp: usize,
+    /// Bytes of the longest write that the server has offered.
+    pub longest: usize,
     /// The server waits until the socket takes bytes again.
-    pub(crate) blocked: bool,
+    pub blocked: bool,
     is_open: bool,
     said_close: bool,
     reader: Reader,
     key: u32,
 }
 
-impl Peer {
-    pub(crate) fn new() -> Self {
+impl Default for Peer {
+    /// A client that has said nothing, and is polite.
+    fn default() -> Self {
         Self {
             answer: Vec::new(),
             bytes: Vec::new(),
-            heard: Vec::new(),
+            heard: VecDeque::new(),
             pings: 0,
             pongs: 0,
             closed: None,
@@ -56,6 +63,7 @@ impl Peer {
             split: usize::MAX,
             window: usize::MAX,
             gulp: usize::MAX,
+            longest: 0,
             blocked: false,
             is_open: false,
             said_close: false,
@@ -63,17 +71,22 @@ impl Peer {
             key: 0,
         }
     }
+}
 
-    pub(crate) fn is_open(&self) -> bool {
+impl Peer {
+    /// Its handshake has been answered with a 101.
+    pub fn is_open(&self) -> bool {
         self.is_open
     }
 
-    pub(crate) fn send(&mut self, bytes: &[u8]) {
+    /// Sends bytes.
+    pub fn send(&mut self, bytes: &[u8]) {
         assert!(!self.ended, "a client says nothing after its end");
         self.unread.extend(bytes.chunks(self.split).map(<[u8]>::to_vec));
     }
 
-    pub(crate) fn frame(&mut self, opcode: Opcode, payload: &[u8]) -> Vec<u8> {
+    /// A masked frame, for [`send`](Self::send).
+    pub fn frame(&mut self, opcode: Opcode, payload: &[u8]) -> Vec<u8> {
         self.said_close |= opcode == Opcode::Close;
         self.key = self.key.wrapping_mul(0x9e37_79b1).wrapping_add(0x7f4a_7c15);
         let key = self.key.to_be_bytes();
@@ -84,14 +97,27 @@ impl Peer {
         frame
     }
 
-    pub(crate) fn close_frame(&mut self, code: u16, reason: &str) -> Vec<u8> {
+    /// A masked close frame.
+    pub fn close_frame(&mut self, code: u16, reason: &str) -> Vec<u8> {
         let mut payload = [0; 125];
         let len = close_payload(code, reason, &mut payload);
         self.frame(Opcode::Close, &payload[..len])
     }
 
-    /// Takes what the server has written.
-    pub(crate) fn read(&mut self, now: Instant, bytes: &[u8]) {
+    /// Takes what the server writes, as far as its socket does. Yields how many bytes that are.
+    pub fn take(&mut self, now: Instant, mut bytes: Vec<u8>) -> usize {
+        self.longest = self.longest.max(bytes.len());
+        bytes.truncate(self.window.min(self.gulp));
+        if self.window != usize::MAX {
+            self.window -= bytes.len();
+        }
+        if !bytes.is_empty() {
+            self.read(now, &bytes);
+        }
+        bytes.len()
+    }
+
+    fn read(&mut self, now: Instant, bytes: &[u8]) {
         assert!(!self.finished, "the server says something after its end");
         assert!(self.closed.is_none(), "the server says something after its close frame");
         if self.is_open {
@@ -115,7 +141,7 @@ impl Peer {
         let read = reader.read(&mut bytes.to_vec(), |incoming| {
             transcript.push(format!("{:?} {incoming:?}", now - Instant::ZERO));
             match incoming {
-                Incoming::Text(text) => heard.push(text.into()),
+                Incoming::Text(text) => heard.push_back(text.into()),
                 Incoming::Binary(_) => panic!("a server sends text"),
                 Incoming::Ping(payload) => {
                     *pings += 1;
@@ -141,7 +167,7 @@ impl Peer {
     }
 
     /// The server has ended its side; a polite client ends its own.
-    pub(crate) fn finish(&mut self) {
+    pub fn finish(&mut self) {
         self.finished = true;
         self.ended |= !self.rude;
     }

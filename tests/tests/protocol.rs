@@ -1,0 +1,186 @@
+//! Each line of the protocol and of the trading server is named by a test. Knows lists, tables and comments, no rule.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+#[test]
+fn each_line_of_the_protocol_has_a_test_that_names_it() {
+    hold("core/docs/protocol.md", "protocol", OWED_OF_PROTOCOL);
+}
+
+#[test]
+fn each_line_of_the_trading_server_has_a_test_that_names_it() {
+    hold("tests/trading/README.md", "trading", OWED_OF_TRADING);
+}
+
+#[test]
+fn a_list_item_and_a_row_have_a_label_each_of_its_own() {
+    let text = "* A1. One\n  goes on.\n\n```sh\n* not a list\n```\n\
+        | | what |\n|---|---|\n| B1 | this |\n| B2 | that |\n\nProse.\n- A2. Two\n";
+    assert_eq!(labels(text), Ok(vec!["A1".into(), "B1".into(), "B2".into(), "A2".into()]));
+    for (text, line) in [
+        ("* One.\n", "* One."),
+        ("1. One.\n", "1. One."),
+        ("* A1 One.\n", "* A1 One."),
+        ("|a|b|\n|-|-|\n| this | that |\n", "| this | that |"),
+        ("* A1. One.\n* A1. Two.\n", "* A1. Two."),
+    ] {
+        assert_eq!(labels(text), Err(line.into()));
+    }
+}
+
+#[test]
+fn a_comment_above_a_test_names_lines_and_elsewhere_it_is_a_mistake() {
+    for text in [
+        "// protocol: A1 B2\n// trading: C3\n#[cfg(unix)]\n#[test]\nfn law() {}\n",
+        "    // protocol: A1 B2\n    #[tokio::test(flavor = \"current_thread\")]\n",
+        "  // protocol: A1 B2\n  test('a law', async () => {",
+        "    # protocol: A1 B2\n    def test_a_law(self):\n",
+    ] {
+        assert_eq!(named(text, "protocol"), Ok(vec!["A1".into(), "B2".into()]), "{text}");
+    }
+    let elsewhere = "// protocol: A1\nfn helper() {}\n";
+    assert_eq!(named(elsewhere, "protocol"), Err("// protocol: A1".into()));
+    assert_eq!(named(elsewhere, "trading"), Ok(Vec::new()));
+}
+
+#[test]
+fn what_nobody_names_what_does_not_exist_and_what_is_owed_no_more_are_told() {
+    let set = |words: &str| words.split_whitespace().map(String::from).collect();
+    let told = |labels, named, owed| account(&set(labels), &set(named), &set(owed));
+    assert_eq!(told("A1 A2 A3", "A1 A2", "A3"), Vec::<String>::new());
+    assert_eq!(told("A1 A2", "A1", ""), ["no test names A2"]);
+    assert_eq!(told("A1", "A1 A9", ""), ["a test names A9, which does not exist"]);
+    assert_eq!(told("A1", "A1", "A1"), ["A1 is named and owed no more"]);
+    assert_eq!(told("A1", "A1", "A9"), ["A9 is owed and does not exist"]);
+}
+
+/// Lines without a test so far.
+const OWED_OF_PROTOCOL: &str = "E14 E16 E17 E20 E21 E22 H2 H3 H4 H6 L12 M6 T8 T9";
+const OWED_OF_TRADING: &str = "O18 O9 S10 S11 S12 S13 S15 W1 W2 W3 W4";
+
+/// Holds a document against all tests.
+fn hold(document: &str, name: &str, owed: &str) {
+    let labels = labels(&read(&root().join(document)))
+        .unwrap_or_else(|line| panic!("{document}: a label of its own is missing: {line}"));
+    assert!(labels.len() > 20, "{document} was read");
+    let mut found = BTreeSet::new();
+    for file in sources() {
+        let named = named(&read(&file), name)
+            .unwrap_or_else(|line| panic!("{}: no test follows: {line}", file.display()));
+        found.extend(named);
+    }
+    let owed = owed.split_whitespace().map(String::from).collect();
+    let mistakes = account(&labels.into_iter().collect(), &found, &owed);
+    assert!(mistakes.is_empty(), "{document}:\n{}", mistakes.join("\n"));
+}
+
+/// What is wrong, each in a sentence.
+fn account(
+    labels: &BTreeSet<String>,
+    named: &BTreeSet<String>,
+    owed: &BTreeSet<String>,
+) -> Vec<String> {
+    let unnamed =
+        (labels - named).difference(owed).map(|at| format!("no test names {at}")).collect();
+    let unknown = named.difference(labels);
+    let paid = owed.intersection(named);
+    let lost = owed.difference(labels);
+    [
+        unnamed,
+        unknown.map(|at| format!("a test names {at}, which does not exist")).collect(),
+        paid.map(|at| format!("{at} is named and owed no more")).collect(),
+        lost.filter(|at| !named.contains(*at))
+            .map(|at| format!("{at} is owed and does not exist"))
+            .collect::<Vec<_>>(),
+    ]
+    .concat()
+}
+
+/// The labels of all list items and rows of a Markdown text, or the line that has none of its own.
+fn labels(text: &str) -> Result<Vec<String>, String> {
+    let mut labels = Vec::new();
+    let (mut fenced, mut rows) = (false, 0);
+    for line in text.lines() {
+        fenced ^= line.trim_start().starts_with("```");
+        rows = if line.starts_with('|') && !fenced { rows + 1 } else { 0 };
+        let number = line.split_once(". ").is_some_and(|(number, _)| number.parse::<u32>().is_ok());
+        let label = match rows {
+            // A head and the line below it.
+            1 | 2 => continue,
+            0 if fenced => continue,
+            0 => match line.strip_prefix("* ").or(line.strip_prefix("- ")) {
+                Some(item) => item.split_once(". ").map(|(label, _)| label),
+                None if number => None,
+                None => continue,
+            },
+            _ => line.split('|').nth(1).map(str::trim),
+        };
+        let label = label.filter(|label| is_label(label)).ok_or(line)?.to_owned();
+        if labels.contains(&label) {
+            return Err(line.into());
+        }
+        labels.push(label);
+    }
+    Ok(labels)
+}
+
+/// A capital letter and a number.
+fn is_label(word: &str) -> bool {
+    let number = word.strip_prefix(|letter: char| letter.is_ascii_uppercase());
+    number.is_some_and(|number| number.parse::<u32>().is_ok())
+}
+
+/// The labels that comments of a source name for a document, or the comment that stands above no test.
+fn named(text: &str, document: &str) -> Result<Vec<String>, String> {
+    let mut labels = Vec::new();
+    let mut lines = text.lines().map(str::trim);
+    while let Some(line) = lines.next() {
+        let comment = line.strip_prefix("// ").or(line.strip_prefix("# "));
+        let list = comment.and_then(|text| text.strip_prefix(document)?.strip_prefix(": "));
+        let Some(list) = list else { continue };
+        let between = |line: &str| {
+            let attribute = line.starts_with("#[") && !is_test(line);
+            attribute || line.starts_with("// ") || line.starts_with("# ")
+        };
+        if !lines.clone().find(|line| !between(line)).is_some_and(is_test) {
+            return Err(line.into());
+        }
+        labels.extend(list.split_whitespace().map(String::from));
+    }
+    Ok(labels)
+}
+
+/// A test begins here, in Rust, JavaScript or Python.
+fn is_test(line: &str) -> bool {
+    ["#[test]", "#[tokio::test", "test(", "def test_"].iter().any(|head| line.starts_with(head))
+}
+
+/// All files that may have tests.
+fn sources() -> Vec<PathBuf> {
+    let mut folders = vec![root()];
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder of the project can be read") {
+            let path = entry.expect("it can be listed").path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let foreign = name.starts_with('.') || ["target", "node_modules"].contains(&name);
+            if path.is_dir() && !foreign {
+                folders.push(path);
+            } else if [".rs", ".mjs", ".js", ".py"].iter().any(|end| name.ends_with(end)) {
+                files.push(path);
+            }
+        }
+    }
+    assert!(files.len() > 50, "the sources were found");
+    files
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ is in the root").to_owned()
+}
