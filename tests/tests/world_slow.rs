@@ -358,7 +358,13 @@ fn a_call_of_a_slow_client_has_no_effect_once_it_was_closed() {
 
 #[test]
 fn whoever_is_closed_already_hears_why_though_too_much_waits() {
-    let mut world = listeners(1_000);
+    let config = Config { backlog_bytes: 1_000, drain: Duration::ZERO, ..Config::default() };
+    let api = stage(&Witness::default(), &Gate::default());
+    let mut world = World::with(config, 1, api).client("ann").client("bob");
+    for name in ["ann", "bob"] {
+        world.say(name, act(["subscribe a"]));
+        assert_eq!(world.heard(name), ["act.response"]);
+    }
     world.window("bob", 0);
     // One turn takes the updates and the shutdown behind them.
     let publisher = world.publisher();
