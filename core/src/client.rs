@@ -243,7 +243,7 @@ impl Client {
                 Wish::Admit(guest) => desk.admit(call.connection(), guest),
                 Wish::Publish { topic, frame, keep } => {
                     // Owned memory has room; another shard's full inbox is counted there.
-                    let _ = effects.publish_frame(&topic, &frame);
+                    let _ = effects.publish_frame(&topic, &frame, None);
                     let source = Source::Shard(desk.shard);
                     if let Some(moment) = desk.shards.publish(source, &topic, &frame, keep).kept {
                         let kept = Kept { moment, life: None, frame: frame.into() };

@@ -52,6 +52,8 @@ pub struct Counts {
     pub sent: u64,
     /// Connections that were closed for being slow.
     pub slow: u64,
+    /// Updates that were dropped for a slow reader that lives on, once for each listener.
+    pub dropped: u64,
 }
 
 pub(crate) struct State<'m> {

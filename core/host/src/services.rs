@@ -3,6 +3,7 @@
 use crate::front::panicked;
 use crate::inbox::End;
 use crate::shared::Shared;
+use fastws_core::config::SlowConsumer;
 use fastws_core::desk::{Ask, Desk, Feed, Local, Reservation, Sleep, Starter};
 use fastws_core::engine::Engine;
 use fastws_core::lives::Joined;
@@ -174,7 +175,9 @@ impl Services {
                 }
             }
             Some(Status::Running(granted)) => {
-                engine.publish_frame(topic, &end.frame).expect("owned memory has room");
+                engine
+                    .publish_frame(topic, &end.frame, Some(SlowConsumer::Close))
+                    .expect("owned memory has room");
                 let held = self.held.remove(topic).unwrap_or_default();
                 let held = held.into_iter().map(|news| news.frame);
                 let last_words: Rc<[_]> = held.chain([end.frame]).collect();
@@ -297,7 +300,8 @@ impl Services {
             held.push_back(news);
             return 0;
         }
-        let audience = engine.publish_frame(&topic, &news.frame).expect("owned memory has room");
+        let audience =
+            engine.publish_frame(&topic, &news.frame, None).expect("owned memory has room");
         match audience.listeners == 0 && audience.awaited {
             true => drop(self.held.insert(topic, VecDeque::from([news]))),
             false => keep(&self.desk, &topic, news),
@@ -309,7 +313,7 @@ impl Services {
     pub(crate) fn release(&mut self, engine: &mut Engine<'static>) {
         self.held.retain(|topic, held| {
             while let Some(news) = held.pop_front() {
-                let audience = engine.publish_frame(topic, &news.frame);
+                let audience = engine.publish_frame(topic, &news.frame, None);
                 let audience = audience.expect("owned memory has room");
                 if audience.listeners == 0 && audience.awaited {
                     held.push_front(news);
