@@ -314,10 +314,11 @@ impl Engine<'_> {
         true
     }
 
-    /// Sets a place in `topic` aside for a running call. On an error nothing has changed.
-    pub fn reserve(&mut self, call: CallId, topic: &str) -> Result<(), Denied> {
+    /// Sets a place in `topic` aside for a running call that is going to end `leaving` subscriptions first.
+    /// On an error nothing has changed.
+    pub fn reserve(&mut self, call: CallId, topic: &str, leaving: u32) -> Result<(), Denied> {
         let slot = self.state.calling(call).ok_or(Denied::Gone)?;
-        self.state.reserve(slot, topic).map(drop)
+        self.state.reserve(slot, topic, leaving).map(drop)
     }
 
     /// Gives back the place that a running call had set aside in `topic`, if it had.

@@ -228,7 +228,12 @@ impl State<'_> {
     }
 
     /// Sets a subscription's place aside for the call that runs.
-    pub(crate) fn reserve(&mut self, slot: usize, topic: &str) -> Result<usize, Denied> {
+    pub(crate) fn reserve(
+        &mut self,
+        slot: usize,
+        topic: &str,
+        leaving: u32,
+    ) -> Result<usize, Denied> {
         topic::check(topic, MAX_TOPIC).map_err(|_| Denied::Name)?;
         let seat = &mut self.seats[slot];
         if seat.session.phase != Phase::Open {
@@ -239,7 +244,7 @@ impl State<'_> {
         if let Some(link) = known {
             return Ok(link);
         }
-        if seat.interest.places() >= self.config.topics_per_connection {
+        if seat.interest.places().saturating_sub(leaving) >= self.config.topics_per_connection {
             return Err(Denied::TooManyTopics);
         }
         self.hub.reserve(slot, &mut seat.interest, topic).map_err(|Full| Denied::Full)
@@ -247,7 +252,7 @@ impl State<'_> {
 
     /// True: it did not listen before.
     pub(crate) fn subscribe(&mut self, slot: usize, topic: &str) -> Result<bool, Denied> {
-        let link = self.reserve(slot, topic)?;
+        let link = self.reserve(slot, topic, 0)?;
         let new = self.hub.activate(&mut self.seats[slot].interest, link);
         if new {
             self.outbox.seal();

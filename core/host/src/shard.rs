@@ -164,6 +164,11 @@ impl Shard {
                 any = true;
                 self.settle(finished);
             }
+            while let Some((call, topic)) = self.front.desk.poll_returned() {
+                any = true;
+                self.engine.give_back(call, &topic);
+                self.handle_lives();
+            }
             while let Some(ask) = self.front.desk.poll_ask() {
                 any = true;
                 self.services.ask(&mut self.engine, ask);
@@ -207,11 +212,15 @@ impl Shard {
             }
             Mail::Started(topic, generation) => services.started(&topic, generation),
             Mail::Start(topic, generation) => services.start(&topic, generation),
+            Mail::Linger(topic, generation, moment) => services.linger(&topic, generation, moment),
             Mail::Stop(topic, generation) => services.stop(&topic, generation),
             Mail::Failed(topic, generation, end) => {
                 services.failed(engine, &topic, generation, end)
             }
-            Mail::Shutdown => engine.drain(self.now),
+            Mail::Shutdown => {
+                services.shutdown();
+                engine.drain(self.now);
+            }
         }
         self.handle_lives();
     }
@@ -221,8 +230,9 @@ impl Shard {
             match life {
                 Life::First(topic) => self.shared.count_topic(topic, true),
                 Life::Last(topic) => {
-                    self.shared.count_topic(topic, false);
+                    // First, since what lingers is not forgotten.
                     self.services.leave(topic);
+                    self.shared.count_topic(topic, false);
                 }
             }
         }
