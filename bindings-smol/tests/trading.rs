@@ -2,10 +2,12 @@
 
 use async_tungstenite::tungstenite::Error;
 use fastws_tests::client::{Client, until, within};
+use fastws_tests::world::HANDSHAKE;
 use futures_lite::io::{BufReader, Lines};
 use futures_lite::{AsyncBufReadExt, StreamExt};
 use serde_json::{Value, json};
 use smol::process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -116,6 +118,35 @@ fn a_heartbeat_and_a_lifespan_are_in_seconds() {
         let mut server = Trading::start(&options.split(' ').collect::<Vec<_>>());
         let reason = format!("Connection timed out. {reason}");
         assert_eq!(Client::connect(server.listening(), "/ws").closed(), (1003, reason));
+    }
+}
+
+// trading: S11
+#[test]
+fn errors_are_answered_where_the_command_line_says_so() {
+    let mut server = Trading::start(&["--on-error", "reply"]);
+    let mut client = Client::connect(server.listening(), "/ws");
+    let error = json!({"type": "nothing", "code": 1003, "message": "No matching type"});
+    assert_eq!(client.ask("nothing", "error", json!(1)), error);
+    client.ask("simple.ping", "simple.pong", json!({"timestamp": 1}));
+}
+
+// trading: S12
+#[test]
+fn pages_of_the_origins_on_the_command_line_are_let_in() {
+    let options = "--origin https://a.example --origin https://*.b.example";
+    let mut server = Trading::start(&options.split(' ').collect::<Vec<_>>());
+    let address = server.listening();
+    for (origin, status) in
+        [("https://a.example", "101"), ("https://x.b.example", "101"), ("https://c.example", "403")]
+    {
+        let mut stream = TcpStream::connect(address).expect("the server listens");
+        let request =
+            HANDSHAKE.replace("Upgrade: web", &format!("Origin: {origin}\r\nUpgrade: web"));
+        stream.write_all(request.as_bytes()).expect("it is open");
+        let mut line = [0; 12];
+        stream.read_exact(&mut line).expect("the server answers");
+        assert_eq!(line, *format!("HTTP/1.1 {status}").as_bytes(), "{origin}");
     }
 }
 
