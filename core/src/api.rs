@@ -106,7 +106,8 @@ impl Api {
         self
     }
 
-    /// Shares a value with all handlers that take [`State<S>`](crate::extract::State).
+    /// Shares a value with all handlers that take [`State<S>`](crate::extract::State). A topic route that
+    /// is included is shared already, if it is the only one of its type.
     pub fn state<S: Send + Sync + 'static>(mut self, state: S) -> Self {
         if self.states.insert(TypeId::of::<S>(), Arc::new(state)).is_some() {
             self.twice = Some(BuildError::StateTwice { state: type_name::<S>() });
@@ -164,6 +165,7 @@ impl Api {
         if let Some((door, first)) = self.entrance.conflict() {
             return Err(BuildError::TwoGuests { door, first });
         }
+        share(core::mem::take(&mut self.router.states), &mut self.states);
         let document = asyncapi::document(self.about, &self.router);
         let Router { operations: declared, routes, .. } = self.router;
         let mut names: BTreeMap<&str, &'static str> = BTreeMap::new();
@@ -191,6 +193,11 @@ impl Api {
                     return Err(BuildError::ReplyTwice { reply, first, second });
                 }
                 claim(reply, "a reply")?;
+            }
+        }
+        for (at, route) in routes.iter().enumerate() {
+            if routes[..at].iter().any(|known| known.name == route.name) {
+                return Err(BuildError::RouteTwice { name: route.name.clone() });
             }
         }
         let (mut operations, mut updates) = (Vec::new(), BTreeMap::new());
@@ -253,6 +260,19 @@ fn check_needs(
         }
     }
     Ok(())
+}
+
+/// Lets handlers take the routes that are included; of two of one type it is not known which is meant.
+fn share(routes: Vec<(TypeId, Arc<dyn Any + Send + Sync>)>, states: &mut States) {
+    let mut known = BTreeMap::new();
+    for (id, route) in routes {
+        known.entry(id).and_modify(|known| *known = None).or_insert(Some(route));
+    }
+    for (id, route) in known {
+        if let Some(route) = route {
+            states.entry(id).or_insert(route);
+        }
+    }
 }
 
 fn check_name(name: &str) -> Result<(), BuildError> {
@@ -337,6 +357,11 @@ pub enum BuildError {
         /// How.
         method: &'static str,
     },
+    /// Two topic routes have one name.
+    RouteTwice {
+        /// The name.
+        name: String,
+    },
     /// A state was set twice.
     StateTwice {
         /// The state's type.
@@ -382,6 +407,10 @@ impl fmt::Display for BuildError {
             Self::Again { method } => {
                 write!(f, "`{method}` was called twice: make one function of both")
             }
+            Self::RouteTwice { name } => write!(
+                f,
+                "two topic routes are named `{name}`, so their topics would be the same: give one of them another name, since a prefix is no part of a topic"
+            ),
             Self::NoFirstMessage { name } => write!(
                 f,
                 "the handler of `{name}` takes `FirstMessage`, which only the function of `Api::authenticate` gets: take `Payload<T>`"

@@ -258,6 +258,7 @@ impl State<'_> {
         let seat = &mut self.seats[slot];
         if seat.outgoing.is_blocked() {
             seat.outgoing.unblock();
+            seat.session.moved = true;
             self.transmit.mark(slot, &mut seat.transmit);
         }
     }
@@ -287,6 +288,12 @@ impl State<'_> {
     fn is_slow(&self, slot: usize) -> bool {
         let half = self.config.backlog_bytes as usize / 2;
         self.outbox.holds_more_than(half, slot, &self.seats[slot].outgoing)
+    }
+
+    /// Its messages wait for us, or for a socket that takes what is before them.
+    pub(crate) fn is_excused(&mut self, slot: usize) -> bool {
+        let moved = core::mem::take(&mut self.seats[slot].session.moved);
+        moved || self.seats[slot].session.calling || !self.is_slow(slot)
     }
 
     /// The next connection whose socket can be written to; its parts are in the outbox.
@@ -344,6 +351,13 @@ impl State<'_> {
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant, slot: usize, deaf: bool) -> Due {
+        if self.leaves_at(slot).is_some_and(|at| at <= now) {
+            match self.seats[slot].session.phase {
+                Phase::Open => self.close(now, slot, Close::SHUTDOWN),
+                _ => self.enter(now, slot, Phase::Gone),
+            }
+            return Due::Nothing;
+        }
         let due = self.seats[slot].session.handle_timeout(now, &self.config, deaf);
         match due {
             Due::Nothing | Due::Handshake => {}

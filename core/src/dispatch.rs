@@ -114,7 +114,7 @@ impl<'a, 'm> Answer<'a, 'm> {
     /// Sets a place in `topic` aside, so that the reply can say whether the subscription succeeds.
     /// It is given back if the call ends without subscribing. On an error nothing has changed.
     pub fn reserve(&mut self, topic: &str) -> Result<(), Denied> {
-        self.state.reserve(self.slot, topic).map(drop)
+        self.state.reserve(self.slot, topic, 0).map(drop)
     }
 
     /// Replies with raw JSON. `kind` is written as it is, so it must not need escaping in JSON.

@@ -88,6 +88,8 @@ pub mod router;
 #[cfg(feature = "alloc")]
 pub mod entrance;
 #[cfg(feature = "alloc")]
+mod subscription;
+#[cfg(feature = "alloc")]
 pub mod topic_route;
 #[cfg(feature = "alloc")]
 mod asyncapi;
@@ -110,7 +112,7 @@ pub mod typed {
     pub use crate::respond::{Close, Failure, Fault, Refused};
     pub use crate::router::Router;
     pub use crate::service::Updates;
-    pub use crate::topic_route::{Params, TopicRoute};
+    pub use crate::topic_route::{Params, SubscriptionResponse, TopicRoute};
 }
 
 #[cfg(feature = "alloc")]

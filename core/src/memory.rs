@@ -187,6 +187,7 @@ impl Engine<'static> {
                 strangers: 0,
                 authenticates: false,
                 counts: Counts::default(),
+                drain: None,
             },
         }
     }
@@ -289,6 +290,7 @@ impl<'m> Engine<'m> {
                 strangers: 0,
                 authenticates: false,
                 counts: Counts::default(),
+                drain: None,
                 config,
             },
         }

@@ -44,6 +44,8 @@ pub(crate) struct Session {
     pub(crate) refused: bool,
     /// The first message is still to say who it is from.
     pub(crate) stranger: bool,
+    /// Its socket takes bytes again, since the clock has asked last.
+    pub(crate) moved: bool,
     /// Counts calls, so that a late outcome finds nothing.
     pub(crate) call: u32,
     opened: Instant,
@@ -62,6 +64,7 @@ impl Session {
             calling: false,
             refused: false,
             stranger: false,
+            moved: false,
             call: 0,
             opened: now,
             heard: now,
