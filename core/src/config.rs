@@ -24,6 +24,10 @@ pub struct Config {
     pub backlog_bytes: u32,
     /// Topics of one connection.
     pub topics_per_connection: u32,
+    /// Bytes of a topic's name, at most [`MAX_TOPIC`](crate::topic::MAX_TOPIC).
+    pub topic_bytes: u16,
+    /// Time for a topic's service to start; then its subscribers are refused.
+    pub start: Duration,
     /// Messages per second, and as many at once after a second of silence; more close with 1008.
     pub messages_per_second: Option<u32>,
     /// The same for bytes of any kind, as they come. A message that is longer never comes through.
@@ -71,6 +75,8 @@ impl Default for Config {
             nesting: 128,
             backlog_bytes: 1 << 20,
             topics_per_connection: 1_000,
+            topic_bytes: 256,
+            start: Duration::from_secs(10),
             messages_per_second: None,
             bytes_per_second: None,
             handshake_bytes: 16 << 10,

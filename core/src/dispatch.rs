@@ -105,6 +105,11 @@ impl<'a, 'm> Answer<'a, 'm> {
         self.state.seats[self.slot].interest.topics as usize
     }
 
+    /// How long a topic's name may be.
+    pub fn topic_bytes(&self) -> usize {
+        self.state.config.topic_bytes.into()
+    }
+
     /// How many more topics the connection may have.
     pub fn places_left(&self) -> u32 {
         let places = self.state.seats[self.slot].interest.places();
