@@ -390,6 +390,7 @@ fn a_shutdown_closes_everybody_and_lets_nobody_in() {
     assert!(world.gone("bob") && world.is_drained());
 }
 
+// protocol: E20 L12
 #[test]
 fn a_shutdown_is_spread_over_the_drain_time_and_serves_those_who_stay() {
     let gate = Gate::default();
@@ -417,6 +418,7 @@ fn a_shutdown_is_spread_over_the_drain_time_and_serves_those_who_stay() {
     assert!(world.is_drained());
 }
 
+// protocol: H5
 #[test]
 fn a_server_that_drains_answers_pages_and_lets_nobody_in() {
     let mut world = world(Config::default()).client("ann").client("bob");
