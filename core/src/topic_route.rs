@@ -6,6 +6,7 @@ use crate::declared::{Report, Route};
 use crate::desk::{Feed, Local};
 use crate::extract::Payload;
 use crate::pace::Rule;
+use crate::payload::{Cloned, Incoming, Outgoing};
 use crate::respond::{Fault, Refused};
 use crate::router::{Channel, Router};
 use crate::service::{Begun, Updates};
@@ -19,12 +20,12 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{DeserializeOwned, Error};
+use serde::de::Error;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-type Parts<Request> = Arc<dyn Fn(&Request) -> Vec<String> + Send + Sync>;
+type PartsOf<Request> = Arc<dyn Fn(&Request) -> Vec<String> + Send + Sync>;
 type Extra<Request> = Arc<dyn Fn(&Request) -> Map<String, Value> + Send + Sync>;
 type Start<Request, Update> =
     Arc<dyn Fn(Request, Updates<Update>) -> Local<Result<Local<Fault>, Refused>> + Send + Sync>;
@@ -64,7 +65,7 @@ pub struct TopicRoute<Request, Update> {
     update: String,
     doc: String,
     parameters: Vec<(String, String)>,
-    parts: Parts<Request>,
+    parts: PartsOf<Request>,
     extra: Extra<Request>,
     start: Option<Start<Request, Update>>,
     pace: Option<Rule<Update>>,
@@ -89,8 +90,8 @@ impl<Request, Update> Clone for TopicRoute<Request, Update> {
 
 impl<Request, Update> TopicRoute<Request, Update>
 where
-    Request: DeserializeOwned + JsonSchema + Clone + 'static,
-    Update: Serialize + JsonSchema + 'static,
+    Request: Incoming + Cloned + 'static,
+    Update: Outgoing,
 {
     /// A route whose only topic is its name.
     pub fn new(name: &str) -> Self {
@@ -108,11 +109,11 @@ where
     }
 
     /// The topic's parts after the route's name. A part that is empty or has a colon is refused.
-    pub fn topic<P: IntoIterator<Item = String>>(
+    pub fn topic<P: Parts>(
         mut self,
         parts: impl Fn(&Request) -> P + Send + Sync + 'static,
     ) -> Self {
-        self.parts = Arc::new(move |request| parts(request).into_iter().collect());
+        self.parts = Arc::new(move |request| parts(request).parts());
         self
     }
 
@@ -152,7 +153,8 @@ where
     /// future that then runs, within 10 seconds.
     pub fn service<S, R>(mut self, service: S) -> Self
     where
-        S: AsyncFn(Request, Updates<Update>) -> R + Send + Sync + 'static,
+        // The compiler quotes the next line to whoever passes something else.
+        S: AsyncFn(Request, Updates<Update>) -> R + Send + Sync + 'static, // write an `async fn` of these two
         R: Begun,
     {
         let service = Arc::new(service);
@@ -251,8 +253,8 @@ where
 
 impl<Request, Update> From<TopicRoute<Request, Update>> for Router
 where
-    Request: DeserializeOwned + JsonSchema + Clone + 'static,
-    Update: Serialize + JsonSchema + 'static,
+    Request: Incoming + Cloned + 'static,
+    Update: Outgoing,
 {
     fn from(route: TopicRoute<Request, Update>) -> Self {
         let mut router = Router::new()
@@ -316,6 +318,22 @@ where
                 },
             )
             .doc(&said[1])
+    }
+}
+
+/// The parts of a topic's name: any list of strings, such as an array.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no list of a topic's parts",
+    label = "write `[text]` for a single `text`, each part as a `String`"
+)]
+pub trait Parts {
+    /// As a list.
+    fn parts(self) -> Vec<String>;
+}
+
+impl<P: IntoIterator<Item = String>> Parts for P {
+    fn parts(self) -> Vec<String> {
+        self.into_iter().collect()
     }
 }
 
