@@ -10,7 +10,7 @@ use crate::envelope;
 use crate::extract::Needs;
 use crate::ids::OperationId;
 use crate::respond::Reply;
-use crate::router::{Operation, Role, Router};
+use crate::router::{Include, Operation, Role, Router};
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
@@ -33,7 +33,8 @@ use serde_json::{Value, json};
 /// let error = Api::new("Greetings", "1.0.0").include(nameless).build().err().unwrap();
 /// assert_eq!(
 ///     error.to_string(),
-///     "operation `hello` returns a value but has no reply: give it a reply's name, or return `()`",
+///     "operation `hello` returns a value but has no reply: name it, as `reply = \"..\"` in `#[send]` \
+///      or as the second argument of `Router::send`, or return `()`",
 /// );
 /// ```
 pub struct Api {
@@ -101,8 +102,8 @@ impl Api {
     }
 
     /// Adds a router's operations, or a topic route's.
-    pub fn include(mut self, router: impl Into<Router>) -> Self {
-        self.router = self.router.include(router);
+    pub fn include<Kind>(mut self, what: impl Include<Kind>) -> Self {
+        self.router = self.router.include(what);
         self
     }
 
@@ -387,7 +388,7 @@ impl fmt::Display for BuildError {
             ),
             Self::ReplyWithoutName { name } => write!(
                 f,
-                "operation `{name}` returns a value but has no reply: give it a reply's name, or return `()`"
+                "operation `{name}` returns a value but has no reply: name it, as `reply = \"..\"` in `#[send]` or as the second argument of `Router::send`, or return `()`"
             ),
             Self::UnknownError { name, result } => write!(
                 f,

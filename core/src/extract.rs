@@ -3,6 +3,7 @@
 use crate::client::{Caller, Client};
 use crate::desk::{Desk, Sleep};
 use crate::ids::CallId;
+use crate::payload::Incoming;
 use crate::publisher::App;
 use crate::respond::SchemaOf;
 use crate::strict;
@@ -14,8 +15,7 @@ use alloc::vec::Vec;
 use core::any::{TypeId, type_name};
 use core::cell::OnceCell;
 use core::ops::Deref;
-use schemars::{JsonSchema, SchemaGenerator};
-use serde::de::DeserializeOwned;
+use schemars::SchemaGenerator;
 
 /// One call, while its handler's arguments are made.
 pub struct Context<'a> {
@@ -34,8 +34,7 @@ pub struct Rejection(pub(crate) serde_json::Error);
 /// A type that can be an argument of a handler.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of a handler",
-    label = "a handler takes this",
-    note = "a message's payload is taken as `Payload<T>`, whose `T` is a `#[payload]`",
+    label = "if it is the message's payload, write `Payload<{Self}>`",
     note = "other arguments are `Client`, `App`, `State<S>`, `Guest<S>`, `Now` or `Clock`"
 )]
 pub trait Extract: Sized {
@@ -61,7 +60,7 @@ pub struct Needs {
 /// Numbers are exact: what does not fit its type closes the connection. A missing payload is `null`.
 pub struct Payload<T>(pub T);
 
-impl<T: DeserializeOwned + JsonSchema> Extract for Payload<T> {
+impl<T: Incoming> Extract for Payload<T> {
     #[inline]
     fn extract(context: &Context<'_>) -> Result<Self, Rejection> {
         strict::from_str(context.payload.unwrap_or("null")).map(Payload).map_err(Rejection)

@@ -22,7 +22,7 @@ pub enum Ran {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a handler",
     label = "an argument or the result of this function does not fit",
-    note = "it takes a message's payload as `Payload<T>`, whose `T` is a `#[payload]` and borrows nothing",
+    note = "it takes a message's payload as `Payload<T>`, whose `T` is a `#[payload]` and has `String` for `&str`",
     note = "its other arguments are `Client`, `App`, `State<S>`, `Guest<S>`, `Now` or `Clock`; there are six at most",
     note = "it returns `()`, a `T` that is a `#[payload]`, or a `Result<T, E>` whose `E` is `Failure`, `Close` or an error",
     note = "what a closure captures is owned, `Send` and `Sync`"

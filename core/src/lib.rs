@@ -62,6 +62,8 @@ pub mod canonical;
 #[cfg(feature = "alloc")]
 mod strict;
 #[cfg(feature = "alloc")]
+pub mod payload;
+#[cfg(feature = "alloc")]
 pub mod respond;
 #[cfg(feature = "alloc")]
 pub mod door;
@@ -87,6 +89,8 @@ pub mod handler;
 pub mod authenticate;
 #[cfg(feature = "alloc")]
 pub mod router;
+#[cfg(feature = "alloc")]
+mod attributes;
 #[cfg(feature = "alloc")]
 pub mod entrance;
 #[cfg(feature = "alloc")]
@@ -124,6 +128,7 @@ pub use fastws_macros::{payload_core as payload, recv_core as recv, send_core as
 #[cfg(feature = "alloc")]
 #[doc(hidden)]
 pub mod expanded {
+    pub use crate::attributes::*;
     pub use crate::router::Router;
     pub use {schemars, serde};
 }

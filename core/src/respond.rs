@@ -1,5 +1,6 @@
 //! What handlers and services may answer. Knows JSON, no connection and no operation.
 
+use crate::payload::Outgoing;
 use crate::time::Duration;
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
@@ -8,7 +9,7 @@ use alloc::vec::Vec;
 use core::any::{TypeId, type_name};
 use core::error::Error;
 use core::fmt;
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::{Schema, SchemaGenerator};
 use serde::Serialize;
 
 /// Why a handler does not reply. Made from any error by `?`, or from a [`Close`].
@@ -210,7 +211,7 @@ pub struct Plain;
 /// Marks results that may fail.
 pub struct Fallible;
 
-impl<T: Serialize + JsonSchema + 'static> Respond<Plain> for T {
+impl<T: Outgoing> Respond<Plain> for T {
     const REPLY: fn() -> Reply = || match type_name::<T>() {
         "()" => Reply::Nothing,
         // `Result` serializes too, as `{"Ok": ..}`, which nobody means.
@@ -227,7 +228,7 @@ impl<T: Serialize + JsonSchema + 'static> Respond<Plain> for T {
     }
 }
 
-impl<T: Serialize + JsonSchema + 'static, E: Into<Failure>> Respond<Fallible> for Result<T, E> {
+impl<T: Outgoing, E: Into<Failure>> Respond<Fallible> for Result<T, E> {
     const REPLY: fn() -> Reply = <T as Respond<Plain>>::REPLY;
 
     fn respond(self, payload: &mut Vec<u8>) -> Result<bool, Failure> {

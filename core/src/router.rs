@@ -3,6 +3,7 @@
 use crate::declared::{Revise, Route, Update};
 use crate::extract::{Context, Needs, Rejection};
 use crate::handler::{Handler, Ran};
+use crate::payload::{Cloned, Outgoing};
 use crate::respond::{Reply, Respond, SchemaOf};
 use alloc::boxed::Box;
 use alloc::format;
@@ -10,8 +11,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::{Any, TypeId};
-use schemars::{JsonSchema, SchemaGenerator};
-use serde::Serialize;
+use schemars::SchemaGenerator;
 
 pub(crate) type Run =
     Box<dyn Fn(&Context<'_>, &mut Vec<u8>) -> Result<Ran, Rejection> + Send + Sync>;
@@ -118,7 +118,7 @@ impl Router {
     }
 
     /// An operation that clients receive: updates with a payload of this type.
-    pub fn recv<T: Serialize + JsonSchema + 'static>(self, name: &str) -> Self {
+    pub fn recv<T: Outgoing>(self, name: &str) -> Self {
         let update = Update { payload: TypeId::of::<T>(), revise: None };
         self.declare(name, Role::Recv { update, payload: SchemaGenerator::subschema_for::<T> })
     }
@@ -126,7 +126,7 @@ impl Router {
     /// The same with a handler that may check and change each payload before it is published.
     pub fn recv_with<T, R, K, F>(self, name: &str, handler: F) -> Self
     where
-        T: Serialize + JsonSchema + Clone + 'static,
+        T: Outgoing + Cloned,
         R: Respond<K>,
         F: Fn(T) -> R + Send + Sync + 'static,
     {
@@ -157,8 +157,8 @@ impl Router {
     }
 
     /// Takes over another router's operations, behind this router's prefix.
-    pub fn include(mut self, router: impl Into<Router>) -> Self {
-        let router = router.into();
+    pub fn include<Kind>(mut self, what: impl Include<Kind>) -> Self {
+        let router = what.router();
         let full = |name: String| format!("{}{name}", router.prefix);
         for mut operation in router.operations {
             operation.name = full(operation.name);
@@ -179,9 +179,26 @@ impl Router {
     }
 }
 
-/// Functions without arguments, such as what `#[send]` leaves of a handler.
-impl<F: FnOnce() -> Router> From<F> for Router {
-    fn from(declare: F) -> Self {
-        declare()
+/// What can be included: a [`Router`], what becomes one, or a function that makes one, such as what
+/// `#[send]` leaves of a handler.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be included",
+    label = "this is no operation, no `Router` and no `TopicRoute`",
+    note = "put `#[send(\"subscribe\", reply = \"subscribe.response\")]` or `#[recv(\"alert\")]` on a handler, or declare it with `Router::send`"
+)]
+pub trait Include<Kind> {
+    /// What is included.
+    fn router(self) -> Router;
+}
+
+impl<T: Into<Router>> Include<Router> for T {
+    fn router(self) -> Router {
+        self.into()
+    }
+}
+
+impl<F: FnOnce() -> Router> Include<fn() -> Router> for F {
+    fn router(self) -> Router {
+        self()
     }
 }

@@ -6,6 +6,7 @@ use crate::declared::{Report, Route};
 use crate::desk::{Feed, Local};
 use crate::extract::Payload;
 use crate::pace::Rule;
+use crate::payload::{Cloned, Incoming, Outgoing};
 use crate::respond::{Fault, Refused};
 use crate::router::{Channel, Router};
 use crate::service::{Begun, Updates};
@@ -18,9 +19,7 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::TypeId;
-use schemars::JsonSchema;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 type Naming<Request> = Arc<dyn Fn(&str, &Request) -> Result<String, Refused> + Send + Sync>;
@@ -90,8 +89,8 @@ impl<Request, Update> Clone for TopicRoute<Request, Update> {
 
 impl<Request, Update> TopicRoute<Request, Update>
 where
-    Request: DeserializeOwned + JsonSchema + Clone + 'static,
-    Update: Serialize + JsonSchema + 'static,
+    Request: Incoming + Cloned + 'static,
+    Update: Outgoing,
 {
     /// A route whose only topic is its name.
     pub fn new(name: &str) -> Self {
@@ -203,7 +202,8 @@ where
     /// future that then runs, within 10 seconds.
     pub fn service<S, R>(mut self, service: S) -> Self
     where
-        S: AsyncFn(Request, Updates<Update>) -> R + Send + Sync + 'static,
+        // The compiler quotes the next line to whoever passes something else.
+        S: AsyncFn(Request, Updates<Update>) -> R + Send + Sync + 'static, // write an `async fn` of these two
         R: Begun,
     {
         let service = Arc::new(service);
@@ -364,8 +364,8 @@ impl Parts for Vec<String> {
 
 impl<Request, Update> From<TopicRoute<Request, Update>> for Router
 where
-    Request: DeserializeOwned + JsonSchema + Clone + 'static,
-    Update: Serialize + JsonSchema + 'static,
+    Request: Incoming + Cloned + 'static,
+    Update: Outgoing,
 {
     fn from(route: TopicRoute<Request, Update>) -> Self {
         let mut router = Router::new()

@@ -1,10 +1,11 @@
 //! What an API's document says about its operations, topics and schemas.
 
 use fastws_core::api::Api;
-use fastws_core::extract::Payload;
+use fastws_core::extract::{Now, Payload};
+use fastws_core::respond::Failure;
 use fastws_core::router::Router;
 use fastws_core::topic_route::{Params, TopicRoute};
-use fastws_core::{payload, send};
+use fastws_core::{payload, recv, send};
 use serde_json::{Value, json};
 
 /// Where a subscription begins.
@@ -137,6 +138,55 @@ fn an_api_says_what_it_is_and_where() {
 }
 
 // protocol: D11
+mod attributes {
+    use super::*;
+
+    /// Counts calls.
+    ///
+    /// It waits for nothing.
+    #[send("count", reply = "count.response")]
+    pub(super) async fn count(Payload(bar): Payload<Bar>, _now: Now) -> Result<Bar, Failure> {
+        Ok(bar)
+    }
+
+    #[send("hello")]
+    pub(super) fn hello() {}
+
+    /// Rounds a price.
+    #[recv("bar")]
+    pub(super) fn rounded(bar: Bar) -> Bar {
+        Bar { close: bar.close.round() }
+    }
+}
+
+#[test]
+fn what_an_attribute_declares_a_builder_declares_without() {
+    let with = Router::new()
+        .prefix("calls.")
+        .include(add)
+        .include(attributes::count)
+        .include(attributes::hello)
+        .include(attributes::rounded);
+    let without = Router::new()
+        .prefix("calls.")
+        .send("add", "sum", |Payload((a, b)): Payload<(i64, i64)>| a + b)
+        .doc("Adds two numbers.\n\nWhat does not fit into 64 bits fails.")
+        .send("count", "count.response", async |Payload(bar): Payload<Bar>, _now: Now| {
+            Ok::<Bar, Failure>(bar)
+        })
+        .doc("Counts calls.\n\nIt waits for nothing.")
+        .send("hello", None, || ())
+        .recv_with("bar", |bar: Bar| Bar { close: bar.close.round() })
+        .doc("Rounds a price.");
+    let document = |router: Router| {
+        let catalog = Api::new("Calls", "1.0.0").include(router).build();
+        catalog.expect("the API has no mistake").asyncapi("3.0.0", "/ws").expect("it is known")
+    };
+    let [with, without] = [with, without].map(document);
+    assert!(with.contains("Counts calls.") && with.contains("calls.bar"), "{with}");
+    assert_eq!(with, without);
+}
+
 #[test]
 fn there_are_two_versions_and_no_other() {
     let catalog = Api::new("Trading", "1.0.0").build().expect("the API has no mistake");

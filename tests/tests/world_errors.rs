@@ -5,7 +5,7 @@ use fastws_core::config::{Config, OnError};
 use fastws_core::extract::{Payload, State};
 use fastws_core::frame::Opcode;
 use fastws_core::payload;
-use fastws_core::router::Router;
+use fastws_core::router::{Include, Router};
 use fastws_core::time::Duration;
 use fastws_core::topic_route::TopicRoute;
 use fastws_tests::stage::{act, later, stage};
@@ -370,7 +370,7 @@ fn a_topic_without_a_name_or_with_a_long_one_is_refused() {
 // protocol: M11
 #[test]
 fn mistakes_of_the_programmer_are_told_when_the_api_is_built() {
-    fn told(router: impl Into<Router>) -> String {
+    fn told<Kind>(router: impl Include<Kind>) -> String {
         let api = Api::new("Wrong", "1").include(router);
         api.build().err().map(|error| error.to_string()).unwrap_or_default()
     }
@@ -398,10 +398,15 @@ fn mistakes_of_the_programmer_are_told_when_the_api_is_built() {
         told(replies),
         "operations `a` and `b` both reply with `done`: give one of them another reply"
     );
-    let nameless =
-        "operation `a` returns a value but has no reply: give it a reply's name, or return `()`";
+    let nameless = r#"operation `a` returns a value but has no reply: name it, as `reply = ".."` in `#[send]` or as the second argument of `Router::send`, or return `()`"#;
     assert_eq!(told(Router::new().send("a", None, || 1)), nameless);
     assert_eq!(told(Router::new().send("a", None, async || 1)), nameless);
+    let failing = || -> Result<u32, String> { Ok(1) };
+    assert_eq!(
+        told(Router::new().send("a", "b", failing)),
+        "the handler of `a` returns `core::result::Result<u32, alloc::string::String>`, whose error is none that \
+         closes or is logged: make it a `Failure`, a `Close` or an error"
+    );
     let payloads = Router::new().send("a", None, |_: Payload<u32>, _: Payload<u32>| ());
     assert_eq!(told(payloads), "the handler of `a` takes two payloads: put both into one type");
     let state = Router::new().send("a", None, |_: State<Clock>| ());

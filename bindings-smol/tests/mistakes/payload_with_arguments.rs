@@ -1,0 +1,7 @@
+use fastws_smol::payload;
+
+//~ write #[payload], which takes no arguments
+#[payload(Order)]
+struct Order {
+    shares: u32,
+}

@@ -1,0 +1,7 @@
+use fastws_smol::recv;
+
+//~ write #[recv("alert")], above a function that takes a payload and returns it
+#[recv]
+fn alert(alert: String) -> String {
+    alert
+}
