@@ -1,6 +1,5 @@
 //! Functions as operations, and what is wrong with a function that cannot be one. Knows no payload's type.
 
-use crate::root;
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::parse::ParseStream;
@@ -251,3 +250,8 @@ const MANY: &str =
 const ASYNC: &str = "a `recv` handler runs where its update is published: remove `async`";
 const BARE: &str = "a `recv` handler takes its update itself: write `T` for `Payload<T>`";
 const ONE: &str = "a `recv` handler takes one argument, the update that is published";
+
+/// The crate that the user depends on.
+pub(crate) fn root(krate: &str) -> syn::Path {
+    syn::parse_str(&format!("::{krate}")).expect("a crate's name is a path")
+}
