@@ -48,6 +48,7 @@ mod hub;
 mod backlog;
 mod outbox;
 mod state;
+mod posting;
 mod delivery;
 pub mod dispatch;
 pub mod engine;
