@@ -82,6 +82,7 @@ fn a_door_reads_cookies_headers_tokens_and_the_query() {
     }
 }
 
+// protocol: E19
 #[test]
 fn whom_the_door_sends_away_reads_its_status_and_its_words() {
     let mut world = World::new(api());
@@ -158,6 +159,7 @@ fn what_a_connection_was_let_in_with_goes_with_it() {
     assert_eq!(witness.took(), ["drop bob"]);
 }
 
+// protocol: L16
 #[test]
 fn a_client_gets_the_first_of_its_subprotocols_that_the_api_knows() {
     let chosen = |api: Api, offers: &str| {
