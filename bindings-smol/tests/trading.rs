@@ -165,6 +165,39 @@ fn a_threshold_of_nothing_lets_every_move_of_a_close_through() {
     );
 }
 
+// trading: W1 W2 W3 W4 S13 O18
+#[test]
+fn who_knows_the_token_tells_everybody_and_raises_alerts_over_http() {
+    let mut server = Trading::start(&["--token", "secret", "--shards", "2"]);
+    let address = server.listening();
+    let mut clients = [(); 4].map(|()| Client::connect(address, "/ws"));
+    clients[0].ask("alerts.subscribe", "alerts.subscribe.response", Value::Null);
+    clients[0].hear_payload("alerts.alert");
+    for client in &mut clients[1..] {
+        client.ask("simple.ping", "simple.pong", json!({"timestamp": 1}));
+    }
+    let bearer = "Authorization: Bearer secret";
+    let json = "Content-Type: application/json";
+    let news = r#"{"message":"lunch"}"#;
+    let told = post(address, "/notify", &[json, bearer], news);
+    assert_eq!(told, (200, r#"{"delivered":4}"#.into()));
+    for client in &mut clients {
+        let notification = client.hear();
+        assert_eq!(notification["type"], "system.notification");
+        assert_eq!(notification["payload"]["message"], "lunch");
+        assert!(notification["payload"]["timestamp"].is_i64() && notification["topic"].is_null());
+    }
+    let alert = r#"{"severity":"low","message":"rain"}"#;
+    let raised = post(address, "/alerts", &[json, bearer], alert);
+    assert_eq!(raised, (200, r#"{"delivered":1}"#.into()));
+    let heard = clients[0].hear_payload("alerts.alert");
+    assert_eq!((&heard["severity"], &heard["message"]), (&json!("low"), &json!("rain")));
+    assert_eq!(post(address, "/notify", &[json], news).0, 401);
+    assert_eq!(post(address, "/notify", &[json, "Authorization: Bearer guess"], news).0, 401);
+    assert_eq!(post(address, "/notify", &[bearer], news).0, 415);
+    assert_eq!(post(address, "/notify", &[json, bearer], "{}").0, 422);
+}
+
 // trading: S18
 #[test]
 fn the_asyncapi_document_is_printed_and_nothing_is_served() {
@@ -304,4 +337,17 @@ fn program(name: &str) -> PathBuf {
 
 fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).expect("it is text")
+}
+
+/// Status and body of what a server answers to a `POST`.
+fn post(address: SocketAddr, path: &str, headers: &[&str], body: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).expect("the server listens");
+    let headers: String = headers.iter().map(|header| format!("{header}\r\n")).collect();
+    let head = format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n", body.len());
+    write!(stream, "{head}{headers}\r\n{body}").expect("it is open");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("the server answers and ends");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head ends with an empty line");
+    let status = head.split(' ').nth(1).expect("a status line has a status");
+    (status.parse().expect("it is a number"), body.into())
 }

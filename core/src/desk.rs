@@ -95,6 +95,8 @@ pub struct Metrics {
     pub messages_received: u64,
     /// Replies, and updates once for each listener, since the start.
     pub messages_sent: u64,
+    /// Updates that gave way in the backlogs of slow consumers, since the start, once for each of them.
+    pub updates_dropped: u64,
     /// Updates that a shard's full inbox did not take, since the start, once for each such shard.
     pub updates_lost: u64,
 }

@@ -448,6 +448,7 @@ fn told(world: &mut World, name: &str) -> Vec<String> {
     world.messages(name).iter().map(|message| tell(message).replace('"', "")).collect()
 }
 
+// protocol: E17 E21
 #[test]
 fn of_each_topic_only_the_newest_is_kept_and_every_reply() {
     let mut world = lenient(SlowConsumer::Latest);
@@ -464,10 +465,12 @@ fn of_each_topic_only_the_newest_is_kept_and_every_reply() {
     world.window("ann", usize::MAX);
     assert_eq!(told(&mut world, "ann"), ["a misses 2", "b misses 2", "3", "a 5", "6", "b 7"]);
     assert_eq!((world.dropped(), world.slow()), (4, 0));
+    assert_eq!(world.metrics().updates_dropped, 4);
     world.publish("a", "news", &News { value: 8 });
     assert_eq!(told(&mut world, "ann"), ["a 8"]);
 }
 
+// protocol: E16 E22
 #[test]
 fn the_oldest_updates_give_way_and_the_client_is_told_how_many() {
     let mut world = lenient(SlowConsumer::DropOldest);

@@ -194,6 +194,7 @@ impl Shard {
                 subscriptions: self.engine.subscriptions(),
                 messages_received: counts.received,
                 messages_sent: counts.sent,
+                updates_dropped: counts.dropped,
                 ..Metrics::default()
             },
         );

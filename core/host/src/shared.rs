@@ -35,6 +35,7 @@ struct Counters {
     subscriptions: AtomicUsize,
     received: AtomicU64,
     sent: AtomicU64,
+    dropped: AtomicU64,
 }
 
 #[derive(Default)]
@@ -133,11 +134,13 @@ impl Shared {
     }
 
     pub(crate) fn count(&self, shard: usize, metrics: Metrics) {
-        let Counters { connections, subscriptions, received, sent } = &self.counters[shard];
+        let Counters { connections, subscriptions, received, sent, dropped } =
+            &self.counters[shard];
         connections.store(metrics.connections, Ordering::Relaxed);
         subscriptions.store(metrics.subscriptions, Ordering::Relaxed);
         received.store(metrics.messages_received, Ordering::Relaxed);
         sent.store(metrics.messages_sent, Ordering::Relaxed);
+        dropped.store(metrics.updates_dropped, Ordering::Relaxed);
     }
 
     /// A shard's interest in a topic has begun or ended.
@@ -308,6 +311,7 @@ impl Shards for Shared {
             metrics.subscriptions += counters.subscriptions.load(Ordering::Relaxed);
             metrics.messages_received += counters.received.load(Ordering::Relaxed);
             metrics.messages_sent += counters.sent.load(Ordering::Relaxed);
+            metrics.updates_dropped += counters.dropped.load(Ordering::Relaxed);
         }
         metrics.updates_lost = self.inboxes.iter().map(Inbox::lost).sum();
         metrics

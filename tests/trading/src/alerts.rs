@@ -8,9 +8,10 @@ use fastws_core::topic_route::{Params, TopicRoute};
 
 #[payload]
 pub(crate) struct Alert {
-    severity: &'static str,
-    message: &'static str,
-    timestamp: i64,
+    pub(crate) severity: String,
+    pub(crate) message: String,
+    /// When, in Unix milliseconds.
+    pub(crate) timestamp: i64,
 }
 
 /// `alerts.subscribe`, `alerts.unsubscribe` and `alerts.alert`, over the topic `alerts`.
@@ -25,8 +26,8 @@ pub(crate) fn route() -> TopicRoute<Params, Alert> {
 async fn send_alerts(updates: Updates<Alert>) {
     loop {
         updates.publish(&Alert {
-            severity: "warning",
-            message: "Prices on this server are not real",
+            severity: "warning".into(),
+            message: "Prices on this server are not real".into(),
             timestamp: updates.unix_millis(),
         });
         updates.sleep(Duration::from_secs(300)).await;

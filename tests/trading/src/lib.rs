@@ -17,6 +17,7 @@ pub mod market;
 pub mod options;
 mod orderbook;
 mod player;
+mod posts;
 pub mod prices;
 mod quotes;
 pub mod replay;
@@ -47,7 +48,7 @@ pub fn api_with(feed: Feed, options: &Options) -> Api {
         .include(quotes::route(feed.clone()))
         .include(orderbook::route(feed))
         .include(alerts::route());
-    Api::new("Trading WebSockets", "1.0.0")
+    let api = Api::new("Trading WebSockets", "1.0.0")
         .description("Live market data: bars, quotes, order books and alerts.")
         .license("MIT OR Apache-2.0", "https://github.com/fastws/fastws/blob/main/LICENSE-MIT")
         .tag("market data", "Topics with prices of listed symbols")
@@ -57,6 +58,13 @@ pub fn api_with(feed: Feed, options: &Options) -> Api {
         .include(errors::router())
         .include(connection::router())
         .include(market_data)
+        .include(posts::notifications())
+        .post("/notify", posts::notify)
+        .post("/alerts", posts::raise);
+    match &options.token {
+        Some(token) => api.bearer(token),
+        None => api,
+    }
 }
 
 /// The AsyncAPI document of the application, served at the first path of the options.

@@ -5,7 +5,7 @@ use std::{
 };
 
 use clap::Parser;
-use fastws_core::config::{Config, OnError};
+use fastws_core::config::{Config, OnError, SlowConsumer};
 
 /// What the command line says, every value in its range.
 ///
@@ -56,6 +56,10 @@ pub struct Options {
     #[arg(long, value_name = "BYTES", default_value = "1048576", value_parser = count)]
     pub max_backlog_bytes: u32,
 
+    /// What becomes of who reads too slowly: it is closed, loses its oldest updates, or all but the latest of each topic
+    #[arg(long, value_name = "POLICY", default_value = "close", value_parser = ["close", "drop-oldest", "latest"])]
+    slow_consumer: String,
+
     /// What a request gets that cannot be answered: its connection is closed, or a message says so
     #[arg(long, value_name = "POLICY", default_value = "close", value_parser = ["close", "reply"])]
     on_error: String,
@@ -72,7 +76,7 @@ pub struct Options {
     #[arg(long, value_name = "SHARE", default_value = "0.01", value_parser = share)]
     pub threshold: f64,
 
-    /// Seconds that clients have to answer a close before they are reset, also when the server stops
+    /// Seconds over which clients are closed when the server stops
     #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
     pub drain: Duration,
 
@@ -122,7 +126,12 @@ impl Options {
             topics_per_connection: self.max_topics,
             heartbeat: self.heartbeat,
             lifespan: self.lifespan,
-            closing: self.drain,
+            drain: self.drain,
+            slow_consumer: match &*self.slow_consumer {
+                "drop-oldest" => SlowConsumer::DropOldest,
+                "latest" => SlowConsumer::Latest,
+                _ => SlowConsumer::Close,
+            },
             on_error: if self.on_error == "reply" { OnError::Reply } else { OnError::Close },
             ..Config::default()
         }
@@ -199,7 +208,7 @@ mod tests {
             "--listen 127.0.0.1:0 --listen [::1]:8000 --shards 3 --heartbeat 10 --lifespan 0.5 --max-connections 5
              --max-message-bytes 100 --max-topics 2 --max-backlog-bytes 4096 --drain 0
              --replay bars.csv --speed 60 --seed 18446744073709551615 --path / --path /api/v2/ws
-             --on-error reply --origin https://a.example --origin * --token secret --threshold 0",
+             --slow-consumer latest --on-error reply --origin https://a.example --origin * --token secret --threshold 0",
         )
         .expect("all are in range");
         let expected = Options {
@@ -216,6 +225,7 @@ mod tests {
             speed: 60.0,
             seed: u64::MAX,
             print_asyncapi: false,
+            slow_consumer: "latest".into(),
             on_error: "reply".into(),
             origins: vec!["https://a.example".into(), "*".into()],
             token: Some("secret".into()),
@@ -226,6 +236,19 @@ mod tests {
     }
 
     // trading: S3
+    // trading: S10
+    #[test]
+    fn a_slow_consumer_gets_what_the_command_line_says() {
+        for (policy, meant) in [
+            ("close", SlowConsumer::Close),
+            ("drop-oldest", SlowConsumer::DropOldest),
+            ("latest", SlowConsumer::Latest),
+        ] {
+            let options = options(&format!("--slow-consumer {policy}")).expect("it is a policy");
+            assert_eq!(options.config().slow_consumer, meant);
+        }
+    }
+
     #[test]
     fn a_bad_option_is_a_sentence_that_names_it_and_code_2() {
         for (line, sentence) in [
