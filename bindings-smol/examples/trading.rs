@@ -28,7 +28,7 @@ fn serve(options: &Options) -> Result<(), Box<dyn Error>> {
         println!("{}", fastws_trading::document(options)?);
         return Ok(());
     }
-    let api = fastws_trading::api(fastws_trading::open(options)?);
+    let api = fastws_trading::api_with(fastws_trading::open(options)?, options);
     let (first, others) = options.listen.split_first().expect("there is a default");
     let mut server = Server::bind(first)?;
     for address in others {

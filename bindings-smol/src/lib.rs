@@ -38,6 +38,12 @@ pub use fastws_host::test_client::{TestClient, TestSocket};
 pub use fastws_macros::{payload_smol as payload, recv_smol as recv, send_smol as send};
 pub use server::{Handle, Running, Server};
 
+#[doc = include_str!("../docs/guide.md")]
+pub mod guide {}
+
+#[doc = include_str!("../docs/from-fastws.md")]
+pub mod from_fastws {}
+
 /// Keeps the README's example compiling.
 #[cfg(doctest)]
 #[doc = include_str!("../../README.md")]

@@ -5,6 +5,7 @@ use async_tungstenite::WebSocketStream;
 use fastws_core::api::Api;
 use fastws_core::config::Config;
 use fastws_core::publisher::Publisher;
+use fastws_host::descriptors;
 use fastws_host::error::Error;
 use fastws_host::settings::{Doorway, Settings};
 use fastws_host::shared::Shared;
@@ -85,7 +86,10 @@ impl Server {
 
     /// Builds the API, starts the threads and accepts. The server ends when it is told to, not when
     /// what this returns is dropped.
-    pub fn start(self, api: Api) -> Result<Running, Error> {
+    ///
+    /// It takes as many connections as its limit says, and no more than the process has
+    /// [descriptors](descriptors::cap) for, of which it first gets as many as it may have.
+    pub fn start(mut self, api: Api) -> Result<Running, Error> {
         let catalog = api.build().map_err(Error::Build)?;
         let polls = (0..self.shards.get())
             .map(|_| {
@@ -96,6 +100,8 @@ impl Server {
             .collect::<io::Result<Vec<_>>>()?;
         let wakers = polls.iter().map(|(_, note)| Waker::from(note.clone())).collect();
         let addresses = self.addresses()?;
+        let connections = &mut self.settings.config.connections;
+        *connections = descriptors::cap(*connections);
         let shared = Shared::new(catalog, self.settings, wakers)?;
         let notes = polls.iter().map(|(_, note)| note.clone()).collect();
         let mut threads = Vec::new();
@@ -128,7 +134,8 @@ impl Running {
         self.handle.clone()
     }
 
-    /// Waits until the server was told to end and every connection has ended, at most 5 seconds after.
+    /// Waits until the server was told to end and every connection has ended: at most
+    /// [`Config::drain`] and [`Config::closing`] after, if its services end at once. Its port is free then.
     pub fn wait(self) -> Result<(), Error> {
         let mut result = Ok(());
         for thread in self.threads {
@@ -171,7 +178,9 @@ impl Handle {
         self.shared.is_empty()
     }
 
-    /// Stops accepting and closes every connection with `Server shutting down`. Returns at once.
+    /// Lets nobody in any more and closes every connection with `Server shutting down`, one after the
+    /// other over [`Config::drain`]; until the last has ended, `/healthz` is answered with 503. Returns at
+    /// once.
     pub fn shutdown(&self) {
         self.shared.shutdown();
     }

@@ -85,7 +85,6 @@ pub(crate) struct Driver {
     note: Arc<Note>,
     listeners: Vec<(TcpListener, Doorway)>,
     shard: Shard,
-    shared: Arc<Shared>,
     sockets: Vec<Socket>,
     /// Sockets that may have more to read than was taken: no event will tell.
     unread: Vec<ConnectionId>,
@@ -116,8 +115,7 @@ impl Driver {
             poll,
             note,
             listeners,
-            shard: Shard::new(shared.clone(), index),
-            shared,
+            shard: Shard::new(shared, index),
             sockets: Vec::new(),
             unread: Vec::new(),
             foreign: Vec::new(),
@@ -157,10 +155,6 @@ impl Driver {
             }
             while let Some(id) = self.shard.poll_gone() {
                 self.sockets[id.slot()] = Socket::None;
-            }
-            if self.shared.is_draining() {
-                self.listeners.clear();
-                self.unaccepted = None;
             }
         }
         Ok(())

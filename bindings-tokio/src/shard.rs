@@ -6,6 +6,7 @@ use fastws_core::config::Config;
 use fastws_core::engine::Sent;
 use fastws_core::ids::ConnectionId;
 use fastws_core::time::Instant;
+use fastws_host::descriptors;
 use fastws_host::error::Error;
 use fastws_host::settings::Doorway;
 use fastws_host::shard::Shard;
@@ -25,16 +26,22 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::LocalSet;
 
-/// Serves `api` on `/ws` until `end` is ready and every connection has been closed.
+/// Serves `api` on `/ws` until `end` is ready and every connection has been closed: at most
+/// [`Config::drain`] and [`Config::closing`] after, if its services end at once. Nobody is let in
+/// meanwhile, and `/healthz` is answered with 503.
+///
+/// It takes as many connections as `config` says, and no more than the process has
+/// [descriptors](descriptors::cap) for, of which it first gets as many as it may have.
 ///
 /// Not cancel safe in the sense that dropping it resets all connections; end it with `end`.
 pub async fn serve(
     listener: TcpListener,
     api: Api,
-    config: Config,
+    mut config: Config,
     end: impl Future<Output = ()>,
 ) -> Result<(), Error> {
     let catalog = api.build().map_err(Error::Build)?;
+    config.connections = descriptors::cap(config.connections);
     let bell = Arc::new(Bell(Notify::new()));
     let shared = Shared::new(catalog, config, vec![Waker::from(bell.clone())])?;
     let house = Rc::new(House {
@@ -46,11 +53,10 @@ pub async fn serve(
     });
     let tasks = LocalSet::new();
     let doorway = Doorway::public(listener.local_addr()?);
-    let accepting = tasks.spawn_local(accept(house.clone(), listener, doorway));
+    tasks.spawn_local(accept(house.clone(), listener, doorway));
     let turns = async {
         let ended = async {
             end.await;
-            accepting.abort();
             shared.shutdown();
             std::future::pending().await
         };

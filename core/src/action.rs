@@ -25,6 +25,8 @@ impl Close<'static> {
     pub const INTERNAL: Self = Self { code: 1011, reason: "Internal error" };
     /// More was waiting for this connection than its backlog may hold.
     pub const SLOW: Self = Self { code: 1008, reason: "Slow consumer" };
+    /// The first message does not say who it is from, or did not come in time.
+    pub const STRANGER: Self = Self { code: 1008, reason: "Not authenticated" };
     /// More messages or bytes came in a second than are allowed.
     pub const RATE: Self = Self { code: 1008, reason: "Rate limit" };
     /// The server ends.

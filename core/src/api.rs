@@ -1,12 +1,14 @@
 //! The application as its author puts it together. Mistakes are found here, before anybody connects.
 
 use crate::asyncapi::{self, About};
+use crate::authenticate::Authenticate;
 use crate::catalog::{self, Catalog};
 use crate::declared::Declared;
 use crate::door::{HttpError, Visitor};
 use crate::entrance::Entrance;
 use crate::envelope;
 use crate::extract::Needs;
+use crate::ids::OperationId;
 use crate::respond::Reply;
 use crate::router::{Include, Operation, Role, Router};
 use alloc::collections::BTreeMap;
@@ -105,7 +107,8 @@ impl Api {
         self
     }
 
-    /// Shares a value with all handlers that take [`State<S>`](crate::extract::State).
+    /// Shares a value with all handlers that take [`State<S>`](crate::extract::State). A topic route that
+    /// is included is shared already, if it is the only one of its type.
     pub fn state<S: Send + Sync + 'static>(mut self, state: S) -> Self {
         if self.states.insert(TypeId::of::<S>(), Arc::new(state)).is_some() {
             self.twice = Some(BuildError::StateTwice { state: type_name::<S>() });
@@ -121,7 +124,29 @@ impl Api {
         door: impl Fn(&Visitor<'_>) -> Result<S, HttpError> + Send + Sync + 'static,
     ) -> Self {
         if !self.entrance.set_door(door) {
-            self.twice = Some(BuildError::DoorTwice);
+            self.twice = Some(BuildError::Again { method: "Api::door" });
+        }
+        self
+    }
+
+    /// Has this function read the first message of every connection, before anything else is answered.
+    /// It takes [`FirstMessage`](crate::extract::FirstMessage); what it yields is the connection's own,
+    /// for handlers that take [`Guest<S>`](crate::extract::Guest). Nothing is replied. An error, a
+    /// binary message or 10 seconds without an outcome close with 1008 `Not authenticated`.
+    ///
+    /// ```
+    /// use fastws_core::api::Api;
+    /// use fastws_core::extract::FirstMessage;
+    /// use fastws_core::respond::Close;
+    ///
+    /// async fn authenticate(FirstMessage(token): FirstMessage) -> Result<(), Close> {
+    ///     if token == "secret" { Ok(()) } else { Err(Close::new(1008, "for the log only")) }
+    /// }
+    /// assert!(Api::new("Members", "1.0.0").authenticate(authenticate).build().is_ok());
+    /// ```
+    pub fn authenticate<Shape>(mut self, function: impl Authenticate<Shape>) -> Self {
+        if !self.entrance.set_first(function) {
+            self.twice = Some(BuildError::Again { method: "Api::authenticate" });
         }
         self
     }
@@ -134,10 +159,14 @@ impl Api {
     }
 
     /// Checks everything that can be checked before anybody connects.
-    pub fn build(self) -> Result<Catalog, BuildError> {
+    pub fn build(mut self) -> Result<Catalog, BuildError> {
         if let Some(error) = self.twice {
             return Err(error);
         }
+        if let Some((door, first)) = self.entrance.conflict() {
+            return Err(BuildError::TwoGuests { door, first });
+        }
+        share(core::mem::take(&mut self.router.states), &mut self.states);
         let document = asyncapi::document(self.about, &self.router);
         let Router { operations: declared, routes, .. } = self.router;
         let mut names: BTreeMap<&str, &'static str> = BTreeMap::new();
@@ -157,16 +186,19 @@ impl Api {
                 continue;
             };
             claim(name, "a `send` operation")?;
-            check_send(&self.states, name, reply.is_some(), needs, result)?;
-            if let Some(guest) = self.entrance.missing(needs) {
-                return Err(BuildError::GuestMissing { name: name.clone(), guest });
-            }
+            check_result(name, reply.is_some(), result)?;
+            check_needs(&self.states, &self.entrance, name, needs, false)?;
             if let Some(reply) = reply {
                 if let Some(first) = replies.insert(reply, name) {
                     let (reply, first, second) = (reply.clone(), first.into(), name.clone());
                     return Err(BuildError::ReplyTwice { reply, first, second });
                 }
                 claim(reply, "a reply")?;
+            }
+        }
+        for (at, route) in routes.iter().enumerate() {
+            if routes[..at].iter().any(|known| known.name == route.name) {
+                return Err(BuildError::RouteTwice { name: route.name.clone() });
             }
         }
         let (mut operations, mut updates) = (Vec::new(), BTreeMap::new());
@@ -180,24 +212,45 @@ impl Api {
         }
         // By length first: most comparisons end at a number.
         operations.sort_by(|a, b| (a.name.len(), &a.name).cmp(&(b.name.len(), &b.name)));
+        let named = operations.len();
+        if let Some(first) = self.entrance.first() {
+            check_needs(&self.states, &self.entrance, FIRST, &first.needs, true)?;
+        }
+        if let Some(first) = self.entrance.take_first(OperationId(named as u16)) {
+            let name = FIRST.into();
+            operations.push(catalog::Operation { name, reply: None, run: first.run });
+        }
         let declared = Declared { updates, routes, states: self.states };
-        Ok(Catalog { document, operations, declared: Arc::new(declared), entrance: self.entrance })
+        let (declared, entrance) = (Arc::new(declared), self.entrance);
+        Ok(Catalog { document, operations, named, declared, entrance })
     }
 }
 
-fn check_send(
-    states: &States,
-    name: &str,
-    has_reply: bool,
-    needs: &Needs,
-    result: &Reply,
-) -> Result<(), BuildError> {
+fn check_result(name: &str, has_reply: bool, result: &Reply) -> Result<(), BuildError> {
     let name = || String::from(name);
     if let Reply::Unknown(result) = result {
         return Err(BuildError::UnknownError { name: name(), result });
     }
     if !has_reply && !matches!(result, Reply::Nothing) {
         return Err(BuildError::ReplyWithoutName { name: name() });
+    }
+    Ok(())
+}
+
+/// `early`: the handler runs before the first message has been read.
+fn check_needs(
+    states: &States,
+    entrance: &Entrance,
+    name: &str,
+    needs: &Needs,
+    early: bool,
+) -> Result<(), BuildError> {
+    let name = || String::from(name);
+    if needs.first_message && !early {
+        return Err(BuildError::NoFirstMessage { name: name() });
+    }
+    if let Some(guest) = entrance.missing(needs, early) {
+        return Err(BuildError::GuestMissing { name: name(), guest });
     }
     if needs.payloads.len() > 1 {
         return Err(BuildError::TwoPayloads { name: name() });
@@ -208,6 +261,19 @@ fn check_send(
         }
     }
     Ok(())
+}
+
+/// Lets handlers take the routes that are included; of two of one type it is not known which is meant.
+fn share(routes: Vec<(TypeId, Arc<dyn Any + Send + Sync>)>, states: &mut States) {
+    let mut known = BTreeMap::new();
+    for (id, route) in routes {
+        known.entry(id).and_modify(|known| *known = None).or_insert(Some(route));
+    }
+    for (id, route) in known {
+        if let Some(route) = route {
+            states.entry(id).or_insert(route);
+        }
+    }
 }
 
 fn check_name(name: &str) -> Result<(), BuildError> {
@@ -268,6 +334,18 @@ pub enum BuildError {
         /// The state's type.
         state: &'static str,
     },
+    /// A handler takes the first message, and is not the one that reads it.
+    NoFirstMessage {
+        /// The operation.
+        name: String,
+    },
+    /// The door and the first message both yield something.
+    TwoGuests {
+        /// What the door yields.
+        door: &'static str,
+        /// What the first message yields.
+        first: &'static str,
+    },
     /// A handler takes what nobody is let in with.
     GuestMissing {
         /// The operation.
@@ -275,8 +353,16 @@ pub enum BuildError {
         /// The type that it takes.
         guest: &'static str,
     },
-    /// There are two doors.
-    DoorTwice,
+    /// What can be said once is said twice.
+    Again {
+        /// How.
+        method: &'static str,
+    },
+    /// Two topic routes have one name.
+    RouteTwice {
+        /// The name.
+        name: String,
+    },
     /// A state was set twice.
     StateTwice {
         /// The state's type.
@@ -317,11 +403,23 @@ impl fmt::Display for BuildError {
             ),
             Self::GuestMissing { name, guest } => write!(
                 f,
-                "the handler of `{name}` takes `Guest<{guest}>`, and nobody is let in with one: call `Api::door` with a function that yields a `{guest}`"
+                "the handler of `{name}` takes `Guest<{guest}>`, and nobody is let in with one: call `Api::door` or `Api::authenticate` with a function that yields a `{guest}`"
             ),
-            Self::DoorTwice => {
-                f.write_str("`Api::door` was called twice: make one function of both")
+            Self::Again { method } => {
+                write!(f, "`{method}` was called twice: make one function of both")
             }
+            Self::RouteTwice { name } => write!(
+                f,
+                "two topic routes are named `{name}`, so their topics would be the same: give one of them another name, since a prefix is no part of a topic"
+            ),
+            Self::NoFirstMessage { name } => write!(
+                f,
+                "the handler of `{name}` takes `FirstMessage`, which only the function of `Api::authenticate` gets: take `Payload<T>`"
+            ),
+            Self::TwoGuests { door, first } => write!(
+                f,
+                "`Api::door` yields a `{door}` and `Api::authenticate` a `{first}`: let one of them yield `()`"
+            ),
             Self::StateTwice { state } => {
                 write!(
                     f,
@@ -333,3 +431,6 @@ impl fmt::Display for BuildError {
 }
 
 impl core::error::Error for BuildError {}
+
+/// The operation that first messages are read by.
+const FIRST: &str = "first message";

@@ -22,8 +22,9 @@ use serde_json::Value;
 /// What an [`Api`](crate::api::Api) is built into.
 pub struct Catalog {
     pub(crate) document: Value,
-    /// Sorted by length, then by name.
+    /// Those that are called by name, sorted by its length, then by name; behind them the others.
     pub(crate) operations: Vec<Operation>,
+    pub(crate) named: usize,
     pub(crate) declared: Arc<Declared>,
     pub(crate) entrance: Entrance,
 }
@@ -71,6 +72,8 @@ pub enum Trouble {
     Payload(serde_json::Error),
     /// The handler failed.
     Handler(Failure),
+    /// The first message does not say who it is from.
+    Stranger(Failure),
 }
 
 impl Catalog {
@@ -105,8 +108,8 @@ impl Catalog {
     #[inline]
     pub fn find(&self, name: &str) -> Option<OperationId> {
         let key = (name.len(), name);
-        let at =
-            self.operations.binary_search_by(|known| (known.name.len(), &*known.name).cmp(&key));
+        let at = self.operations[..self.named]
+            .binary_search_by(|known| (known.name.len(), &*known.name).cmp(&key));
         at.ok().map(|at| OperationId(at as u16))
     }
 
@@ -179,6 +182,10 @@ impl Catalog {
     ) -> (Verdict, Rest) {
         let payload = match result {
             Ok(payload) => payload,
+            Err(failure) if self.entrance.authenticator == Some(operation) => {
+                let verdict = answer.close(action::Close::STRANGER);
+                return (verdict, Rest::Trouble(Trouble::Stranger(failure)));
+            }
             Err(Failure::Close(close)) => {
                 return (
                     answer.close(action::Close { code: close.code, reason: &close.reason }),

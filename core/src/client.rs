@@ -12,6 +12,7 @@ use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::any::Any;
 use core::cell::{Cell, RefCell};
 use core::fmt::Write;
 use core::future::poll_fn;
@@ -33,7 +34,32 @@ struct Visit {
     /// Places that are left under the limit of topics per connection.
     places: Cell<u32>,
     wishes: RefCell<Vec<Wish>>,
+    /// Topics that the handler waits for.
+    waiting: RefCell<Vec<Rc<str>>>,
     desk: Rc<Desk>,
+}
+
+/// A handler that waits for a topic.
+struct Wait<'c> {
+    call: &'c Visit,
+    topic: Rc<str>,
+    /// The places that it has taken under the limit, unless it has got what it waited for.
+    taken: Option<u32>,
+}
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        let Self { call, topic, taken } = self;
+        let mut waiting = call.waiting.borrow_mut();
+        let at = waiting.iter().position(|known| known == topic).expect("it was noted");
+        waiting.remove(at);
+        let Some(taken) = *taken else { return };
+        call.places.update(|left| left + taken);
+        // Somebody else in the same handler may wait for the same place, or have it.
+        if taken > 0 && !waiting.contains(topic) {
+            call.desk.give_back(call.call, topic.clone());
+        }
+    }
 }
 
 enum Wish {
@@ -42,6 +68,7 @@ enum Wish {
     TakePlace(Rc<str>, Rc<Reservation>),
     Hear(Rc<[Arc<[u8]>]>),
     Unsubscribe(Rc<str>),
+    Admit(Rc<dyn Any>),
     Publish {
         topic: Rc<str>,
         frame: Vec<u8>,
@@ -58,6 +85,7 @@ impl Client {
                 topics: caller.topics(),
                 places: Cell::new(caller.places_left()),
                 wishes: RefCell::default(),
+                waiting: RefCell::default(),
                 desk: desk.clone(),
             }),
         }
@@ -102,21 +130,33 @@ impl Client {
         Ok(())
     }
 
-    /// Has a place reserved, and the service started if this is the first.
+    /// Has a place reserved, and the service started if this is the first. Who does not wait any longer
+    /// gives the place back.
     pub(crate) async fn subscribe_with(&self, topic: &str, start: Starter) -> Result<(), Refused> {
         let before = self.call.places.get();
         self.take_place(topic)?;
         let taken = before - self.call.places.get();
         let topic: Rc<str> = Rc::from(topic);
+        self.call.waiting.borrow_mut().push(topic.clone());
+        let mut wait = Wait { call: &self.call, topic: topic.clone(), taken: Some(taken) };
         let answer = Rc::new(Reservation::default());
-        let ask = Ask { call: self.call.call, topic: topic.clone(), start, answer: answer.clone() };
-        self.call.desk.ask(ask);
-        let granted = poll_fn(|context| answer.poll(context)).await;
-        match granted {
-            Ok(()) => self.wish(Wish::TakePlace(topic, answer)),
-            Err(_) => self.call.places.update(|left| left + taken),
-        }
-        granted
+        self.call.desk.ask(Ask {
+            call: self.call.call,
+            topic: topic.clone(),
+            leaving: self.leaving(),
+            start,
+            answer: answer.clone(),
+        });
+        poll_fn(|context| answer.poll(context)).await?;
+        wait.taken = None;
+        self.wish(Wish::TakePlace(topic, answer));
+        Ok(())
+    }
+
+    /// How many subscriptions the wishes made so far end, at most.
+    fn leaving(&self) -> u32 {
+        let wishes = self.call.wishes.borrow();
+        wishes.iter().filter(|wish| matches!(wish, Wish::Unsubscribe(_))).count() as u32
     }
 
     /// A place under the limit, unless the topic has one already.
@@ -164,13 +204,18 @@ impl Client {
         Ok(())
     }
 
+    /// What the connection is let in with.
+    pub(crate) fn admit(&self, guest: Rc<dyn Any>) {
+        self.wish(Wish::Admit(guest));
+    }
+
     fn wish(&self, wish: Wish) {
         self.call.wishes.borrow_mut().push(wish);
     }
 
     /// Carries the wishes out, in their order.
     pub(crate) fn apply(&self, effects: &mut Effects<'_, '_>) {
-        let Visit { wishes, desk, .. } = &*self.call;
+        let Visit { call, wishes, desk, .. } = &*self.call;
         let mut wishes = wishes.take();
         for wish in &mut wishes {
             // A topic that has ended meanwhile has taken its places back, and its last words are due.
@@ -192,6 +237,7 @@ impl Client {
                 Wish::TakePlace(topic, _) => listen(effects, desk, &topic),
                 Wish::Hear(frames) => frames.iter().for_each(|frame| effects.send_frame(frame)),
                 Wish::Unsubscribe(topic) => effects.unsubscribe(&topic),
+                Wish::Admit(guest) => desk.admit(call.connection(), guest),
                 Wish::Publish { topic, frame, keep } => {
                     // Owned memory has room; another shard's full inbox is counted there.
                     let _ = effects.publish_frame(&topic, &frame);

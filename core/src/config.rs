@@ -42,6 +42,8 @@ pub struct Config {
     pub lifespan: Option<Duration>,
     /// Time for the peer's part of a close; then the connection is reset.
     pub closing: Duration,
+    /// Time over which a server that ends closes its connections.
+    pub drain: Duration,
     /// Encoded bytes after which a turn wants to be written before more is dispatched.
     pub turn_bytes: u32,
     /// What becomes of a connection whose request cannot be answered.
@@ -78,6 +80,7 @@ impl Default for Config {
             heartbeat: None,
             lifespan: None,
             closing: Duration::from_secs(5),
+            drain: Duration::from_secs(5),
             turn_bytes: 1 << 20,
             on_error: OnError::default(),
         }

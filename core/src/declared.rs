@@ -3,6 +3,7 @@
 use crate::envelope::{Encode, Outgoing as Message};
 use crate::frame::{Head, Opcode};
 use crate::respond::{Failure, Fault, encode};
+use crate::time::Duration;
 use crate::topic::{self, MAX_TOPIC, TopicError};
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
@@ -36,6 +37,8 @@ pub(crate) struct Route {
     pub(crate) serves: bool,
     /// Who comes gets the last update.
     pub(crate) retains: bool,
+    /// How long its services wait for somebody to come back.
+    pub(crate) linger: Duration,
 }
 
 /// What its listeners are told about a topic.
@@ -106,6 +109,11 @@ impl Declared {
     /// Whether a topic's last update is kept for who comes.
     pub fn retains(&self, topic: &str) -> bool {
         self.route(topic).is_some_and(|route| route.retains)
+    }
+
+    /// How long a topic's service waits for somebody to come back.
+    pub fn linger(&self, topic: &str) -> Duration {
+        self.route(topic).map_or(Duration::ZERO, |route| route.linger)
     }
 
     /// The topic route that this topic belongs to.

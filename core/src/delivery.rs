@@ -42,7 +42,9 @@ impl State<'_> {
         close: Close<'_>,
     ) {
         let Close { code, reason } = close;
-        if self.config.on_error == OnError::Close {
+        if self.seats[slot].session.stranger {
+            self.close(now, slot, Close::STRANGER);
+        } else if self.config.on_error == OnError::Close {
             self.close(now, slot, close);
         } else if self.send(slot, &Failed { kind, code, reason, id }).is_err() {
             self.close(now, slot, Close::INTERNAL);
@@ -233,7 +235,7 @@ impl State<'_> {
         bytes: usize,
         write: impl FnOnce(&mut Outbox<'_>) -> Result<Option<u32>, Full>,
     ) -> Result<usize, Full> {
-        let all = self.open as usize;
+        let all = (self.open - self.strangers) as usize;
         if all == 0 {
             return Ok(0);
         }
@@ -242,7 +244,7 @@ impl State<'_> {
         }
         if let Some(run) = write(&mut self.outbox)? {
             for (slot, seat) in self.seats.iter_mut().enumerate() {
-                if seat.session.phase == Phase::Open {
+                if seat.session.phase == Phase::Open && !seat.session.stranger {
                     self.outbox.note(&mut seat.outgoing, run);
                     self.transmit.mark(slot, &mut seat.transmit);
                 }
@@ -256,6 +258,7 @@ impl State<'_> {
         let seat = &mut self.seats[slot];
         if seat.outgoing.is_blocked() {
             seat.outgoing.unblock();
+            seat.session.moved = true;
             self.transmit.mark(slot, &mut seat.transmit);
         }
     }
@@ -285,6 +288,12 @@ impl State<'_> {
     fn is_slow(&self, slot: usize) -> bool {
         let half = self.config.backlog_bytes as usize / 2;
         self.outbox.holds_more_than(half, slot, &self.seats[slot].outgoing)
+    }
+
+    /// Its messages wait for us, or for a socket that takes what is before them.
+    pub(crate) fn is_excused(&mut self, slot: usize) -> bool {
+        let moved = core::mem::take(&mut self.seats[slot].session.moved);
+        moved || self.seats[slot].session.calling || !self.is_slow(slot)
     }
 
     /// The next connection whose socket can be written to; its parts are in the outbox.
@@ -342,6 +351,13 @@ impl State<'_> {
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant, slot: usize, deaf: bool) -> Due {
+        if self.leaves_at(slot).is_some_and(|at| at <= now) {
+            match self.seats[slot].session.phase {
+                Phase::Open => self.close(now, slot, Close::SHUTDOWN),
+                _ => self.enter(now, slot, Phase::Gone),
+            }
+            return Due::Nothing;
+        }
         let due = self.seats[slot].session.handle_timeout(now, &self.config, deaf);
         match due {
             Due::Nothing | Due::Handshake => {}
@@ -355,6 +371,7 @@ impl State<'_> {
                 let reason = words.say(format_args!("{reason}"));
                 self.close(now, slot, Close { code: 1003, reason });
             }
+            Due::Stranger => self.close(now, slot, Close::STRANGER),
             Due::Gone => self.enter(now, slot, Phase::Gone),
         }
         self.set_deadline(slot);

@@ -109,11 +109,12 @@ pub struct Desk {
     timers: RefCell<BTreeMap<(Instant, u64), Waker>>,
     timer: Cell<u64>,
     asks: RefCell<VecDeque<Ask>>,
-    /// By the connections' slots; none where nobody was let in with anything.
-    guests: RefCell<Vec<Option<Rc<dyn Any>>>>,
+    returned: RefCell<Vec<(CallId, Rc<str>)>>,
     /// What topics said last.
     pub retained: Retained,
     expected: RefCell<Vec<Rc<str>>>,
+    /// By the connections' slots; none where nobody was let in with anything.
+    guests: RefCell<Vec<Option<Rc<dyn Any>>>>,
 }
 
 /// A subscription that a running handler waits for.
@@ -122,6 +123,8 @@ pub struct Ask {
     pub call: CallId,
     /// The topic.
     pub topic: Rc<str>,
+    /// How many subscriptions the handler has wished to end: their places are free when it ends.
+    pub leaving: u32,
     /// Starts the topic's service, if this is its first listener.
     pub start: Starter,
     /// Where the answer goes.
@@ -162,9 +165,10 @@ impl Desk {
             timers: RefCell::default(),
             timer: Cell::default(),
             asks: RefCell::default(),
-            guests: RefCell::default(),
+            returned: RefCell::default(),
             retained: Retained::default(),
             expected: RefCell::default(),
+            guests: RefCell::default(),
         })
     }
 
@@ -210,6 +214,15 @@ impl Desk {
         self.guests.borrow().get(id.slot())?.clone()?.downcast().ok()
     }
 
+    /// The next place that a handler gives back, since it does not wait for it any longer.
+    pub fn poll_returned(&self) -> Option<(CallId, Rc<str>)> {
+        self.returned.borrow_mut().pop()
+    }
+
+    pub(crate) fn give_back(&self, call: CallId, topic: Rc<str>) {
+        self.returned.borrow_mut().push((call, topic));
+    }
+
     /// The driver's time, as of this turn.
     pub fn now(&self) -> Instant {
         self.now.get()
@@ -241,9 +254,9 @@ impl Desk {
         self.expected.borrow_mut().pop()
     }
 
-    /// Some handler waits for a subscription.
+    /// Some handler waits for a subscription, or does not any longer.
     pub fn is_ready(&self) -> bool {
-        !self.asks.borrow().is_empty()
+        !self.asks.borrow().is_empty() || !self.returned.borrow().is_empty()
     }
 }
 

@@ -21,6 +21,14 @@ pub trait Dispatch {
     /// Answers one call. The payload is valid JSON; whether it fits the operation is decided here.
     fn call(&mut self, call: Call<'_>, answer: Answer<'_, '_>) -> Verdict;
 
+    /// Who takes the first message of a connection where
+    /// [`demand_authentication`](crate::engine::Engine::demand_authentication) was called: its whole text
+    /// is the payload, whatever it says. What closes the connection then closes it with
+    /// `Not authenticated`; anything else lets it in.
+    fn authenticator(&self) -> Option<OperationId> {
+        None
+    }
+
     /// Answers a connection's request on the HTTP side, which is its first and only one. By default
     /// `/ws` becomes a WebSocket.
     fn request(&mut self, id: ConnectionId, request: &Request<'_>) -> Admission<'_> {
@@ -106,7 +114,7 @@ impl<'a, 'm> Answer<'a, 'm> {
     /// Sets a place in `topic` aside, so that the reply can say whether the subscription succeeds.
     /// It is given back if the call ends without subscribing. On an error nothing has changed.
     pub fn reserve(&mut self, topic: &str) -> Result<(), Denied> {
-        self.state.reserve(self.slot, topic).map(drop)
+        self.state.reserve(self.slot, topic, 0).map(drop)
     }
 
     /// Replies with raw JSON. `kind` is written as it is, so it must not need escaping in JSON.
@@ -205,6 +213,8 @@ impl Effects<'_, '_> {
 
     /// Closes this connection, after what was said so far.
     pub fn close(self, close: Close<'_>) -> Verdict {
+        let stranger = self.state.seats[self.slot].session.stranger;
+        let close = if stranger { Close::STRANGER } else { close };
         self.state.close(self.now, self.slot, close);
         self.done()
     }

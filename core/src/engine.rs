@@ -6,7 +6,7 @@ use crate::dispatch::{Admission, Answer, Call, Dispatch, Ended, Verdict};
 use crate::envelope::{self, MAX_NAME, Outgoing as Message};
 use crate::frame::{self, Opcode};
 use crate::handshake::{self, Refusal};
-use crate::ids::{CallId, ConnectionId};
+use crate::ids::{CallId, ConnectionId, OperationId};
 use crate::outbox::Parts;
 use crate::session::{Due, Phase};
 use crate::shelf::{Buffer, Buffers, Full};
@@ -74,6 +74,9 @@ impl Engine<'_> {
     /// A new connection whose request is still to come. `uid` is random. On [`Full`] the driver drops
     /// the socket.
     pub fn accept(&mut self, now: Instant, uid: [u8; 16]) -> Result<ConnectionId, Full> {
+        if self.state.drained_at().is_some_and(|end| end <= now) {
+            return Err(Full);
+        }
         let slot = self.state.seat(now, uid, Phase::Handshake)?;
         Ok(self.state.id(slot))
     }
@@ -81,11 +84,18 @@ impl Engine<'_> {
     /// A new connection whose handshake somebody else has done. On [`Full`] the driver drops the
     /// stream.
     pub fn open(&mut self, now: Instant, uid: [u8; 16]) -> Result<ConnectionId, Full> {
-        if self.state.open >= self.state.config.connections {
+        if !self.state.takes_more() {
             return Err(Full);
         }
         let slot = self.state.seat(now, uid, Phase::Open)?;
         Ok(self.state.id(slot))
+    }
+
+    /// From now on a new connection is a stranger until the application's
+    /// [`authenticator`](Dispatch::authenticator) has taken its first message: it gets no broadcast, and
+    /// closes with 1008 after the time for a handshake.
+    pub fn demand_authentication(&mut self) {
+        self.state.authenticates = true;
     }
 
     /// How many bytes of this connection can be taken now. Zero: do not read until
@@ -304,10 +314,11 @@ impl Engine<'_> {
         true
     }
 
-    /// Sets a place in `topic` aside for a running call. On an error nothing has changed.
-    pub fn reserve(&mut self, call: CallId, topic: &str) -> Result<(), Denied> {
+    /// Sets a place in `topic` aside for a running call that is going to end `leaving` subscriptions first.
+    /// On an error nothing has changed.
+    pub fn reserve(&mut self, call: CallId, topic: &str, leaving: u32) -> Result<(), Denied> {
         let slot = self.state.calling(call).ok_or(Denied::Gone)?;
-        self.state.reserve(slot, topic).map(drop)
+        self.state.reserve(slot, topic, leaving).map(drop)
     }
 
     /// Gives back the place that a running call had set aside in `topic`, if it had.
@@ -366,6 +377,16 @@ impl Engine<'_> {
         }
     }
 
+    /// The server ends: unfinished handshakes are dropped, no new one succeeds, and open connections are
+    /// closed with 1001, spread evenly over [`Config::drain`](crate::config::Config::drain). The first
+    /// is closed now, and what is said before still reaches the others. Pages are served until the end.
+    pub fn drain(&mut self, now: Instant) {
+        if self.state.drain.is_none() {
+            self.state.drain(now);
+            self.handle_timeout(now);
+        }
+    }
+
     /// The next socket to write to, and what. Whatever came of it, [`handle_sent`](Self::handle_sent)
     /// follows before anything else.
     #[inline]
@@ -408,8 +429,9 @@ impl Engine<'_> {
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some(slot) = self.state.deadlines.due(now) {
             let seat = &self.state.seats[slot];
-            let deaf = seat.session.phase == Phase::Open
+            let stopped = seat.session.phase == Phase::Open
                 && (seat.session.refused || seat.assembly.room(&self.inputs.row(slot)) == 0);
+            let deaf = stopped && self.state.is_excused(slot);
             if self.state.handle_timeout(now, slot, deaf) == Due::Handshake {
                 self.inputs.row(slot).truncate(0);
                 self.state.refuse(now, slot, Refusal::TimedOut, false);
@@ -483,7 +505,7 @@ impl State<'_> {
         let only_head = request.method == "HEAD";
         match dispatch.request(self.id(slot), &request) {
             Admission::Upgrade { protocol } => match request.upgrade() {
-                Ok(_) if self.open >= self.config.connections => {
+                Ok(_) if !self.takes_more() => {
                     self.refuse(now, slot, Refusal::TooManyConnections, only_head);
                 }
                 Ok(accept) => {
@@ -570,6 +592,12 @@ impl State<'_> {
         }
         session.handle_message(now);
         self.counts.received += 1;
+        if self.seats[slot].session.stranger {
+            let (Some(_), Some(operation)) = (text, dispatch.authenticator()) else {
+                return self.close(now, slot, Close::STRANGER);
+            };
+            return self.call(now, slot, operation, text, None, dispatch);
+        }
         let nesting = self.config.nesting as usize;
         let Some(envelope) = text.and_then(|text| envelope::read(text, nesting).ok()) else {
             return self.reject(now, slot, None, None, Close::UNREADABLE);
@@ -582,14 +610,26 @@ impl State<'_> {
             let kind = Some(envelope.kind.raw());
             return self.reject(now, slot, kind, envelope.id, Close::UNKNOWN);
         };
+        self.call(now, slot, operation, envelope.payload, envelope.id, dispatch);
+    }
+
+    #[inline]
+    fn call<D: Dispatch>(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        operation: OperationId,
+        payload: Option<&str>,
+        echo: Option<&str>,
+        dispatch: &mut D,
+    ) {
         let connection = self.id(slot);
         let session = &mut self.seats[slot].session;
         session.call = session.call.wrapping_add(1);
         session.calling = true;
         let id = CallId { connection, number: session.call };
-        let call = Call { id, operation, payload: envelope.payload, echo: envelope.id, now };
-        let Verdict(ended) =
-            dispatch.call(call, Answer { state: self, now, slot, echo: envelope.id });
+        let call = Call { id, operation, payload, echo, now };
+        let Verdict(ended) = dispatch.call(call, Answer { state: self, now, slot, echo });
         if ended == Ended::Now {
             self.end_call(slot);
         }

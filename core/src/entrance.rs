@@ -1,8 +1,11 @@
 //! By which ways an API lets anybody in. Knows no connection and no path of the server's own.
 
+use crate::authenticate::Authenticate;
 use crate::door::{HttpError, Visitor};
 use crate::extract::Needs;
 use crate::handshake::Request;
+use crate::ids::OperationId;
+use crate::router::Run;
 use alloc::boxed::Box;
 use alloc::rc::Rc;
 use alloc::string::String;
@@ -11,13 +14,24 @@ use core::any::{Any, TypeId, type_name};
 
 type Door = Box<dyn Fn(&Visitor<'_>) -> Result<Rc<dyn Any>, HttpError> + Send + Sync>;
 
+/// A type by which connections are told apart.
+type Guest = (TypeId, &'static str);
+
 /// Everybody is let in, with nothing, unless something is declared.
 #[derive(Default)]
 pub struct Entrance {
-    door: Option<Door>,
-    /// What connections are let in with.
-    guest: Option<(TypeId, &'static str)>,
+    door: Option<(Door, Guest)>,
+    first: Option<First>,
+    /// The operation that `first` has become.
+    pub(crate) authenticator: Option<OperationId>,
     pub(crate) protocols: Vec<String>,
+}
+
+/// Who reads first messages.
+pub(crate) struct First {
+    pub(crate) run: Run,
+    pub(crate) needs: Needs,
+    guest: Guest,
 }
 
 impl Entrance {
@@ -26,28 +40,68 @@ impl Entrance {
         &mut self,
         door: impl Fn(&Visitor<'_>) -> Result<S, HttpError> + Send + Sync + 'static,
     ) -> bool {
-        self.guest = Some((TypeId::of::<S>(), type_name::<S>()));
         let door: Door = Box::new(move |visitor| Ok(Rc::new(door(visitor)?)));
-        self.door.replace(door).is_none()
+        self.door.replace((door, guest::<S>())).is_none()
     }
 
-    /// The type of what a handler takes without anybody being let in with it.
-    pub(crate) fn missing(&self, needs: &Needs) -> Option<&'static str> {
-        let missing = needs.guests.iter().find(|(id, _)| self.guest.is_none_or(|own| own.0 != *id));
+    /// False: somebody read first messages already.
+    pub(crate) fn set_first<Shape, A: Authenticate<Shape>>(&mut self, authenticate: A) -> bool {
+        let mut needs = Needs::default();
+        A::require(&mut needs);
+        let run: Run = Box::new(move |context, _| authenticate.run(context));
+        self.first.replace(First { run, needs, guest: guest::<A::Guest>() }).is_none()
+    }
+
+    /// Hands over who reads first messages, to become an operation of this number.
+    pub(crate) fn take_first(&mut self, id: OperationId) -> Option<First> {
+        self.authenticator = self.first.as_ref().map(|_| id);
+        self.first.take()
+    }
+
+    pub(crate) fn first(&self) -> Option<&First> {
+        self.first.as_ref()
+    }
+
+    /// Two sources of what connections are let in with.
+    pub(crate) fn conflict(&self) -> Option<(&'static str, &'static str)> {
+        let (door, first) = self.guests();
+        Some((door?.1, first?.1))
+    }
+
+    /// The type of what a handler takes without anybody being let in with it. `early`: it is asked before
+    /// the first message has been read.
+    pub(crate) fn missing(&self, needs: &Needs, early: bool) -> Option<&'static str> {
+        let (door, first) = self.guests();
+        let own = if early { door } else { door.or(first) };
+        let missing = needs.guests.iter().find(|(id, _)| own.is_none_or(|own| own.0 != *id));
         missing.map(|(_, name)| *name)
+    }
+
+    /// What the door and the first message yield, if anything.
+    fn guests(&self) -> (Option<Guest>, Option<Guest>) {
+        let something = |guest: &Guest| guest.0 != TypeId::of::<()>();
+        (
+            self.door.as_ref().map(|(_, guest)| *guest).filter(something),
+            self.first.as_ref().map(|first| first.guest).filter(something),
+        )
     }
 
     /// Asks the door, if there is one; what it yields is for the connection's handlers.
     pub fn admit(&self, visitor: &Visitor<'_>) -> Result<Option<Rc<dyn Any>>, HttpError> {
-        self.door.as_ref().map(|door| door(visitor)).transpose()
+        self.door.as_ref().map(|(door, _)| door(visitor)).transpose()
     }
 
     /// Whether a connection that did not come by the door may be let in with this.
     pub fn takes(&self, guest: Option<&dyn Any>) -> bool {
-        match self.guest {
-            Some((id, _)) => guest.is_some_and(|guest| guest.type_id() == id),
+        match &self.door {
+            Some((_, (id, _))) => guest.is_some_and(|guest| guest.type_id() == *id),
             None => guest.is_none(),
         }
+    }
+
+    /// Who reads the first message of a connection, if anybody.
+    pub fn authenticator(&self) -> Option<OperationId> {
+        self.authenticator
     }
 
     /// The first of the subprotocols that a client offers and the API knows.
@@ -55,4 +109,8 @@ impl Entrance {
         let known = |offer: &str| self.protocols.iter().find(|own| *own == offer);
         request.protocols().find_map(known).map(String::as_str)
     }
+}
+
+fn guest<S: 'static>() -> Guest {
+    (TypeId::of::<S>(), type_name::<S>())
 }

@@ -9,6 +9,7 @@ use crate::respond::SchemaOf;
 use crate::strict;
 use crate::time::Duration;
 use alloc::rc::Rc;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::{TypeId, type_name};
@@ -51,6 +52,7 @@ pub struct Needs {
     pub(crate) payloads: Vec<SchemaOf>,
     pub(crate) states: Vec<(TypeId, &'static str)>,
     pub(crate) guests: Vec<(TypeId, &'static str)>,
+    pub(crate) first_message: bool,
 }
 
 /// The message's payload, as the type that the operation takes.
@@ -107,7 +109,8 @@ impl<S: Send + Sync + 'static> Extract for State<S> {
     }
 }
 
-/// What the connection was let in with, by [`Api::door`](crate::api::Api::door). Lives as long as the
+/// What the connection was let in with, by [`Api::door`](crate::api::Api::door) or
+/// [`Api::authenticate`](crate::api::Api::authenticate). Lives as long as the
 /// connection, and as the handlers that hold it.
 pub struct Guest<S>(pub Rc<S>);
 
@@ -129,6 +132,20 @@ impl<S: 'static> Extract for Guest<S> {
 
     fn require(needs: &mut Needs) {
         needs.guests.push((TypeId::of::<S>(), type_name::<S>()));
+    }
+}
+
+/// The text of a connection's first message, whatever it is; for the function that reads it,
+/// [`Api::authenticate`](crate::api::Api::authenticate).
+pub struct FirstMessage(pub String);
+
+impl Extract for FirstMessage {
+    fn extract(context: &Context<'_>) -> Result<Self, Rejection> {
+        Ok(Self(context.payload.unwrap_or_default().into()))
+    }
+
+    fn require(needs: &mut Needs) {
+        needs.first_message = true;
     }
 }
 

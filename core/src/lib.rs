@@ -84,11 +84,15 @@ pub mod extract;
 #[cfg(feature = "alloc")]
 pub mod handler;
 #[cfg(feature = "alloc")]
+pub mod authenticate;
+#[cfg(feature = "alloc")]
 pub mod router;
 #[cfg(feature = "alloc")]
 mod attributes;
 #[cfg(feature = "alloc")]
 pub mod entrance;
+#[cfg(feature = "alloc")]
+mod subscription;
 #[cfg(feature = "alloc")]
 pub mod topic_route;
 #[cfg(feature = "alloc")]
@@ -107,12 +111,12 @@ pub mod typed {
     pub use crate::declared::PublishError;
     pub use crate::desk::{Metrics, Reach};
     pub use crate::door::{HttpError, Visitor};
-    pub use crate::extract::{Clock, Guest, Now, Payload, State};
+    pub use crate::extract::{Clock, FirstMessage, Guest, Now, Payload, State};
     pub use crate::publisher::{App, Publisher};
     pub use crate::respond::{Close, Failure, Fault, Refused};
     pub use crate::router::Router;
     pub use crate::service::Updates;
-    pub use crate::topic_route::{Params, TopicRoute};
+    pub use crate::topic_route::{Params, SubscriptionResponse, TopicRoute};
 }
 
 #[cfg(feature = "alloc")]

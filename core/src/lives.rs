@@ -32,6 +32,8 @@ enum Phase {
     Idle,
     Starting,
     Running,
+    /// Nobody is interested, as of this moment, and somebody may come back.
+    Lingering(u64),
     Ending,
 }
 
@@ -64,6 +66,27 @@ impl Joined {
     }
 }
 
+/// What follows when the last shard's last listener has left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// This owner drops the future of this generation.
+    Stop {
+        /// The owner's number.
+        owner: usize,
+        /// The life's generation.
+        generation: u64,
+    },
+    /// This owner waits for a while, and then lets the life [`lapse`](Life::lapse).
+    Linger {
+        /// The owner's number.
+        owner: usize,
+        /// The life's generation.
+        generation: u64,
+        /// When it was left.
+        moment: u64,
+    },
+}
+
 /// What follows when a service's future is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -94,7 +117,10 @@ impl Life {
             Phase::Starting => Joined::Wait(self.generation),
             // The one that ends is of no concern, and the one that follows is not numbered yet.
             Phase::Ending => Joined::Wait(next),
-            Phase::Running => Joined::Running(self.generation),
+            Phase::Running | Phase::Lingering(_) => {
+                self.phase = Phase::Running;
+                Joined::Running(self.generation)
+            }
         }
     }
 
@@ -124,14 +150,39 @@ impl Life {
         core::mem::take(&mut self.interested)
     }
 
-    /// A shard's last listener has left. Some: this owner drops the future of this generation.
-    pub fn leave(&mut self, shard: usize) -> Option<(usize, u64)> {
+    /// A shard's last listener has left. `linger`: a service that has started waits for somebody to come
+    /// back; it is a moment never used before.
+    pub fn leave(&mut self, shard: usize, linger: Option<u64>) -> Option<Left> {
         self.interested.remove(shard);
-        let live = matches!(self.phase, Phase::Starting | Phase::Running);
-        (live && self.interested.is_empty()).then(|| {
+        if !self.interested.is_empty() {
+            return None;
+        }
+        let (owner, generation) = (self.owner, self.generation);
+        match (self.phase, linger) {
+            (Phase::Running, Some(moment)) => {
+                self.phase = Phase::Lingering(moment);
+                Some(Left::Linger { owner, generation, moment })
+            }
+            (Phase::Starting | Phase::Running, _) => {
+                self.phase = Phase::Ending;
+                Some(Left::Stop { owner, generation })
+            }
+            _ => None,
+        }
+    }
+
+    /// Nobody has come back. True: the future of this generation is to be dropped.
+    pub fn lapse(&mut self, generation: u64, moment: u64) -> bool {
+        let lapsed = self.generation == generation && self.phase == Phase::Lingering(moment);
+        if lapsed {
             self.phase = Phase::Ending;
-            (self.owner, self.generation)
-        })
+        }
+        lapsed
+    }
+
+    /// The service runs for nobody, and somebody may come back.
+    pub fn is_lingering(&self) -> bool {
+        matches!(self.phase, Phase::Lingering(_))
     }
 
     /// The future of this generation is gone, or there will be none: nobody waited any more on the
@@ -163,6 +214,9 @@ impl Default for Life {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+    use std::vec::Vec;
 
     #[test]
     fn racing_shards_start_one_life() {
@@ -178,7 +232,7 @@ mod tests {
         let mut life = Life::new();
         assert_eq!(life.join(3, 1), Joined::Start(1));
         life.started(1);
-        assert_eq!(life.leave(3), Some((3, 1)));
+        assert_eq!(life.leave(3, None), Some(Left::Stop { owner: 3, generation: 1 }));
         assert_eq!(life.join(5, 2), Joined::Wait(2));
         assert_eq!(life.ended(1, 3), Ended::Restart { shard: 5, generation: 3 });
         assert_eq!(life.ended(1, 4), Ended::Late);
@@ -190,7 +244,7 @@ mod tests {
         let mut life = Life::new();
         life.join(0, 1);
         life.join(1, 2);
-        assert_eq!(life.leave(0), None);
+        assert_eq!(life.leave(0, None), None);
         assert_eq!(life.ended(1, 3), Ended::Restart { shard: 1, generation: 3 });
         assert!(life.started(3).iter().eq([1]));
     }
@@ -209,9 +263,123 @@ mod tests {
     fn leaving_while_it_starts_ends_in_nothing_running() {
         let mut life = Life::new();
         life.join(0, 1);
-        assert_eq!(life.leave(0), Some((0, 1)));
+        assert_eq!(life.leave(0, Some(2)), Some(Left::Stop { owner: 0, generation: 1 }));
         assert!(life.started(1).is_empty());
         assert_eq!(life.ended(1, 2), Ended::Gone);
         assert!(life.is_over());
+    }
+
+    #[test]
+    fn who_comes_back_in_time_finds_the_same_life_and_an_old_wait_does_not_end_a_new_one() {
+        let mut life = Life::new();
+        life.join(0, 1);
+        life.started(1);
+        let left = |moment| Some(Left::Linger { owner: 0, generation: 1, moment });
+        assert_eq!(life.leave(0, Some(2)), left(2));
+        assert_eq!(life.join(1, 3), Joined::Running(1));
+        assert!(!life.lapse(1, 2), "somebody is there");
+        assert_eq!(life.leave(1, Some(4)), left(4));
+        assert!(!life.lapse(1, 2), "that wait was over");
+        assert!(life.lapse(1, 4));
+        assert_eq!(life.join(0, 5), Joined::Wait(5));
+        assert_eq!(life.ended(1, 6), Ended::Restart { shard: 0, generation: 6 });
+    }
+
+    /// What the shards know: the future that lives, whether it has started and was told to end, who is
+    /// interested, and which waits go on.
+    #[derive(Default)]
+    struct Naive {
+        future: Option<u64>,
+        started: bool,
+        told: bool,
+        interested: BTreeSet<usize>,
+        waits: Vec<(u64, u64)>,
+    }
+
+    proptest! {
+        #[test]
+        fn one_future_lives_while_anybody_is_interested_and_none_for_ever_without(
+            steps in prop::collection::vec((0..6u8, 0..3usize, any::<bool>()), 0..100),
+        ) {
+            let (mut life, mut naive, mut newest) = (Life::new(), Naive::default(), 0);
+            let mut next = || { newest += 1; newest };
+            for (step, shard, linger) in steps {
+                match (step, naive.future) {
+                    (0, _) if naive.interested.insert(shard) => match life.join(shard, next()) {
+                        Joined::Start(generation) => {
+                            prop_assert_eq!(naive.future, None);
+                            (naive.future, naive.started, naive.told) = (Some(generation), false, false);
+                        }
+                        Joined::Running(generation) => {
+                            prop_assert_eq!((naive.future, naive.started), (Some(generation), true));
+                            prop_assert!(!naive.told);
+                        }
+                        Joined::Wait(since) => {
+                            prop_assert!(naive.future.is_some());
+                            prop_assert_eq!(Some(since) == naive.future, !naive.told);
+                        }
+                    },
+                    (1, _) if naive.interested.remove(&shard) => {
+                        match life.leave(shard, linger.then(&mut next)) {
+                            Some(Left::Stop { generation, .. }) => {
+                                prop_assert_eq!(naive.future, Some(generation));
+                                naive.told = true;
+                            }
+                            Some(Left::Linger { generation, moment, .. }) => {
+                                prop_assert!(naive.started && linger);
+                                naive.waits.push((generation, moment));
+                            }
+                            None => prop_assert!(naive.told || !naive.interested.is_empty()),
+                        }
+                    }
+                    (2, Some(generation)) => {
+                        let told = life.started(generation);
+                        let all = told.iter().eq(naive.interested.iter().copied());
+                        prop_assert!(told.is_empty() || all);
+                        naive.started |= !naive.told;
+                    }
+                    (3, Some(generation)) => {
+                        for shard in life.failed(generation).iter() {
+                            prop_assert!(naive.interested.remove(&shard));
+                        }
+                        naive.future = None;
+                        end(&mut life, &mut naive, generation, next())?;
+                    }
+                    (4, Some(generation)) if naive.told => {
+                        naive.future = None;
+                        end(&mut life, &mut naive, generation, next())?;
+                    }
+                    (5, _) if !naive.waits.is_empty() => {
+                        let (generation, moment) = naive.waits.swap_remove(shard % naive.waits.len());
+                        if life.lapse(generation, moment) {
+                            prop_assert!(naive.interested.is_empty());
+                            prop_assert_eq!(naive.future, Some(generation));
+                            naive.told = true;
+                        }
+                    }
+                    _ => {}
+                }
+                let Naive { future, told, interested, waits, .. } = &naive;
+                prop_assert!(future.is_some() || interested.is_empty(), "nobody starts it");
+                prop_assert!(future.is_none() || *told || !interested.is_empty() || !waits.is_empty());
+                prop_assert_eq!(life.is_over(), future.is_none());
+            }
+        }
+    }
+
+    fn end(
+        life: &mut Life,
+        naive: &mut Naive,
+        generation: u64,
+        next: u64,
+    ) -> Result<(), TestCaseError> {
+        match life.ended(generation, next) {
+            Ended::Restart { shard, generation } => {
+                prop_assert!(naive.interested.contains(&shard));
+                (naive.future, naive.started, naive.told) = (Some(generation), false, false);
+            }
+            Ended::Gone | Ended::Late => prop_assert!(naive.interested.is_empty()),
+        }
+        Ok(())
     }
 }

@@ -184,7 +184,10 @@ impl Engine<'static> {
                 gone: Marks::new(row()),
                 open: 0,
                 taken: 0,
+                strangers: 0,
+                authenticates: false,
                 counts: Counts::default(),
+                drain: None,
             },
         }
     }
@@ -284,7 +287,10 @@ impl<'m> Engine<'m> {
                 gone: Marks::new(Shelf::Lent(&mut connections.gone)),
                 open: 0,
                 taken: 0,
+                strangers: 0,
+                authenticates: false,
                 counts: Counts::default(),
+                drain: None,
                 config,
             },
         }

@@ -8,8 +8,9 @@ use crate::respond::{Reply, Respond, SchemaOf};
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::any::TypeId;
+use core::any::{Any, TypeId};
 use schemars::SchemaGenerator;
 
 pub(crate) type Run =
@@ -75,6 +76,8 @@ pub struct Router {
     pub(crate) operations: Vec<Operation>,
     pub(crate) routes: Vec<Route>,
     pub(crate) channels: Vec<Channel>,
+    /// Topic routes that handlers may take as their state.
+    pub(crate) states: Vec<(TypeId, Arc<dyn Any + Send + Sync>)>,
 }
 
 impl Router {
@@ -166,6 +169,7 @@ impl Router {
             self.operations.push(operation);
         }
         self.channels.extend(router.channels);
+        self.states.extend(router.states);
         self.routes.extend(router.routes.into_iter().map(|route| Route {
             update: full(route.update),
             error: full(route.error),

@@ -28,6 +28,8 @@ pub(crate) enum Due {
     Ping,
     /// No message for the heartbeat interval, or older than the lifespan.
     TimedOut,
+    /// The first message has not said in time who it is from.
+    Stranger,
     /// The peer does not answer any more.
     Gone,
 }
@@ -40,6 +42,10 @@ pub(crate) struct Session {
     pub(crate) calling: bool,
     /// A message that is framed elsewhere was refused, and waits with the driver.
     pub(crate) refused: bool,
+    /// The first message is still to say who it is from.
+    pub(crate) stranger: bool,
+    /// Its socket takes bytes again, since the clock has asked last.
+    pub(crate) moved: bool,
     /// Counts calls, so that a late outcome finds nothing.
     pub(crate) call: u32,
     opened: Instant,
@@ -57,6 +63,8 @@ impl Session {
             pinged: false,
             calling: false,
             refused: false,
+            stranger: false,
+            moved: false,
             call: 0,
             opened: now,
             heard: now,
@@ -126,7 +134,8 @@ impl Session {
                 };
                 let heartbeat = config.heartbeat.map(|limit| self.message + limit);
                 let lifespan = config.lifespan.map(|limit| self.opened + limit);
-                [heartbeat, lifespan].into_iter().flatten().chain([alive]).min()
+                let known = self.stranger.then(|| self.opened + config.handshake);
+                [heartbeat, lifespan, known].into_iter().flatten().chain([alive]).min()
             }
         }
     }
@@ -144,6 +153,7 @@ impl Session {
             Phase::Handshake => Due::Handshake,
             Phase::Closing | Phase::Lingering => Due::Gone,
             Phase::Gone => Due::Nothing,
+            Phase::Open if self.stranger && now >= self.opened + config.handshake => Due::Stranger,
             Phase::Open if config.heartbeat.is_some_and(|limit| now >= self.message + limit) => {
                 Due::TimedOut
             }

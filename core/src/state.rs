@@ -11,7 +11,7 @@ use crate::marks::Marks;
 use crate::outbox::{Outbox, Outgoing};
 use crate::session::{Phase, Session};
 use crate::shelf::{Full, Shelf};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use crate::topic::{self, MAX_TOPIC};
 
 /// One connection's row. A free row keeps its generation and threads the free list.
@@ -71,7 +71,21 @@ pub(crate) struct State<'m> {
     pub(crate) open: u32,
     /// Rows that are not free.
     pub(crate) taken: u32,
+    /// Those among the open whose first message is still to say who it is from.
+    pub(crate) strangers: u32,
+    /// A first message has to say that.
+    pub(crate) authenticates: bool,
     pub(crate) counts: Counts,
+    pub(crate) drain: Option<Drain>,
+}
+
+/// When who leaves: open connections one after the other, in the order of their slots.
+#[derive(Clone, Copy)]
+pub(crate) struct Drain {
+    from: Instant,
+    /// The first slot and the number of slots up to the last that were open at the start.
+    first: usize,
+    count: usize,
 }
 
 impl State<'_> {
@@ -121,7 +135,7 @@ impl State<'_> {
         };
         self.taken += 1;
         if phase == Phase::Open {
-            self.count_in();
+            self.count_in(slot);
         }
         self.set_deadline(slot);
         Ok(slot)
@@ -129,12 +143,14 @@ impl State<'_> {
 
     pub(crate) fn open(&mut self, now: Instant, slot: usize) {
         self.seats[slot].session.open(now);
-        self.count_in();
+        self.count_in(slot);
         self.set_deadline(slot);
     }
 
-    fn count_in(&mut self) {
+    fn count_in(&mut self, slot: usize) {
         self.open += 1;
+        self.seats[slot].session.stranger = self.authenticates;
+        self.strangers += u32::from(self.authenticates);
         // It does not note what was said to all before.
         self.outbox.seal();
     }
@@ -150,7 +166,44 @@ impl State<'_> {
     /// The deadline of a phase that has just begun, or whose time has come.
     pub(crate) fn set_deadline(&mut self, slot: usize) {
         let at = self.seats[slot].session.poll_timeout(&self.config);
-        self.deadlines.set(slot, at);
+        self.deadlines.set(slot, at.into_iter().chain(self.leaves_at(slot)).min());
+    }
+
+    /// Nobody begins a handshake any more, and everybody leaves in time.
+    pub(crate) fn drain(&mut self, now: Instant) {
+        let open = |seat: &Seat| seat.session.phase == Phase::Open;
+        let first = self.seats.iter().position(open).unwrap_or(0);
+        let count = self.seats.iter().rposition(open).map_or(0, |last| last + 1 - first);
+        self.drain = Some(Drain { from: now, first, count });
+        for slot in 0..self.seats.len() {
+            match self.seats[slot].session.phase {
+                Phase::Handshake => self.enter(now, slot, Phase::Gone),
+                Phase::Open => self.set_deadline(slot),
+                _ => {}
+            }
+        }
+    }
+
+    /// One more connection may be opened.
+    pub(crate) fn takes_more(&self) -> bool {
+        self.open < self.config.connections && self.drain.is_none()
+    }
+
+    /// The end of a drain, for who asks for a page meanwhile.
+    pub(crate) fn drained_at(&self) -> Option<Instant> {
+        self.drain.map(|drain| drain.from + self.config.drain)
+    }
+
+    /// When a drain comes to this connection.
+    pub(crate) fn leaves_at(&self, slot: usize) -> Option<Instant> {
+        match self.seats[slot].session.phase {
+            Phase::Handshake => self.drained_at(),
+            Phase::Open => self.drain.map(|Drain { from, first, count }| {
+                let micros = self.config.drain.as_micros().saturating_mul((slot - first) as u128);
+                from + Duration::from_micros((micros / count as u128) as u64)
+            }),
+            _ => None,
+        }
     }
 
     /// Ends the connection's part in everything but what is still to be written.
@@ -158,6 +211,7 @@ impl State<'_> {
         let seat = &mut self.seats[slot];
         if seat.session.phase == Phase::Open {
             self.open -= 1;
+            self.strangers -= u32::from(core::mem::take(&mut seat.session.stranger));
             self.hub.leave(&mut seat.interest);
         }
         // Neither those who stay nor the row's next connection note what this one did.
@@ -174,7 +228,12 @@ impl State<'_> {
     }
 
     /// Sets a subscription's place aside for the call that runs.
-    pub(crate) fn reserve(&mut self, slot: usize, topic: &str) -> Result<usize, Denied> {
+    pub(crate) fn reserve(
+        &mut self,
+        slot: usize,
+        topic: &str,
+        leaving: u32,
+    ) -> Result<usize, Denied> {
         topic::check(topic, MAX_TOPIC).map_err(|_| Denied::Name)?;
         let seat = &mut self.seats[slot];
         if seat.session.phase != Phase::Open {
@@ -185,7 +244,7 @@ impl State<'_> {
         if let Some(link) = known {
             return Ok(link);
         }
-        if seat.interest.places() >= self.config.topics_per_connection {
+        if seat.interest.places().saturating_sub(leaving) >= self.config.topics_per_connection {
             return Err(Denied::TooManyTopics);
         }
         self.hub.reserve(slot, &mut seat.interest, topic).map_err(|Full| Denied::Full)
@@ -193,7 +252,7 @@ impl State<'_> {
 
     /// True: it did not listen before.
     pub(crate) fn subscribe(&mut self, slot: usize, topic: &str) -> Result<bool, Denied> {
-        let link = self.reserve(slot, topic)?;
+        let link = self.reserve(slot, topic, 0)?;
         let new = self.hub.activate(&mut self.seats[slot].interest, link);
         if new {
             self.outbox.seal();
@@ -227,6 +286,11 @@ impl State<'_> {
         let seat = &mut self.seats[slot];
         self.hub.give_back(&mut seat.interest);
         seat.session.calling = false;
+        if core::mem::take(&mut seat.session.stranger) {
+            self.strangers -= 1;
+            // It does not note what was said to all before.
+            self.outbox.seal();
+        }
     }
 
     #[inline]

@@ -10,22 +10,19 @@ use crate::payload::{Cloned, Incoming, Outgoing};
 use crate::respond::{Fault, Refused};
 use crate::router::{Channel, Router};
 use crate::service::{Begun, Updates};
+pub use crate::subscription::{Params, SubscriptionResponse};
 use crate::time::Duration;
-use crate::topic;
-use alloc::borrow::Cow;
+use crate::topic::{self, MAX_TOPIC};
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::Error;
-use serde::ser::SerializeMap;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use core::any::TypeId;
+use serde::Serialize;
 use serde_json::{Map, Value};
 
-type PartsOf<Request> = Arc<dyn Fn(&Request) -> Vec<String> + Send + Sync>;
+type Naming<Request> = Arc<dyn Fn(&str, &Request) -> Result<String, Refused> + Send + Sync>;
 type Extra<Request> = Arc<dyn Fn(&Request) -> Map<String, Value> + Send + Sync>;
 type Start<Request, Update> =
     Arc<dyn Fn(Request, Updates<Update>) -> Local<Result<Local<Fault>, Refused>> + Send + Sync>;
@@ -65,11 +62,12 @@ pub struct TopicRoute<Request, Update> {
     update: String,
     doc: String,
     parameters: Vec<(String, String)>,
-    parts: PartsOf<Request>,
+    naming: Naming<Request>,
     extra: Extra<Request>,
     start: Option<Start<Request, Update>>,
     pace: Option<Rule<Update>>,
     retains: bool,
+    linger: Duration,
 }
 
 impl<Request, Update> Clone for TopicRoute<Request, Update> {
@@ -79,11 +77,12 @@ impl<Request, Update> Clone for TopicRoute<Request, Update> {
             update: self.update.clone(),
             doc: self.doc.clone(),
             parameters: self.parameters.clone(),
-            parts: self.parts.clone(),
+            naming: self.naming.clone(),
             extra: self.extra.clone(),
             start: self.start.clone(),
             pace: self.pace.clone(),
             retains: self.retains,
+            linger: self.linger,
         }
     }
 }
@@ -100,20 +99,70 @@ where
             update: "update".into(),
             doc: String::new(),
             parameters: Vec::new(),
-            parts: Arc::new(|_| Vec::new()),
+            naming: Arc::new(|name, _| Ok(topic::join([name])?)),
             extra: Arc::new(|_| Map::new()),
             start: None,
             pace: None,
             retains: false,
+            linger: Duration::ZERO,
         }
     }
 
-    /// The topic's parts after the route's name. A part that is empty or has a colon is refused.
+    /// The topic's parts after the route's name: one `String`, an array or a `Vec` of them. A part that is
+    /// empty or has a colon is refused.
     pub fn topic<P: Parts>(
         mut self,
         parts: impl Fn(&Request) -> P + Send + Sync + 'static,
     ) -> Self {
-        self.parts = Arc::new(move |request| parts(request).parts());
+        self.naming = Arc::new(move |name, request| {
+            let parts = parts(request);
+            let parts = parts.parts().iter().map(String::as_str);
+            Ok(topic::join(core::iter::once(name).chain(parts))?)
+        });
+        self
+    }
+
+    /// Makes the topic of the route's name and the whole request in its canonical form, such as
+    /// `candles:{"resolution":"1","symbol":"AAPL"}`; equal requests have one topic.
+    pub fn canonical(self, style: Style) -> Self
+    where
+        Request: Serialize,
+    {
+        self.canonical_of(style, Request::clone)
+    }
+
+    /// The same with what is made of the request, such as a part of it or its defaults filled in.
+    ///
+    /// ```
+    /// # use fastws_core::{canonical::Style, payload, topic_route::{Params, TopicRoute}};
+    /// #[payload]
+    /// struct Request { symbol: String, #[serde(default)] params: Params }
+    /// #[payload]
+    /// struct Topic { symbol: String, resolution: String }
+    ///
+    /// let candles = TopicRoute::<Request, f64>::new("candles").canonical_of(
+    ///     Style::default(),
+    ///     |request| Topic {
+    ///         symbol: request.symbol.clone(),
+    ///         resolution: request.params.text("resolution", "1"),
+    ///     },
+    /// );
+    /// let request = Request { symbol: "AAPL".into(), params: Params::default() };
+    /// let topic = candles.topic_of(&request).unwrap();
+    /// assert_eq!(topic, r#"candles:{"resolution":"1","symbol":"AAPL"}"#);
+    /// ```
+    pub fn canonical_of<P: Serialize>(
+        mut self,
+        style: Style,
+        parameters: impl Fn(&Request) -> P + Send + Sync + 'static,
+    ) -> Self {
+        self.naming = Arc::new(move |name, request| {
+            let text = canonical(style, &parameters(request));
+            let text = text.map_err(|error| Refused::new(error.to_string()))?;
+            let topic = format!("{name}:{text}");
+            topic::check(&topic, MAX_TOPIC)?;
+            Ok(topic)
+        });
         self
     }
 
@@ -185,10 +234,7 @@ where
 
     /// The topic that a request names.
     pub fn topic_of(&self, request: &Request) -> Result<String, Refused> {
-        let parts = (self.parts)(request);
-        Ok(topic::join(
-            core::iter::once(self.name.as_str()).chain(parts.iter().map(String::as_str)),
-        )?)
+        (self.naming)(&self.name, request)
     }
 
     /// Subscribes a client, for handlers that do more than `subscribe` does, and yields the topic. It
@@ -205,6 +251,14 @@ where
             }
         }
         Ok(topic)
+    }
+
+    /// How long a service that has started runs on for nobody, so that who leaves and comes back, as a
+    /// page does that is loaded again, does not start it afresh. Zero by default; a server that ends
+    /// waits for nobody.
+    pub fn linger(mut self, time: Duration) -> Self {
+        self.linger = time;
+        self
     }
 
     /// Sends at most one of a service's updates in this time: the first at once, and then the newest when
@@ -241,13 +295,70 @@ where
         self
     }
 
-    fn response(&self, request: &Request, result: Result<&str, Refused>) -> Response {
-        let topic = self.topic_of(request).unwrap_or_default();
+    /// Subscribes a client to all of these or to none, and yields the topics.
+    pub async fn subscribe_all(
+        &self,
+        client: &Client,
+        requests: impl IntoIterator<Item = Request>,
+    ) -> Result<Vec<String>, Refused> {
+        let before = client.topics();
+        let mut topics = Vec::new();
+        for request in requests {
+            match self.subscribe(client, &request).await {
+                Ok(topic) => topics.push(topic),
+                Err(refused) => {
+                    // What it listened to before stays.
+                    topics.retain(|topic| !before.contains(topic));
+                    topics.iter().for_each(|topic| client.unsubscribe(topic));
+                    return Err(refused);
+                }
+            }
+        }
+        Ok(topics)
+    }
+
+    /// What `subscribe` and `unsubscribe` answer with, for handlers that subscribe themselves: a message
+    /// of their own, or why not.
+    pub fn response(
+        &self,
+        request: &Request,
+        result: Result<impl Into<String>, Refused>,
+    ) -> SubscriptionResponse {
         let (status, message) = match result {
-            Ok(verb) => ("ok", format!("{verb} {topic}")),
+            Ok(message) => ("ok", message.into()),
             Err(refused) => ("error", refused.to_string()),
         };
-        Response { status, extra: (self.extra)(request), message, topic }
+        let topic = self.topic_of(request).unwrap_or_default();
+        SubscriptionResponse { status, extra: (self.extra)(request), message, topic }
+    }
+}
+
+/// What a topic is made of besides its route's name.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the parts of a topic",
+    label = "this function makes a topic of a request",
+    note = "it returns a `String`, an array of them, or a `Vec<String>`"
+)]
+pub trait Parts {
+    /// In the order of the topic's name.
+    fn parts(&self) -> &[String];
+}
+
+impl Parts for String {
+    fn parts(&self) -> &[String] {
+        core::slice::from_ref(self)
+    }
+}
+
+impl<const N: usize> Parts for [String; N] {
+    fn parts(&self) -> &[String] {
+        self
+    }
+}
+
+impl Parts for Vec<String> {
+    fn parts(&self) -> &[String] {
+        self
     }
 }
 
@@ -263,12 +374,14 @@ where
             .doc(&format!("An update of a topic of `{}`.", route.name))
             .recv::<Report>("error")
             .doc(&format!("Something is wrong with a topic of `{}`, or it has ended.", route.name));
+        router.states.push((TypeId::of::<TopicRoute<Request, Update>>(), Arc::new(route.clone())));
         router.routes.push(Route {
             name: route.name.clone(),
             update: route.update.clone(),
             error: "error".into(),
             serves: route.start.is_some(),
             retains: route.retains,
+            linger: route.linger,
         });
         for operation in &mut router.operations {
             operation.channel = Some(route.name.clone());
@@ -293,7 +406,10 @@ where
                         let on = on.clone();
                         async move {
                             let result = on.subscribe(&client, &request).await;
-                            on.response(&request, result.map(|_| "Subscribed to"))
+                            on.response(
+                                &request,
+                                result.map(|topic| format!("Subscribed to {topic}")),
+                            )
                         }
                     },
                 )
@@ -302,8 +418,11 @@ where
                 "subscribe",
                 "subscribe.response",
                 move |Payload(request): Payload<Request>, client: Client| {
-                    let result = on.topic_of(&request).and_then(|topic| client.subscribe(topic));
-                    on.response(&request, result.map(|()| "Subscribed to"))
+                    let result = on.topic_of(&request).and_then(|topic| {
+                        client.subscribe(&topic)?;
+                        Ok(format!("Subscribed to {topic}"))
+                    });
+                    on.response(&request, result)
                 },
             ),
         };
@@ -313,124 +432,13 @@ where
                 "unsubscribe",
                 "unsubscribe.response",
                 move |Payload(request): Payload<Request>, client: Client| {
-                    let result = off.topic_of(&request).map(|topic| client.unsubscribe(topic));
-                    off.response(&request, result.map(|()| "Unsubscribed from"))
+                    let result = off.topic_of(&request).map(|topic| {
+                        client.unsubscribe(&topic);
+                        format!("Unsubscribed from {topic}")
+                    });
+                    off.response(&request, result)
                 },
             )
             .doc(&said[1])
-    }
-}
-
-/// The parts of a topic's name: any list of strings, such as an array.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is no list of a topic's parts",
-    label = "write `[text]` for a single `text`, each part as a `String`"
-)]
-pub trait Parts {
-    /// As a list.
-    fn parts(self) -> Vec<String>;
-}
-
-impl<P: IntoIterator<Item = String>> Parts for P {
-    fn parts(self) -> Vec<String> {
-        self.into_iter().collect()
-    }
-}
-
-struct Response {
-    status: &'static str,
-    extra: Map<String, Value>,
-    message: String,
-    topic: String,
-}
-
-impl Serialize for Response {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut members = serializer.serialize_map(None)?;
-        members.serialize_entry("status", self.status)?;
-        for (name, value) in &self.extra {
-            members.serialize_entry(name, value)?;
-        }
-        members.serialize_entry("message", &self.message)?;
-        members.serialize_entry("topic", &self.topic)?;
-        members.end()
-    }
-}
-
-impl JsonSchema for Response {
-    fn schema_name() -> Cow<'static, str> {
-        "SubscriptionResponse".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "type": "object",
-            "properties": {
-                "status": {"enum": ["ok", "error"]},
-                "message": {"type": "string"},
-                "topic": {"type": "string"},
-            },
-            "required": ["status", "message", "topic"],
-        })
-    }
-}
-
-/// A free map of parameters, in which `10` and `"10"` are alike. A missing map is empty.
-///
-/// A number or boolean is kept as the text that RFC 8785 gives it, so that `10`, `10.0` and `"10"` are
-/// one parameter, also in canonical parameters and in replies. Lists and objects stay as they are. A
-/// number outside the range of 64-bit integers does not validate, however it is written: as a float,
-/// two of them might be one.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct Params(BTreeMap<String, Value>);
-
-impl Params {
-    /// A parameter as text, or a default where it is missing or `null`.
-    pub fn text(&self, name: &str, default: &str) -> String {
-        match self.0.get(name) {
-            None | Some(Value::Null) => default.into(),
-            Some(Value::String(text)) => text.clone(),
-            Some(value) => value.to_string(),
-        }
-    }
-}
-
-impl JsonSchema for Params {
-    fn schema_name() -> Cow<'static, str> {
-        "Params".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": ["object", "null"], "additionalProperties": true})
-    }
-}
-
-impl<'de> Deserialize<'de> for Params {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let params = Option::<BTreeMap<String, Value>>::deserialize(deserializer)?;
-        let mut params = params.unwrap_or_default();
-        for value in params.values_mut() {
-            if !is_exact(value) {
-                return Err(D::Error::custom("a number in the parameters is beyond 64 bits"));
-            }
-            if let Value::Bool(_) | Value::Number(_) = value {
-                *value = canonical(Style::Rfc8785, value).map_err(D::Error::custom)?.into();
-            }
-        }
-        Ok(Self(params))
-    }
-}
-
-/// Whether no number in it may have been an integer that became a float.
-fn is_exact(value: &Value) -> bool {
-    const LEAST: f64 = i64::MIN as f64;
-    const ABOVE: f64 = u64::MAX as f64;
-    match value {
-        Value::Number(number) if number.is_f64() => {
-            number.as_f64().is_some_and(|float| LEAST < float && float < ABOVE)
-        }
-        Value::Array(list) => list.iter().all(is_exact),
-        Value::Object(members) => members.values().all(is_exact),
-        _ => true,
     }
 }

@@ -1,12 +1,13 @@
 //! Who is let in: pages by their origin, visitors by the application's door.
 
-use async_tungstenite::accept_async;
+use async_tungstenite::tungstenite::Message;
+use async_tungstenite::{WebSocketStream, accept_async};
 use fastws_core::api::Api;
 use fastws_core::door::{HttpError, Visitor};
-use fastws_core::extract::{Clock, Guest};
+use fastws_core::extract::{Clock, FirstMessage, Guest};
+use fastws_core::respond::Close;
 use fastws_core::router::Router;
 use fastws_core::time::Duration;
-use fastws_smol::Handle;
 use fastws_tests::client::{Client, within};
 use fastws_tests::server::{Served, bind, serve};
 use fastws_tests::witness::{Life, Witness};
@@ -81,6 +82,7 @@ fn a_door_reads_cookies_headers_tokens_and_the_query() {
     }
 }
 
+// protocol: E19
 #[test]
 fn whom_the_door_sends_away_reads_its_status_and_its_words() {
     let mut world = World::new(api());
@@ -157,6 +159,7 @@ fn what_a_connection_was_let_in_with_goes_with_it() {
     assert_eq!(witness.took(), ["drop bob"]);
 }
 
+// protocol: L16
 #[test]
 fn a_client_gets_the_first_of_its_subprotocols_that_the_api_knows() {
     let chosen = |api: Api, offers: &str| {
@@ -179,7 +182,7 @@ fn mistakes_about_the_door_are_told_when_the_api_is_built() {
     let told = |api: Api| api.build().err().expect("there is a mistake").to_string();
     let me = || Router::new().send("me", None, |_: Guest<u8>| ());
     let missing = "the handler of `me` takes `Guest<u8>`, and nobody is let in with one: \
-                   call `Api::door` with a function that yields a `u8`";
+                   call `Api::door` or `Api::authenticate` with a function that yields a `u8`";
     assert_eq!(told(Api::new("", "").include(me())), missing);
     assert_eq!(told(Api::new("", "").door(|_| Ok(7_u16)).include(me())), missing);
     assert!(Api::new("", "").door(|_| Ok(7_u8)).include(me()).build().is_ok());
@@ -189,6 +192,7 @@ fn mistakes_about_the_door_are_told_when_the_api_is_built() {
     );
 }
 
+// protocol: E18 H7 H9 D9
 #[test]
 fn a_page_of_another_host_is_refused_unless_it_is_on_the_list() {
     let status = |server: &Served, origin: &str| {
@@ -238,16 +242,38 @@ fn a_door_knows_the_address_of_its_visitor() {
 #[test]
 fn a_foreign_stream_comes_with_what_the_door_would_have_yielded_or_not_at_all() {
     let server = serve(api());
-    let attach = |attach: &dyn Fn(&Handle, _)| {
-        let (ours, theirs) = UnixStream::pair().expect("there are descriptors");
-        let shake = Client::shake("ws://localhost/ws", ours);
-        let (client, socket) =
-            within(try_zip(shake, accept_async(theirs))).expect("both are polite");
-        attach(&server.handle(), socket);
-        client
-    };
-    let mut ann = attach(&|handle, socket| handle.attach_guest(socket, user("ann")));
+    let (mut ann, socket) = pair();
+    server.handle().attach_guest(socket, user("ann"));
     assert_eq!(ann.ask("me", "me.response", Value::Null), "ann");
-    attach(&|handle, socket| handle.attach(socket)).dropped();
-    attach(&|handle, socket| handle.attach_guest(socket, "ann")).dropped();
+    let (bob, socket) = pair();
+    server.handle().attach(socket);
+    bob.dropped();
+    let (cat, socket) = pair();
+    server.handle().attach_guest(socket, "cat");
+    cat.dropped();
+}
+
+#[test]
+fn a_foreign_stream_says_who_it_is_like_any_other() {
+    let known = |FirstMessage(name): FirstMessage| match name.as_str() {
+        "mallory" => Err(Close::new(1008, "for the log only")),
+        _ => Ok(user(name)),
+    };
+    let me = Router::new().send("me", "me.response", |user: Guest<User>| user.name.clone());
+    let server = serve(Api::new("", "").authenticate(known).include(me));
+    let (mut ann, socket) = pair();
+    server.handle().attach(socket);
+    ann.send(Message::text("ann"));
+    assert_eq!(ann.ask("me", "me.response", Value::Null), "ann");
+    let (mut mallory, socket) = pair();
+    server.handle().attach(socket);
+    mallory.send(Message::text("mallory"));
+    assert_eq!(mallory.closed(), (1008, "Not authenticated".into()));
+}
+
+/// A client and its stream at the server's end, which have shaken hands elsewhere.
+fn pair() -> (Client<UnixStream>, WebSocketStream<UnixStream>) {
+    let (ours, theirs) = UnixStream::pair().expect("there are descriptors");
+    let shake = Client::shake("ws://localhost/ws", ours);
+    within(try_zip(shake, accept_async(theirs))).expect("both are polite")
 }

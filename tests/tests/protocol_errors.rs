@@ -100,6 +100,7 @@ fn orders() -> Api {
     let router = Router::new()
         .send("order", "ordered", |Payload(order): Payload<Order>| order)
         .send("closed", "closed.response", |Payload(closed): Payload<Closed>| closed)
+        .send("orders", "orders.response", |Payload(orders): Payload<Vec<Order>>| orders.len())
         .send("free", "free.response", |Payload(map): Payload<BTreeMap<String, i64>>| map)
         .send("params", "params.response", |Payload(params): Payload<Params>| {
             [params.text("depth", "10"), params.text("resolution", "1")]
@@ -144,6 +145,22 @@ fn a_duplicate_named_member_does_not_validate() {
         let invalid = close(1003, "Could not validate payload");
         assert_eq!(closed(&server, Message::text(text)), invalid, "{text}");
     }
+}
+
+// protocol: P7
+#[test]
+fn an_array_is_no_struct() {
+    let server = serve(orders());
+    for text in [
+        r#"{"type":"order","payload":[1,1.5]}"#,
+        r#"{"type":"closed","payload":[1]}"#,
+        r#"{"type":"orders","payload":[{"amount":1},[1,1.5]]}"#,
+    ] {
+        let invalid = close(1003, "Could not validate payload");
+        assert_eq!(closed(&server, Message::text(text)), invalid, "{text}");
+    }
+    let mut client = server.client();
+    assert_eq!(answer(&mut client, "orders", r#"[{"amount":1},{"amount":2}]"#), 2);
 }
 
 // protocol: P2
@@ -247,6 +264,17 @@ fn a_message_over_64_kib_closes_with_1009_and_one_of_64_kib_does_not() {
     assert_eq!(client.hear()["type"], "echo.response");
     client.say_text(text((64 << 10) + 1));
     assert_eq!(client.closed(), close(1009, "a message is over the limit"));
+}
+
+// protocol: L7
+#[test]
+fn without_a_limit_messages_come_as_fast_as_they_like() {
+    let server = on_stage(Config::default());
+    let mut client = server.client();
+    client.say_together((0..2_000).map(|id| json!({"type": "echo", "payload": id})));
+    for id in 0..2_000 {
+        assert_eq!(client.hear_payload("echo.response"), id);
+    }
 }
 
 // protocol: E13 L4 L5

@@ -1,7 +1,7 @@
 //! Handshakes and pages of a real server, and the limits that a client meets before and beside its messages.
 
 use async_tungstenite::tungstenite::Error;
-use fastws_smol::{Config, Server};
+use fastws_smol::{Config, HttpError, Server, Visitor};
 use fastws_tests::client::Client;
 use fastws_tests::server::{Served, bind, serve_with};
 use fastws_tests::stage::stage;
@@ -90,6 +90,38 @@ fn a_handshake_of_more_than_16_kib_is_refused_as_soon_as_it_is_too_long() {
     // It has not ended when it is refused.
     let begun = &padded(17 << 10)[..(16 << 10) + 1];
     assert!(server.head(begun).starts_with("HTTP/1.1 431 "));
+}
+
+// protocol: E19
+#[test]
+fn whom_the_door_does_not_know_is_refused_with_401() {
+    let door = |visitor: &Visitor<'_>| match visitor.bearer() {
+        Some("secret") => Ok(()),
+        _ => Err(HttpError::new(401, "tell your token")),
+    };
+    let api = stage(&Witness::default(), &Gate::default()).door(door);
+    let server = Served::new(bind().start(api).expect("the API has no mistake"));
+    assert_eq!(status(&server, "Authorization: Bearer secret\r\n"), 101);
+    for headers in ["", "Authorization: Bearer guess\r\n", "Authorization: Basic secret\r\n"] {
+        assert_eq!(status(&server, headers), 401, "{headers}");
+    }
+}
+
+// protocol: L16
+#[test]
+fn a_subprotocol_is_chosen_from_what_both_know_or_none() {
+    let offer = handshake("Sec-WebSocket-Protocol: v3, v2, v1\r\n");
+    let chosen = |protocols: &[&str]| {
+        let api = stage(&Witness::default(), &Gate::default()).protocols(protocols.to_vec());
+        let server = Served::new(bind().start(api).expect("the API has no mistake"));
+        let head = server.head(&offer);
+        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+        let line = head.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Protocol: "));
+        line.map(String::from)
+    };
+    assert_eq!(chosen(&["v1", "v2"]).as_deref(), Some("v2"));
+    assert_eq!(chosen(&["v4"]), None);
+    assert_eq!(chosen(&[]), None);
 }
 
 // protocol: L17

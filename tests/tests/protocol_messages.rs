@@ -3,7 +3,7 @@
 use fastws_core::respond::Failure;
 use fastws_core::{payload, recv};
 use fastws_smol::{Api, Router};
-use fastws_tests::client::Client;
+use fastws_tests::client::{Client, within};
 use fastws_tests::server::{Served, bind, serve};
 use fastws_tests::stage::{News, act, later, stage};
 use fastws_tests::witness::{Gate, Witness};
@@ -118,6 +118,21 @@ fn a_server_whose_api_has_a_name_twice_does_not_start_and_says_both() {
         start(Router::new().send("a", "done", || ()).send("b", "done", || ())),
         "operations `a` and `b` both reply with `done`: give one of them another reply"
     );
+}
+
+// protocol: M17
+#[test]
+fn an_update_to_everybody_belongs_to_no_topic() {
+    let server = on_stage();
+    let mut clients = [(); 3].map(|()| server.client());
+    for client in &mut clients {
+        assert_eq!(client.ask("echo", "echo.response", json!(1)), 1);
+    }
+    let reach = server.handle().publisher().broadcast("news", &News { value: 7 });
+    assert_eq!(within(reach.expect("the inboxes have room")), 3);
+    for client in &mut clients {
+        assert_eq!(client.hear_text(), r#"{"type":"news","payload":{"value":7}}"#);
+    }
 }
 
 // protocol: M12

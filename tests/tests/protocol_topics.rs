@@ -1,7 +1,7 @@
 //! Topics of a real server: who listens, how long a topic's service lives, what is said about it.
 
 use fastws_core::payload;
-use fastws_smol::{App, Config, Fault, Router, TopicRoute, Updates};
+use fastws_smol::{Api, App, Config, Fault, Router, TopicRoute, Updates};
 use fastws_tests::client::{Client, until};
 use fastws_tests::server::{Served, bind, serve_with};
 use fastws_tests::stage::{act, later, stage};
@@ -27,7 +27,7 @@ struct Inside {
 impl Inside {
     /// The stage with topics `bars:SYMBOL`, whose service refuses `NOPE`, starts with `SLOW` when it is
     /// ordered to, and has faults as ordered; and the number of all subscriptions.
-    fn api(&self) -> fastws_smol::Api {
+    fn api(&self) -> Api {
         let (witness, gate, faults) =
             (self.witness.clone(), self.gate.clone(), self.faults.clone());
         let start = async move |request: Request, updates: Updates<u32>| {
@@ -257,6 +257,30 @@ fn a_subscription_that_is_refused_says_why_and_leaves_nothing() {
     refused("A", "bars:A", "this connection has as many topics as it may have");
     assert_eq!(did(&mut client, &["topics", "subscribe b"])[0], "a");
     assert_eq!(client.ask("subscriptions", "count", Value::Null), 1);
+}
+
+// protocol: T21
+#[test]
+fn a_listener_of_a_route_that_keeps_its_last_update_gets_it_right_after_the_reply() {
+    let last = TopicRoute::<(), u32>::new("last").retain_last();
+    let shards = NonZeroUsize::new(2).expect("it is not zero");
+    let server = bind().shards(shards).start(Api::new("Last", "1").include(last));
+    let server = Served::new(server.expect("the API has no mistake"));
+    let publisher = server.handle().publisher();
+    let mut clients = Vec::new();
+    for number in 0..8_u32 {
+        let mut client = server.client();
+        let said = client.ask("last.subscribe", "last.subscribe.response", Value::Null);
+        assert_eq!(said["status"], "ok");
+        if number > 0 {
+            assert_eq!(client.hear_payload("last.update"), number - 1);
+        }
+        clients.push(client);
+        publisher.publish("last", "last.update", &number).expect("the inboxes have room");
+        for client in &mut clients {
+            assert_eq!(client.hear_payload("last.update"), number);
+        }
+    }
 }
 
 // protocol: T17 T18 T19

@@ -13,6 +13,7 @@ use std::io::ErrorKind;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+// protocol: E11
 #[test]
 fn a_rate_over_the_limit_closes_with_1008_also_on_a_foreign_stream() {
     let limits = [(Some(1), None), (None, Some(50))];
@@ -88,7 +89,8 @@ fn an_update_without_a_topic_reaches_everybody_and_is_counted() {
 
 #[test]
 fn a_shutdown_closes_everybody_with_1001_and_the_server_ends() {
-    let server = start(bind().shards(TWO), fastws_trading::api(Feed::walk(1)));
+    let config = Config { drain: Duration::ZERO, ..Config::default() };
+    let server = start(bind().config(config).shards(TWO), fastws_trading::api(Feed::walk(1)));
     let mut clients: Vec<_> = (0..4).map(|_| server.client()).collect();
     let payload = json!({"symbol": "AAPL"});
     clients[0].ask("bars.subscribe", "bars.subscribe.response", payload);
@@ -96,6 +98,25 @@ fn a_shutdown_closes_everybody_with_1001_and_the_server_ends() {
     server.handle().shutdown();
     for client in &mut clients {
         assert_eq!(client.closed(), (1001, "Server shutting down".into()));
+    }
+}
+
+#[test]
+fn a_server_that_drains_serves_who_stays_and_tells_that_it_is_not_healthy() {
+    let config = Config { drain: Duration::from_secs(3600), ..Config::default() };
+    let server = start(bind().config(config).shards(NonZeroUsize::MIN), noise());
+    let mut clients = [(); 2].map(|()| server.client());
+    for client in &mut clients {
+        client.ask("subscriptions", "count", Value::Null);
+    }
+    server.handle().shutdown();
+    let [mut first, mut last] = clients;
+    assert_eq!(first.closed(), (1001, "Server shutting down".into()));
+    last.ask("subscriptions", "count", Value::Null);
+    assert_eq!(server.fetch("/healthz"), (503, "draining\n".into()));
+    match Client::try_connect(server.address(), "/ws") {
+        Err(Error::Http(response)) => assert_eq!(response.status(), 503),
+        other => panic!("a refusal was due, and {:?} came", other.err()),
     }
 }
 

@@ -58,6 +58,34 @@ fn a_quote_comes_every_100_milliseconds() {
     assert!(moved > 50, "{moved} of 100 moved");
 }
 
+// trading: O9
+#[test]
+fn a_candle_comes_at_once_and_then_when_its_close_has_moved_by_the_threshold() {
+    let (server, mut client) = subscribed("candles");
+    let mut last = client.receive_json();
+    assert_eq!(last["topic"], r#"candles:{"resolution":"1","symbol":"AAPL"}"#);
+    let close = |update: &Value| update["payload"]["close"].as_f64().expect("it is a number");
+    for _ in 0..3 {
+        // A walk needs hours to move so far.
+        let next = loop {
+            server.advance(Duration::from_secs(60));
+            if let Some(next) = client.try_receive_json() {
+                break next;
+            }
+        };
+        assert!((close(&next) - close(&last)).abs() >= 0.01 * close(&last), "{last} {next}");
+        last = next;
+        while let Some(next) = client.try_receive_json() {
+            assert!((close(&next) - close(&last)).abs() >= 0.01 * close(&last), "{last} {next}");
+            last = next;
+        }
+    }
+    let mut late = server.connect("/ws");
+    late.send_json(json!({"type": "candles.subscribe", "payload": {"symbol": "AAPL"}}));
+    assert_eq!(late.receive_json()["payload"]["status"], "ok");
+    assert_eq!(late.try_receive_json(), Some(last));
+}
+
 // trading: O10
 #[test]
 fn an_alert_comes_at_once_and_then_every_300_seconds() {

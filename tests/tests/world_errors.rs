@@ -285,6 +285,7 @@ fn more_topics_than_allowed_are_refused_and_places_come_back() {
 
 const RATE: Option<(u16, &str)> = Some((1008, "Rate limit"));
 
+// protocol: E11
 #[test]
 fn more_messages_per_second_than_allowed_close_with_1008_after_those_before() {
     let config = Config { messages_per_second: Some(4), ..Config::default() };
@@ -328,6 +329,7 @@ fn messages_that_wait_count_when_they_come() {
     assert!(world.heard("bob").is_empty());
 }
 
+// protocol: E11
 #[test]
 fn more_bytes_per_second_than_allowed_close_with_1008_however_they_are_cut() {
     for cut in [1, 7, 20, 1000] {
@@ -396,8 +398,7 @@ fn mistakes_of_the_programmer_are_told_when_the_api_is_built() {
         told(replies),
         "operations `a` and `b` both reply with `done`: give one of them another reply"
     );
-    let nameless =
-        r#"operation `a` returns a value but has no reply: name it, as `reply = ".."` in `#[send]` or as the second argument of `Router::send`, or return `()`"#;
+    let nameless = r#"operation `a` returns a value but has no reply: name it, as `reply = ".."` in `#[send]` or as the second argument of `Router::send`, or return `()`"#;
     assert_eq!(told(Router::new().send("a", None, || 1)), nameless);
     assert_eq!(told(Router::new().send("a", None, async || 1)), nameless);
     let failing = || -> Result<u32, String> { Ok(1) };

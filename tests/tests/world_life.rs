@@ -3,7 +3,7 @@
 use fastws_core::config::Config;
 use fastws_core::frame::Opcode;
 use fastws_core::time::Duration;
-use fastws_tests::stage::{act, later, stage};
+use fastws_tests::stage::{News, act, later, stage};
 use fastws_tests::witness::{Gate, Witness};
 use fastws_tests::world::{HANDSHAKE, World};
 
@@ -359,7 +359,8 @@ fn messages_that_waited_when_the_server_closed_are_ignored_but_a_close_among_the
 
 #[test]
 fn a_shutdown_closes_everybody_and_lets_nobody_in() {
-    let mut world = world(Config::default()).client("ann").client("bob");
+    let drain = Duration::ZERO;
+    let mut world = world(Config { drain, ..Config::default() }).client("ann").client("bob");
     world.rude("bob");
     world.connect(0, "eve");
     world.connect(0, "joe");
@@ -368,12 +369,52 @@ fn a_shutdown_closes_everybody_and_lets_nobody_in() {
     assert_eq!(world.closed("ann"), Some((1001, "Server shutting down")));
     assert_eq!(world.closed("bob"), Some((1001, "Server shutting down")));
     assert!(world.gone("ann") && world.gone("eve") && world.gone("joe"));
-    world.connect(0, "zoe");
-    world.send("zoe", HANDSHAKE);
-    assert!(world.answer("zoe").starts_with("HTTP/1.1 503 "));
     assert!(!world.is_drained());
     wait(&mut world, 5.0);
     assert!(world.gone("bob") && world.is_drained());
+}
+
+#[test]
+fn a_shutdown_is_spread_over_the_drain_time_and_serves_those_who_stay() {
+    let gate = Gate::default();
+    let mut world = World::new(stage(&Witness::default(), &gate));
+    let names = ["ann", "bob", "eve", "joe", "zoe"];
+    for name in names {
+        world.join(0, name);
+        world.say(name, act(["subscribe a"]));
+    }
+    world.connect(0, "sam");
+    world.say("zoe", later(["wait"]));
+    world.shutdown();
+    assert!(world.gone("sam"));
+    for (stays, name) in (0..5).rev().zip(names) {
+        assert_eq!(world.closed(name), Some((1001, "Server shutting down")), "{name}");
+        assert_eq!(world.metrics().connections, stays);
+        wait(&mut world, 0.999);
+        assert_eq!(world.metrics().connections, stays);
+        world.publish("a", "news", &News { value: 1 });
+        wait(&mut world, 0.001);
+    }
+    for (heard, name) in names.iter().enumerate() {
+        assert_eq!(world.heard(name).len(), 1 + heard, "a reply, and an update for each second");
+    }
+    assert!(world.is_drained());
+}
+
+#[test]
+fn a_server_that_drains_answers_pages_and_lets_nobody_in() {
+    let mut world = world(Config::default()).client("ann").client("bob");
+    world.shutdown();
+    world.connect(0, "eve");
+    world.send("eve", HANDSHAKE);
+    assert!(world.answer("eve").starts_with("HTTP/1.1 503 "));
+    world.connect(0, "joe");
+    world.send("joe", "GET /healthz HTTP/1.1\r\nHost: example.org\r\n\r\n");
+    assert!(world.answer("joe").starts_with("HTTP/1.1 503 "));
+    world.say("bob", ECHO);
+    assert_eq!(world.heard("bob"), ["echo.response"]);
+    world.close("bob", 1000, "");
+    assert!(world.is_drained(), "nobody is waited for");
 }
 
 #[test]

@@ -1,15 +1,17 @@
 //! What a topic route makes of what is published: the pace of its updates, and what it keeps.
 
 use fastws_core::api::Api;
+use fastws_core::canonical::Style;
 use fastws_core::client::Client;
 use fastws_core::config::Config;
+use fastws_core::extract::{Clock, Payload, State};
 use fastws_core::frame::Opcode;
 use fastws_core::payload;
 use fastws_core::respond::Failure;
 use fastws_core::router::Router;
 use fastws_core::service::Updates;
 use fastws_core::time::Duration;
-use fastws_core::topic_route::TopicRoute;
+use fastws_core::topic_route::{SubscriptionResponse, TopicRoute};
 use fastws_tests::world::World;
 use serde_json::{Value, json};
 
@@ -109,6 +111,7 @@ fn what_is_not_worth_it_is_not_sent_and_the_next_is_measured_by_what_was() {
     assert_eq!(heard(&mut world, "ann"), ["on", "100", "110", "100", "ended"]);
 }
 
+// protocol: T21
 #[test]
 fn who_comes_gets_the_last_update_right_after_the_reply_and_nothing_twice() {
     let silent = async |_: String, _: Updates<Bar>| std::future::pending::<()>().await;
@@ -137,6 +140,7 @@ fn who_comes_gets_the_last_update_right_after_the_reply_and_nothing_twice() {
     }
 }
 
+// protocol: T21
 #[test]
 fn the_first_listener_of_a_topic_gets_what_was_held_once_and_the_next_only_the_last() {
     let closes = &[(0, 1), (0, 2), (1_000, 3)];
@@ -152,6 +156,26 @@ fn the_first_listener_of_a_topic_gets_what_was_held_once_and_the_next_only_the_l
         world.say("bob", on("A"));
         assert_eq!(heard(&mut world, "bob"), ["3", "ended", "on", "1", "2"]);
     }
+}
+
+// protocol: T21
+#[test]
+fn a_topic_that_somebody_may_come_back_to_keeps_its_last_update() {
+    let route = bars().retain_last().linger(Duration::from_millis(500));
+    let mut world = world(2, playing(route, &[(0, 1), (100, 2), (60_000, 3)])).client("ann");
+    world.join(1, "bob");
+    for (millis, name, said) in [
+        (0, "ann", ["on", "1", "off"]),
+        (100, "bob", ["on", "2", "off"]),
+        (499, "ann", ["on", "2", "off"]),
+        (500, "bob", ["on", "1", "off"]),
+    ] {
+        world.advance(Duration::from_millis(millis));
+        world.say(name, on("A"));
+        world.say(name, off("A"));
+        assert_eq!(heard(&mut world, name), said, "after {millis} ms");
+    }
+    world.advance(Duration::from_millis(500));
 }
 
 #[test]
@@ -234,6 +258,133 @@ fn on_racing_shards_nobody_hears_an_update_twice_or_one_before_another() {
         world.say("late", on("A"));
         assert_eq!(heard(&mut world, "late"), ["on"], "seed {seed}");
     }
+}
+
+#[test]
+fn at_the_limit_a_handler_may_leave_a_topic_for_another_or_lose_its_patience_and_take_another() {
+    async fn change(
+        Payload(patience): Payload<Option<u64>>,
+        client: Client,
+        bars: State<Bars>,
+        clock: Clock,
+    ) -> Result<(), Failure> {
+        client.unsubscribe("bars:A");
+        if let Some(patience) = patience {
+            let slow = async { bars.subscribe(&client, &"slow".into()).await.is_ok() };
+            let enough = async {
+                clock.sleep(Duration::from_millis(patience)).await;
+                false
+            };
+            assert!(!smol::future::or(slow, enough).await);
+        }
+        bars.subscribe(&client, &"B".into()).await?;
+        assert!(bars.subscribe(&client, &"C".into()).await.is_err());
+        Ok(())
+    }
+    let bars = bars().service(async |symbol: String, updates: Updates<Bar>| {
+        if symbol == "slow" {
+            updates.sleep(Duration::from_secs(5)).await;
+        }
+        Ok(std::future::pending::<()>())
+    });
+    let api = Api::new("Bars", "1").include(bars).include(Router::new().send(
+        "change",
+        "change.response",
+        change,
+    ));
+    let config = Config { topics_per_connection: 1, ..Config::default() };
+    let mut world = World::with(config, 1, api).client("ann");
+    for patience in [None, Some(0), Some(10)] {
+        world.say("ann", on("A"));
+        world.say("ann", json!({"type": "change", "payload": patience}));
+        world.advance(Duration::from_millis(10));
+        assert_eq!(world.heard("ann"), ["bars.subscribe.response", "change.response"]);
+        assert_eq!((world.metrics().subscriptions, world.metrics().topics), (1, 1));
+        world.say("ann", off("B"));
+        world.messages("ann");
+    }
+}
+
+#[test]
+fn to_subscribe_to_all_is_all_or_nothing_and_what_was_there_before_stays() {
+    async fn all(
+        Payload(symbols): Payload<Vec<String>>,
+        client: Client,
+        bars: State<Bars>,
+    ) -> SubscriptionResponse {
+        let topics = bars.subscribe_all(&client, symbols).await;
+        bars.response(&"all".into(), topics.map(|topics| topics.join(" ")))
+    }
+    let api = Api::new("Bars", "1").include(bars()).include(Router::new().send(
+        "all",
+        "all.response",
+        all,
+    ));
+    let mut world = World::new(api).client("ann");
+    world.say("ann", on("A"));
+    world.messages("ann");
+    for (symbols, said, listening) in [
+        (json!(["A", "B", ""]), json!(["error", "part 1 of the topic is empty"]), 1),
+        (json!(["A", "B", "C"]), json!(["ok", "bars:A bars:B bars:C"]), 3),
+    ] {
+        world.say("ann", json!({"type": "all", "payload": symbols}));
+        let payload = &world.messages("ann")[0]["payload"];
+        assert_eq!(json!([payload["status"], payload["message"]]), said);
+        assert_eq!(payload["topic"], "bars:all");
+        assert_eq!(world.metrics().subscriptions, listening);
+    }
+}
+
+#[test]
+fn equal_requests_have_one_canonical_topic_whatever_their_order() {
+    let route = TopicRoute::<Value, Bar>::new("candles").canonical(Style::default());
+    let mut world = World::new(Api::new("Candles", "1").include(route)).client("ann");
+    for payload in
+        [r#"{"symbol":"Ö","resolution":1}"#, r#"{ "resolution": 1.0, "symbol": "\u00d6" }"#]
+    {
+        world.say("ann", format!(r#"{{"type":"candles.subscribe","payload":{payload}}}"#));
+        assert_eq!(
+            world.messages("ann")[0]["payload"]["topic"],
+            r#"candles:{"resolution":1,"symbol":"Ö"}"#
+        );
+    }
+    assert_eq!(world.metrics().subscriptions, 1);
+    let topic = r#"candles:{"resolution":1,"symbol":"Ö"}"#;
+    world.publish(topic, "candles.update", &Bar { close: 1 });
+    assert_eq!(world.messages("ann")[0]["topic"], topic);
+    let long = "x".repeat(300);
+    world.say("ann", json!({"type": "candles.subscribe", "payload": long}));
+    let payload = &world.messages("ann")[0]["payload"];
+    assert_eq!(payload["status"], "error");
+    let python = TopicRoute::<Value, Bar>::new("candles").canonical(Style::Python);
+    let topic = python.topic_of(&json!({"b": "Ö", "a": 1.0})).expect("it is short");
+    assert_eq!(topic, r#"candles:{"a":1.0,"b":"\u00d6"}"#);
+}
+
+#[test]
+fn two_routes_of_one_name_are_a_mistake_whatever_their_prefixes() {
+    let api = Api::new("Bars", "1")
+        .include(Router::new().prefix("v1.").include(bars()))
+        .include(Router::new().prefix("v2.").include(bars()));
+    assert_eq!(
+        api.build().err().expect("it is a mistake").to_string(),
+        "two topic routes are named `bars`, so their topics would be the same: \
+         give one of them another name, since a prefix is no part of a topic"
+    );
+}
+
+#[test]
+fn of_two_routes_of_one_type_a_handler_takes_the_one_that_is_shared_explicitly() {
+    fn topic(bars: State<Bars>) -> Result<String, Failure> {
+        Ok(bars.topic_of(&"A".into())?)
+    }
+    let quotes = || Bars::new("quotes").topic(String::clone);
+    let router = || Router::new().send("topic", "topic.response", topic);
+    let api = || Api::new("Bars", "1").include(bars()).include(quotes()).include(router());
+    assert!(api().build().is_err());
+    let mut world = World::new(api().state(quotes())).client("ann");
+    world.say("ann", r#"{"type":"topic"}"#);
+    assert_eq!(world.messages("ann")[0]["payload"], "quotes:A");
 }
 
 /// Numbers that are the same in every run.

@@ -42,8 +42,14 @@ impl Stage {
     }
 
     fn with(config: Config, shards: usize) -> Self {
+        Self::lingering(config, shards, 0)
+    }
+
+    /// Its services wait so many milliseconds for somebody to come back.
+    fn lingering(config: Config, shards: usize, millis: u64) -> Self {
         let (witness, gate) = (Witness::default(), Gate::default());
-        let world = World::with(config, shards, api(&witness, &gate));
+        let linger = Duration::from_millis(millis);
+        let world = World::with(config, shards, api(&witness, &gate, linger));
         Self { world, witness, gate }
     }
 
@@ -87,11 +93,12 @@ impl Stage {
     }
 }
 
-fn api(witness: &Witness, gate: &Gate) -> Api {
+fn api(witness: &Witness, gate: &Gate, linger: Duration) -> Api {
     let (witness, gate) = (witness.clone(), gate.clone());
     let (orders, gate_of_glances) = (gate.clone(), gate.clone());
     let bars = TopicRoute::<Request, Bar>::new("bars")
         .topic(|request| [request.symbol.clone()])
+        .linger(linger)
         .service(async move |request: Request, updates: Updates<Bar>| {
             let (life, gate) = (witness.life(&request.symbol), gate.clone());
             play(&request.start, &updates, &gate).await.map_err(Refused::from)?;
@@ -817,6 +824,53 @@ fn a_topic_route_keeps_its_updates_within_the_routers_that_include_it() {
     assert_eq!(world.heard("ann"), ["v1.eu.bars.subscribe.response", "v1.eu.bars.update"]);
 }
 
+#[test]
+fn who_comes_back_in_time_finds_the_service_that_was_left() {
+    let mut stage = Stage::lingering(Config::default(), 2, 500).clients(&["ann"]);
+    stage.world.join(1, "bob");
+    let steps = ["sleep 100", "publish 1", "sleep 600", "publish 2", "wait"];
+    stage.world.say("ann", running("A", steps));
+    stage.world.say_together("ann", [off("A"), on("A"), off("A")]);
+    stage.wait(499);
+    stage.world.say("bob", on("A"));
+    stage.wait(400);
+    assert_eq!(stage.heard("bob"), ["ok", "2"]);
+    stage.world.vanish("bob");
+    stage.wait(499);
+    assert_eq!((stage.witness.took(), stage.world.metrics().topics), (vec!["start A".into()], 0));
+    stage.wait(1);
+    assert_eq!(stage.witness.took(), ["drop A"]);
+}
+
+#[test]
+fn a_start_that_is_left_and_a_server_that_ends_wait_for_nobody() {
+    let mut stage = Stage::lingering(Config::default(), 2, 60_000).clients(&["ann", "bob"]);
+    stage.world.say("ann", starting("A", ["wait"]));
+    stage.world.reset("ann");
+    assert_eq!(stage.witness.took(), ["start A", "drop A"]);
+    stage.world.say_together("bob", [on("A"), off("A"), on("B")]);
+    assert_eq!(stage.witness.took(), ["start A", "start B"]);
+    stage.world.shutdown();
+    stage.wait(10_000);
+    assert!(stage.world.is_drained());
+    assert_eq!(stage.witness.took(), ["drop A", "drop B"]);
+}
+
+#[test]
+fn a_service_that_ends_while_nobody_listens_starts_afresh_for_who_comes_back() {
+    let mut stage = Stage::lingering(Config::default(), 1, 1_000).clients(&["ann"]);
+    stage.world.say("ann", running("A", ["sleep 500"]));
+    stage.world.say("ann", off("A"));
+    stage.wait(500);
+    assert_eq!(stage.witness.took(), ["start A", "drop A"]);
+    stage.world.say("ann", on("A"));
+    stage.wait(1_000);
+    assert_eq!(stage.heard("ann"), ["ok", "ok", "ok"]);
+    assert_eq!(stage.witness.took(), ["start A"]);
+    stage.world.say("ann", off("A"));
+    stage.wait(1_000);
+}
+
 /// Numbers that are the same in every run.
 struct Dice(u64);
 
@@ -845,7 +899,8 @@ fn lives_of_a_topic_never_overlap_and_nobody_listens_to_a_dead_one() {
     for seed in 1..=150 {
         let mut dice = Dice(seed);
         let shards = 1 + dice.below(3);
-        let mut stage = Stage::new(shards);
+        let linger = [0, 20][dice.below(2)];
+        let mut stage = Stage::lingering(Config::default(), shards, linger);
         let publisher = stage.world.publisher();
         let names = ["ann", "bob", "eve", "joe", "zoe"];
         for name in names {
@@ -898,6 +953,7 @@ fn lives_of_a_topic_never_overlap_and_nobody_listens_to_a_dead_one() {
         for name in names {
             stage.world.say_together(name, [off("A"), off("B")]);
         }
+        stage.wait(linger);
         assert_eq!(stage.witness.took().len(), alive, "seed {seed}: the last leaving drops it");
     }
 }

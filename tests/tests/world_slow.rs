@@ -419,6 +419,51 @@ fn a_close_of_the_peer_is_heard_also_while_its_backlog_is_more_than_half_full() 
     assert!(world.finished("ann"));
 }
 
+// protocol: L15
+#[test]
+fn a_peer_that_has_gone_without_a_word_is_noticed_and_delays_nobody() {
+    let mut world = listeners(1 << 20);
+    world.rude("ann");
+    world.window("ann", 0);
+    for second in 0..35 {
+        assert!(!world.gone("ann"));
+        publish(&mut world, [second]);
+        assert_eq!(values(&mut world, "bob"), [u64::from(second)]);
+        world.say("bob", echo(second));
+        assert_eq!(world.heard("bob"), ["echo.response"]);
+        world.advance(Duration::from_secs(1));
+    }
+    assert!(world.gone("ann"));
+    assert_eq!(world.metrics().subscriptions, 1);
+}
+
+// protocol: L15
+#[test]
+fn a_peer_that_has_gone_is_noticed_also_while_its_requests_wait_for_its_replies() {
+    let config = Config {
+        backlog_bytes: 1_000,
+        message_bytes: 500,
+        handshake_bytes: 500,
+        ..Config::default()
+    };
+    let stage = stage(&Witness::default(), &Gate::default());
+    let mut world = World::with(config, 1, stage).client("ann");
+    world.rude("ann");
+    world.window("ann", 0);
+    world.say_together("ann", (0..100).map(echo));
+    assert!(world.unread("ann") > 0, "the server has stopped reading");
+    // As long as it takes anything it is there.
+    for _ in 0..10 {
+        world.advance(Duration::from_secs(20));
+        world.window("ann", 1);
+    }
+    assert!(world.unread("ann") > 0 && world.closed("ann").is_none());
+    world.advance(Duration::from_secs(35));
+    assert!(!world.gone("ann"));
+    world.advance(Duration::from_secs(25));
+    assert!(world.gone("ann"));
+}
+
 fn holds(bytes: &[u8], part: &[u8]) -> bool {
     bytes.windows(part.len()).any(|window| window == part)
 }

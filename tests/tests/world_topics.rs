@@ -25,6 +25,7 @@ fn payloads(world: &mut World, name: &str) -> Vec<Value> {
     world.messages(name).into_iter().map(|mut message| message["payload"].take()).collect()
 }
 
+// protocol: M17
 #[test]
 fn an_update_without_a_topic_reaches_every_open_connection_and_tells_how_many() {
     let mut world = world(2).client_on(0, "ann").client_on(1, "bob").client("eve").client("joe");

@@ -6,6 +6,7 @@ struct Request {
 }
 
 pub fn route() -> TopicRoute<Request, u32> {
-    //~ expected `String`, found `&str`
+    //~ `[&str; 1]` cannot be the parts of a topic
+    //~ it returns a `String`, an array of them, or a `Vec<String>`
     TopicRoute::<Request, u32>::new("bars").topic(|request| [request.symbol.as_str()])
 }

@@ -44,6 +44,11 @@ impl Dispatch for Front {
     }
 
     #[inline]
+    fn authenticator(&self) -> Option<OperationId> {
+        self.shared.catalog.entrance().authenticator()
+    }
+
+    #[inline]
     fn call(&mut self, call: Call<'_>, answer: Answer<'_, '_>) -> Verdict {
         let Self { shared, desk, payload, pending, .. } = self;
         let catalog = &shared.catalog;
@@ -119,6 +124,7 @@ pub(crate) fn report(operation: &str, trouble: Trouble) {
         Trouble::Payload(cause) => {
             log::debug!("payload of `{operation}` does not fit: {cause}")
         }
+        Trouble::Stranger(cause) => log::info!("a connection is not authenticated: {cause}"),
         Trouble::Handler(cause) => log::error!("operation `{operation}` failed: {cause}"),
     }
 }

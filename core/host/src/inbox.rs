@@ -31,11 +31,13 @@ pub enum Mail {
     Started(Arc<str>, u64),
     /// This shard is to start the topic's next life.
     Start(Arc<str>, u64),
+    /// Nobody is interested in this life any more, as of this moment: this shard waits for a while.
+    Linger(Arc<str>, u64, u64),
     /// This shard is to drop the future of this life.
     Stop(Arc<str>, u64),
     /// The service of this life has refused to start, or its future has ended.
     Failed(Arc<str>, u64, End),
-    /// Everybody is to be closed.
+    /// Everybody is to be closed, one after the other.
     Shutdown,
 }
 

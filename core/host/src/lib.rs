@@ -12,6 +12,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod descriptors;
 pub mod error;
 pub mod front;
 pub mod reach;

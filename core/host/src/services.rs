@@ -31,6 +31,8 @@ pub(crate) struct Services {
     held: HashMap<Arc<str>, VecDeque<News>>,
     pub(crate) tasks: Vec<Local<()>>,
     events: Rc<RefCell<Vec<Event>>>,
+    /// Lives that nobody is interested in, and since when.
+    lingering: Vec<(Arc<str>, u64, u64)>,
 }
 
 /// One update.
@@ -63,6 +65,8 @@ enum Event {
     Started(Arc<str>, u64),
     Refused(Arc<str>, u64, Refused),
     Ended(Arc<str>, u64, Fault),
+    /// Nobody has come back since this moment.
+    Lapsed(Arc<str>, u64, u64),
     /// It was told to stop, and its future is gone.
     Stopped(Arc<str>, u64),
 }
@@ -78,13 +82,18 @@ impl Services {
             held: HashMap::new(),
             tasks: Vec::new(),
             events: Rc::default(),
+            lingering: Vec::new(),
         }
     }
 
     /// A handler waits for a subscription.
     pub(crate) fn ask(&mut self, engine: &mut Engine<'static>, ask: Ask) {
-        let Ask { call, topic, start, answer } = ask;
-        if let Err(denied) = engine.reserve(call, &topic) {
+        let Ask { call, topic, leaving, start, answer } = ask;
+        if Rc::strong_count(&answer) == 1 {
+            // Nobody waits for it any more.
+            return;
+        }
+        if let Err(denied) = engine.reserve(call, &topic, leaving) {
             return answer.answer(Err(Refused::new(denied.to_string())));
         }
         let waiter = Waiter { answer, start: Some(start) };
@@ -198,6 +207,33 @@ impl Services {
         }
     }
 
+    /// Waits for somebody to come back to this life, which nobody is interested in since that moment.
+    pub(crate) fn linger(&mut self, topic: &Arc<str>, generation: u64, moment: u64) {
+        if self.shared.is_draining() {
+            return self.lapse(topic, generation, moment);
+        }
+        self.lingering.push((topic.clone(), generation, moment));
+        let sleep = self.desk.sleep(self.shared.catalog.declared().linger(topic));
+        let (topic, events) = (topic.clone(), self.events.clone());
+        self.tasks.push(Box::pin(async move {
+            sleep.await;
+            events.borrow_mut().push(Event::Lapsed(topic, generation, moment));
+        }));
+    }
+
+    /// The server ends: nobody is waited for.
+    pub(crate) fn shutdown(&mut self) {
+        for (topic, generation, moment) in std::mem::take(&mut self.lingering) {
+            self.lapse(&topic, generation, moment);
+        }
+    }
+
+    fn lapse(&mut self, topic: &Arc<str>, generation: u64, moment: u64) {
+        if self.shared.lapse(topic, generation, moment) {
+            self.stop(topic, generation);
+        }
+    }
+
     /// Drops the future of this life.
     pub(crate) fn stop(&mut self, topic: &Arc<str>, generation: u64) {
         if let Some(stop) = self.running.get(&(topic.clone(), generation)) {
@@ -219,6 +255,10 @@ impl Services {
                     let frame = self.shared.catalog.declared().fault(&topic, fault.clone(), false);
                     let frame = frame.unwrap_or_default().into();
                     self.fail(topic, generation, End { refused: fault.into(), frame });
+                }
+                Event::Lapsed(topic, generation, moment) => {
+                    self.lingering.retain(|(_, _, known)| *known != moment);
+                    self.lapse(&topic, generation, moment);
                 }
                 Event::Stopped(topic, generation) => {
                     self.running.remove(&(topic.clone(), generation));

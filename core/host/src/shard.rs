@@ -5,7 +5,6 @@ use crate::inbox::Mail;
 use crate::services::{News, Services};
 use crate::settings::Doorway;
 use crate::shared::Shared;
-use fastws_core::action::Close;
 use fastws_core::catalog::{Pending, Rest};
 use fastws_core::client::Client;
 use fastws_core::desk::{Desk, Local, Metrics};
@@ -59,8 +58,12 @@ impl Shard {
         let desk = Desk::new(shared.catalog.declared().clone(), shared.clone(), index);
         let mut seed = [0; 8];
         random(&mut seed);
+        let mut engine = Engine::new(shared.settings.config.clone(), u64::from_le_bytes(seed));
+        if shared.catalog.entrance().authenticator().is_some() {
+            engine.demand_authentication();
+        }
         Self {
-            engine: Engine::new(shared.settings.config.clone(), u64::from_le_bytes(seed)),
+            engine,
             services: Services::new(shared.clone(), index, desk.clone()),
             front: Front {
                 shared: shared.clone(),
@@ -157,6 +160,11 @@ impl Shard {
                 any = true;
                 self.settle(finished);
             }
+            while let Some((call, topic)) = self.front.desk.poll_returned() {
+                any = true;
+                self.engine.give_back(call, &topic);
+                self.handle_lives();
+            }
             while let Some(ask) = self.front.desk.poll_ask() {
                 any = true;
                 self.services.ask(&mut self.engine, ask);
@@ -200,11 +208,15 @@ impl Shard {
             }
             Mail::Started(topic, generation) => services.started(&topic, generation),
             Mail::Start(topic, generation) => services.start(&topic, generation),
+            Mail::Linger(topic, generation, moment) => services.linger(&topic, generation, moment),
             Mail::Stop(topic, generation) => services.stop(&topic, generation),
             Mail::Failed(topic, generation, end) => {
                 services.failed(engine, &topic, generation, end)
             }
-            Mail::Shutdown => engine.close_all(self.now, Close::SHUTDOWN),
+            Mail::Shutdown => {
+                services.shutdown();
+                engine.drain(self.now);
+            }
         }
         self.handle_lives();
     }
@@ -214,8 +226,9 @@ impl Shard {
             match life {
                 Life::First(topic) => self.shared.count_topic(topic, true),
                 Life::Last(topic) => {
-                    self.shared.count_topic(topic, false);
+                    // First, since what lingers is not forgotten.
                     self.services.leave(topic);
+                    self.shared.count_topic(topic, false);
                 }
             }
         }

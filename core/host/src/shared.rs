@@ -6,7 +6,7 @@ use crate::reach::Tally;
 use crate::settings::Settings;
 use fastws_core::catalog::Catalog;
 use fastws_core::desk::{Metrics, Published, Reach, Shards, Source};
-use fastws_core::lives::{Ended, Joined, Life};
+use fastws_core::lives::{Ended, Joined, Left, Life};
 use fastws_core::publisher::Publisher;
 use fastws_core::shelf::Full;
 use std::collections::HashMap;
@@ -69,7 +69,8 @@ impl Shared {
         Publisher::new(self.catalog.declared().clone(), self.clone())
     }
 
-    /// Closes everybody and ends every shard when its last connection has ended. Once is enough.
+    /// Closes everybody, spread over the drain time, and ends every shard when its last connection has
+    /// ended. Once is enough.
     pub fn shutdown(&self) {
         if !self.draining.swap(true, Ordering::AcqRel) {
             for shard in 0..self.inboxes.len() {
@@ -126,13 +127,18 @@ impl Shared {
             None => drop(topics.insert(topic.into(), 1)),
             Some(_) => {
                 topics.remove(topic);
-                if self.catalog.declared().retains(topic) {
-                    // Told under the lock: what is published later comes later to every shard.
-                    let (topic, moment): (Arc<str>, _) = (topic.into(), registry.next());
-                    for shard in 0..self.inboxes.len() {
-                        self.tell(shard, Mail::Forget(topic.clone(), moment));
-                    }
-                }
+                self.forget(&mut registry, topic);
+            }
+        }
+    }
+
+    /// Has a topic's last update forgotten, unless somebody is interested or may come back.
+    fn forget(&self, registry: &mut Registry, topic: &str) {
+        if self.catalog.declared().retains(topic) && !registry.is_interesting(topic) {
+            // Told under the lock: what is published later comes later to every shard.
+            let (topic, moment): (Arc<str>, _) = (topic.into(), registry.next());
+            for shard in 0..self.inboxes.len() {
+                self.tell(shard, Mail::Forget(topic.clone(), moment));
             }
         }
     }
@@ -152,17 +158,38 @@ impl Shared {
     }
 
     pub(crate) fn failed(&self, topic: &Arc<str>, generation: u64, end: &End) {
-        let shards = self.registry().life(topic, |life| life.failed(generation));
+        let mut registry = self.registry();
+        let shards = registry.life(topic, |life| life.failed(generation));
+        self.forget(&mut registry, topic);
+        drop(registry);
         for shard in shards.iter() {
             self.tell(shard, Mail::Failed(topic.clone(), generation, end.clone()));
         }
     }
 
     pub(crate) fn leave(&self, topic: &Arc<str>, shard: usize) {
-        let stop = self.registry().life(topic, |life| life.leave(shard));
-        if let Some((owner, generation)) = stop {
-            self.tell(owner, Mail::Stop(topic.clone(), generation));
+        let lingers = !self.catalog.declared().linger(topic).is_zero() && !self.is_draining();
+        let mut registry = self.registry();
+        let linger = lingers.then(|| registry.next());
+        let left = registry.life(topic, |life| life.leave(shard, linger));
+        drop(registry);
+        match left {
+            None => {}
+            Some(Left::Stop { owner, generation }) => {
+                self.tell(owner, Mail::Stop(topic.clone(), generation));
+            }
+            Some(Left::Linger { owner, generation, moment }) => {
+                self.tell(owner, Mail::Linger(topic.clone(), generation, moment));
+            }
         }
+    }
+
+    /// True: nobody has come back, and the future is to be dropped.
+    pub(crate) fn lapse(&self, topic: &Arc<str>, generation: u64, moment: u64) -> bool {
+        let mut registry = self.registry();
+        let lapsed = registry.life(topic, |life| life.lapse(generation, moment));
+        self.forget(&mut registry, topic);
+        lapsed
     }
 
     pub(crate) fn ended(&self, topic: &Arc<str>, generation: u64) {
@@ -187,6 +214,11 @@ impl Registry {
         self.newest
     }
 
+    /// Somebody is interested in the topic, or may come back to it.
+    fn is_interesting(&self, topic: &str) -> bool {
+        self.topics.contains_key(topic) || self.lives.get(topic).is_some_and(Life::is_lingering)
+    }
+
     /// Changes a topic's life, and forgets it when it is over.
     fn life<T>(&mut self, topic: &Arc<str>, change: impl FnOnce(&mut Life) -> T) -> T {
         let life = self.lives.entry(topic.clone()).or_default();
@@ -209,7 +241,7 @@ impl Shared {
     ) -> Published {
         // Held until every shard has its mail, so that they all have the same last update.
         let mut registry = keep.then(|| self.registry());
-        let interesting = registry.as_mut().filter(|registry| registry.topics.contains_key(topic));
+        let interesting = registry.as_mut().filter(|registry| registry.is_interesting(topic));
         let kept = interesting.map(|registry| registry.next());
         let life = if let Source::Life(generation) = source { Some(generation) } else { None };
         let mut shards =

@@ -256,7 +256,7 @@ impl<'m> World<'m> {
                 let settled =
                     self.engine.settle(self.now, call, None, |_| panic!("it was settled"));
                 assert!(!settled, "a late outcome finds nothing");
-                assert_eq!(self.engine.reserve(call, "t0"), Err(Denied::Gone));
+                assert_eq!(self.engine.reserve(call, "t0", 0), Err(Denied::Gone));
             }
             return;
         };
@@ -274,7 +274,7 @@ impl<'m> World<'m> {
     fn reserve(&mut self, at: usize, topic: u8) {
         let Some((call, _)) = self.peers.all[at].calling else { return };
         let wanted = self.peers.wanted(at, topic);
-        match self.engine.reserve(call, &name(topic)) {
+        match self.engine.reserve(call, &name(topic), 0) {
             Err(Denied::Gone) => {
                 let codes = self.peers.reasons(at);
                 assert!(!codes.is_empty(), "an open connection's call can reserve");
@@ -487,7 +487,7 @@ impl<'m> World<'m> {
             let left = match (peer.listens.first(), peer.reserved.first(), &peer.calling) {
                 (Some(&topic), ..) => !self.engine.listens(peer.id, &name(topic)),
                 (None, Some(&topic), &Some((call, _))) => {
-                    self.engine.reserve(call, &name(topic)) == Err(Denied::Gone)
+                    self.engine.reserve(call, &name(topic), 0) == Err(Denied::Gone)
                 }
                 _ => false,
             };

@@ -152,7 +152,7 @@ impl Stage<'_, '_> {
             Step::EndTopic(topic) => self.engine.end_topic(topic),
             Step::Reserve(client) => {
                 let later = self.desk.later(self.id(client));
-                let reserved = self.engine.reserve(later.call, later.topic());
+                let reserved = self.engine.reserve(later.call, later.topic(), 0);
                 (self.say)(Event::Reserved(reserved));
             }
             Step::GiveBack(client) => {

@@ -11,12 +11,12 @@ use fastws_core::extract::{Payload, State};
 use fastws_core::respond::Refused;
 use fastws_core::router::Router;
 use fastws_core::service::Updates;
-use fastws_core::topic_route::{Params, TopicRoute};
+use fastws_core::topic_route::{Params, SubscriptionResponse, TopicRoute};
 
 use crate::{
     feed::Feed,
-    prices::Bar,
-    subscription::{SYMBOL, Subscription, SubscriptionResponse, known, repeat, resolution},
+    prices::{Bar, Resolution},
+    subscription::{SYMBOL, Subscription, known, repeat, resolution},
 };
 
 /// `bars.subscribe`, `bars.unsubscribe` and `bars.update`, over topics such as `bars:AAPL:1`.
@@ -45,17 +45,25 @@ async fn stream_bars(
 ) -> Result<impl Future<Output = ()>, Refused> {
     known(&feed, &request.symbol)?;
     let resolution = resolution(&request.resolution())?;
-    Ok(async move {
-        let Some(bars) = feed.follow(&request.symbol, resolution) else {
-            let read = |now| feed.bar(&request.symbol, resolution, now);
-            return repeat(Duration::from_secs(1), updates, read).await;
-        };
-        while let Ok(bar) = bars.recv().await {
-            updates.publish(&bar);
-        }
-        // Nothing follows, which is no fault of the topic.
-        pending().await
-    })
+    Ok(stream(feed, request.symbol, resolution, Duration::from_secs(1), updates))
+}
+
+/// A symbol's bars, as often as they are looked for; in a replay one for each row.
+pub(crate) async fn stream(
+    feed: Feed,
+    symbol: String,
+    resolution: Resolution,
+    pace: Duration,
+    updates: Updates<Bar>,
+) {
+    let Some(bars) = feed.follow(&symbol, resolution) else {
+        return repeat(pace, updates, |now| feed.bar(&symbol, resolution, now)).await;
+    };
+    while let Ok(bar) = bars.recv().await {
+        updates.publish(&bar);
+    }
+    // Nothing follows, which is no fault of the topic.
+    pending().await
 }
 
 #[payload]
@@ -83,22 +91,19 @@ async fn multi_subscribe(
     client: Client,
     bars: State<Bars>,
 ) -> MultiSubscribed {
-    let before = client.topics();
-    let mut topics = Vec::new();
-    for symbol in symbols.clone() {
-        let one = Subscription { symbol, params: params.clone() };
-        match bars.subscribe(&client, &one).await {
-            Ok(topic) => topics.push(topic),
-            Err(refused) => {
-                // What it listened to before stays.
-                topics.retain(|topic| !before.contains(topic));
-                topics.drain(..).for_each(|topic| client.unsubscribe(topic));
-                let message = Some(refused.to_string());
-                return MultiSubscribed { status: "error", symbols, topics, count: 0, message };
-            }
+    let each = |symbol| Subscription { symbol, params: params.clone() };
+    match bars.subscribe_all(&client, symbols.iter().cloned().map(each)).await {
+        Ok(topics) => {
+            MultiSubscribed { status: "ok", symbols, count: topics.len(), topics, message: None }
         }
+        Err(refused) => MultiSubscribed {
+            status: "error",
+            symbols,
+            topics: Vec::new(),
+            count: 0,
+            message: Some(refused.to_string()),
+        },
     }
-    MultiSubscribed { status: "ok", symbols, count: topics.len(), topics, message: None }
 }
 
 /// Subscribes, with fallback to the default resolution.
@@ -108,23 +113,13 @@ async fn subscribe_with_fallback(
     client: Client,
     bars: State<Bars>,
 ) -> SubscriptionResponse {
-    let symbol = request.symbol.clone();
+    let symbol = &request.symbol;
     let refused = match bars.subscribe(&client, &request).await {
-        Ok(topic) => {
-            let message = format!("Subscribed to {symbol}");
-            return SubscriptionResponse { status: "ok", symbol, message, topic };
-        }
+        Ok(_) => return bars.response(&request, Ok(format!("Subscribed to {symbol}"))),
         Err(refused) => refused,
     };
     let fallback = Subscription { params: Params::default(), ..request };
-    match bars.subscribe(&client, &fallback).await {
-        Ok(topic) => {
-            let message = format!("Subscribed with fallback (error: {refused})");
-            SubscriptionResponse { status: "ok", symbol, message, topic }
-        }
-        Err(refused) => {
-            let topic = bars.topic_of(&fallback).unwrap_or_default();
-            SubscriptionResponse { status: "error", symbol, message: refused.to_string(), topic }
-        }
-    }
+    let subscribed = bars.subscribe(&client, &fallback).await;
+    let said = subscribed.map(|_| format!("Subscribed with fallback (error: {refused})"));
+    bars.response(&fallback, said)
 }

@@ -9,6 +9,7 @@
 
 mod alerts;
 mod bars;
+mod candles;
 mod connection;
 mod errors;
 pub mod feed;
@@ -33,11 +34,16 @@ use crate::options::Options;
 
 /// Every operation of the application, over one market.
 pub fn api(feed: Feed) -> Api {
-    let bars = bars::route(feed.clone());
+    api_with(feed, &Options::from_args(["trading"]).expect("no option is required"))
+}
+
+/// The same as the command line says.
+pub fn api_with(feed: Feed, options: &Options) -> Api {
     let market_data = Router::new()
         .tags(["market data"])
-        .include(bars.clone())
+        .include(bars::route(feed.clone()))
         .include(bars::router())
+        .include(candles::route(feed.clone(), options.threshold))
         .include(quotes::route(feed.clone()))
         .include(orderbook::route(feed))
         .include(alerts::route());
@@ -47,7 +53,6 @@ pub fn api(feed: Feed) -> Api {
         .tag("market data", "Topics with prices of listed symbols")
         .tag("connection", "The client's own connection, and the server's figures")
         .tag("mistakes", "What becomes of mistakes, the client's and the server's")
-        .state(bars)
         .include(simple::router())
         .include(errors::router())
         .include(connection::router())
@@ -59,7 +64,7 @@ pub fn api(feed: Feed) -> Api {
 /// # Errors
 /// A mistake in the application, as a sentence.
 pub fn document(options: &Options) -> Result<String, BuildError> {
-    let catalog = api(Feed::walk(options.seed)).build()?;
+    let catalog = api_with(Feed::walk(options.seed), options).build()?;
     let path = options.paths.first().expect("there is a default");
     Ok(catalog.asyncapi(ASYNCAPI[0], path).expect("it is a version that there is"))
 }

@@ -40,16 +40,7 @@ impl Subscription {
 
 #[payload]
 pub(crate) struct Echo {
-    symbol: String,
-}
-
-/// What a client is told about its subscription.
-#[payload]
-pub(crate) struct SubscriptionResponse {
-    pub(crate) status: &'static str,
     pub(crate) symbol: String,
-    pub(crate) message: String,
-    pub(crate) topic: String,
 }
 
 /// Refuses a symbol that does not exist.

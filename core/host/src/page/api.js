@@ -47,6 +47,7 @@ class Api {
       tags: (operation.tags ?? []).map((tag) => this.resolve(tag).name),
       lead: operation.summary ?? operation.title ?? messages[0]?.summary ?? '',
       description: operation.description ?? messages[0]?.description ?? '',
+      channel: this.resolve(operation.channel ?? {}),
       replies: operation.reply ? this.#messages(this.resolve(operation.reply)) : [],
     };
   }
@@ -58,14 +59,15 @@ class Api {
 
   /** A message's payload in AsyncAPI is the whole text; the envelope is ours, so both are told apart here. */
   #message(message) {
-    const { properties = {}, examples = [] } = this.plain(message.payload);
+    const { properties = {}, examples: inSchema = [] } = this.plain(message.payload);
     const name = this.plain(properties.type).const ?? message.name;
     const { payload } = properties;
-    const given = [...(message.examples ?? []).map((example) => example.payload), ...examples]
-      .filter((example) => example !== undefined);
+    const given = [...(message.examples ?? []).map((example) => example.payload), ...inSchema]
+      .filter((example) => typeof example === 'object' && example !== null);
     const sample = payload === undefined ? { type: name } : { type: name, payload: this.sample(payload) };
     const { summary, description } = message;
-    return { name, payload, summary, description, examples: given.length > 0 ? given : [sample] };
+    const examples = (given.length > 0 ? given : [sample]).map(({ type, ...rest }) => ({ type, ...rest }));
+    return { name, payload, summary, description, examples };
   }
 
   /** What a local reference names, changed by what stands beside the reference. */
@@ -113,19 +115,32 @@ class Api {
     return type === 'null' || constant === null || (values?.length === 1 && values[0] === null);
   }
 
-  /** A value that fits, as far as the schema tells. */
+  /** An object's members as [name, schema, whether it is required], those that are first. */
+  members(plain) {
+    const members = Object.entries(plain.properties ?? {})
+      .map(([name, schema]) => [name, schema, plain.required?.includes(name) ?? false]);
+    return [...members.filter(([, , isRequired]) => isRequired), ...members.filter(([, , isRequired]) => !isRequired)];
+  }
+
+  /** The least value that fits, as far as the schema tells. */
+  least(schema) {
+    return this.sample(schema, SHOWN_DEPTH);
+  }
+
+  /** A value that fits, with what is optional down to some depth. */
   sample(schema, depth = 0) {
-    const { type, nullable, variants, properties = {}, required = [], items, minimum, ...plain } = this.plain(schema);
+    const plain = this.plain(schema);
+    const { type, variants, items, minimum } = plain;
     const given = [plain.default, plain.const, plain.examples?.[0], plain.enum?.[0]];
     const found = given.find((value) => value !== undefined);
     if (found !== undefined) return found;
-    if (depth > 5) return null;
+    if ((plain.nullable && depth >= SHOWN_DEPTH) || depth > 2 * SHOWN_DEPTH) return null;
     if (variants) return this.sample(variants[0], depth + 1);
     switch (type) {
-      case 'object': return Object.fromEntries(Object.entries(properties)
-        .filter(([name]) => required.includes(name) || depth < 3)
-        .map(([name, property]) => [name, this.sample(property, depth + 1)]));
-      case 'array': return items && depth < 3 ? [this.sample(items, depth + 1)] : [];
+      case 'object': return Object.fromEntries(this.members(plain)
+        .filter(([, , isRequired]) => isRequired || depth < SHOWN_DEPTH)
+        .map(([name, member]) => [name, this.sample(member, depth + 1)]));
+      case 'array': return items && depth < SHOWN_DEPTH ? Array(Math.min(plain.minItems || 1, 4)).fill(this.sample(items, depth + 1)) : [];
       case 'string': return '';
       case 'boolean': return false;
       case 'integer': case 'number': return minimum ?? 0;
@@ -162,3 +177,5 @@ function implied({ properties, additionalProperties, items }) {
 function isMap({ type, properties = {}, additionalProperties }) {
   return type === 'object' && Object.keys(properties).length === 0 && additionalProperties !== false;
 }
+
+const SHOWN_DEPTH = 3;

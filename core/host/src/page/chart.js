@@ -28,10 +28,10 @@ class Chart {
     const line = points.map((point, at) => `${at ? 'L' : 'M'}${this.#x(point)} ${this.#y(point.value)}`).join('');
     this.dot = make('i', { class: 'dot' });
     this.plot.replaceChildren(
+      ...ticks.map((tick) => this.#tick(tick, decimals(ticks[1] - ticks[0]))),
       shape('svg', { viewBox: '0 0 100 100', preserveAspectRatio: 'none' },
         shape('path', { d: `${line}V100H${this.#x(points[0])}Z`, class: 'area' }),
         shape('path', { d: line, class: 'line' })),
-      ...ticks.map((tick) => this.#tick(tick)),
       make('time', {}, clock(points[0].when, 0)), make('time', { class: 'end' }, clock(points.at(-1).when, 0)),
       this.dot);
     const range = `${figure(Math.min(...values))} to ${figure(Math.max(...values))}`;
@@ -39,8 +39,9 @@ class Chart {
     this.#mark(this.#at);
   }
 
-  #tick(value) {
-    const tick = make('span', { class: 'tick' }, make('b', {}, figure(value)));
+  #tick(value, digits) {
+    const words = value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits });
+    const tick = make('span', { class: 'tick' }, make('b', {}, words));
     tick.style.bottom = `${100 - this.#y(value)}%`;
     return tick;
   }
@@ -84,6 +85,11 @@ function shape(tag, attributes, ...children) {
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
   element.append(...children);
   return element;
+}
+
+/** How many decimals tell two ticks apart. */
+function decimals(step) {
+  return Math.min(12, Math.max(0, -Math.floor(Math.log10(step))));
 }
 
 /** Three to six round numbers over a range. */

@@ -66,7 +66,7 @@ class Console {
     const words = [`${shown.toLocaleString('en-US')} of ${this.#heard.toLocaleString('en-US')} shown`];
     if (this.#heard > KEPT_MESSAGES) words.push(`the newest ${KEPT_MESSAGES} are kept`);
     if (this.#isPaused) words.push(`paused, ${this.#waiting.length} waiting`);
-    find('tally').textContent = this.#heard ? words.join(', ') : 'Nothing sent or received yet';
+    find('tally').textContent = this.#heard ? words.join(', ') : 'What you send and receive appears here';
   }
 
   #pause() {
@@ -113,10 +113,11 @@ class Console {
     }).filter((group) => group.children.length > 0);
     select.replaceChildren(...groups);
     const options = [...select.options];
-    const kept = options.find(({ value }) => value === chosen) ?? likeliest(options);
-    if (kept) kept.selected = true;
+    const kept = options.find(({ value }) => value === chosen);
+    const shown = kept ?? likeliest(options);
+    if (shown) shown.selected = true;
     find('chart').hidden = options.length === 0;
-    if (kept) this.#draw();
+    if (shown !== kept) this.#draw();
   }
 
   #draw() {
@@ -134,18 +135,24 @@ function likeliest(options) {
   return ends(/^(last|close|price|value)$/) ?? ends(/^(?!.*(time|stamp|date)).*$/) ?? options[0];
 }
 
-function entry({ kind, type, topic, text, size: length, when, took }) {
+function entry({ kind, type, topic, payload, text, size: length, when, took }) {
   const meta = [took === undefined ? '' : `${took.toFixed(1)} ms`, length === undefined ? '' : bytes(length), clock(when)];
   const head = [
     make('span', { class: 'mark', title: kind, 'aria-label': kind, role: 'img' }, MARKS[kind]),
     make('span', { class: 'name' }, type, topic ? make('span', { class: 'topic' }, topic) : ''),
     make('span', { class: 'meta' }, meta.filter(Boolean).join('  ')),
-    text ? make('span', { class: 'text' }, text.slice(0, 200)) : '',
+    text ? make('span', { class: 'text' }, payloadIn(text).slice(0, 200)) : '',
   ];
-  if (!text) return make('li', { 'data-kind': kind, class: 'head' }, head);
+  const isBad = type === 'error' || (kind === 'reply' && payload?.status === 'error');
+  if (!text) return make('li', { 'data-kind': kind, class: 'head bad' }, head);
   const whole = make('details', { toggle: () => whole.children.length === 1 && whole.append(body(text)) },
     make('summary', { class: 'head' }, head));
-  return make('li', { 'data-kind': kind }, whole);
+  return make('li', { 'data-kind': kind, class: isBad && 'bad' }, whole);
+}
+
+/** As it was written; a preview may be a member too long. */
+function payloadIn(text) {
+  return text.replace(/^\{.*?"payload"\s*:\s*(.*)\}\s*$/s, '$1');
 }
 
 function body(text) {

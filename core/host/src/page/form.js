@@ -9,19 +9,19 @@ class Fields {
     this.api = api;
   }
 
-  field(name, schema, value, isRequired, depth = 0) {
+  field(name, schema, value, isRequired, depth = 0, isInner = false) {
     const plain = this.api.plain(schema);
-    const place = { name, schema, plain, value, isRequired, depth };
+    const place = { name, schema, plain, value, isRequired, depth, isInner };
     if (plain.const !== undefined) return this.#fixed(place);
     if (plain.enum) return this.#choice(place, plain.enum);
     if (plain.type === 'boolean') return this.#choice(place, [true, false]);
     if (plain.variants) return plain.variants.every((variant) => this.#isSimple(variant)) ? this.#free(place) : this.#variants(place);
     if (plain.type === 'string') return this.#string(place);
     if (plain.type === 'integer' || plain.type === 'number') return this.#number(place);
-    if (depth > 4) return this.#free(place);
     if (plain.type === 'array') return this.#list(place);
     if (isMap(plain)) return this.#map(place);
-    return plain.type === 'object' ? this.#object(place) : this.#free(place);
+    if (plain.type !== 'object') return this.#free(place);
+    return isRequired && !plain.nullable ? this.#object(place) : this.#variants({ ...place, plain: { ...plain, variants: [{ ...plain, nullable: false }] } });
   }
 
   #isSimple(schema) {
@@ -66,7 +66,7 @@ class Fields {
   /** JSON where it is JSON, and a string where it is not. */
   #free(place) {
     const { value } = place;
-    const shown = typeof value === 'string' ? value : written(value) ?? '';
+    const shown = typeof value === 'string' ? value : written(value ?? undefined) ?? '';
     const input = make('input', { value: shown, spellcheck: 'false', autocomplete: 'off' });
     const read = () => {
       try { return parse(input.value); } catch { return input.value || blank(place); }
@@ -75,15 +75,10 @@ class Fields {
   }
 
   #object(place) {
-    const { plain, value, isRequired, depth } = place;
-    const members = Object.entries(plain.properties ?? {}).map(([name, schema]) => {
-      const required = plain.required?.includes(name);
-      return [name, this.field(name, schema, value?.[name], required, depth + 1)];
-    });
-    const read = () => {
-      const set = members.map(([name, field]) => [name, field.read()]).filter(([, part]) => part !== undefined);
-      return set.length > 0 || isRequired ? Object.fromEntries(set) : blank(place);
-    };
+    const { plain, value, depth } = place;
+    const members = this.api.members(plain)
+      .map(([name, schema, needed]) => [name, this.field(name, schema, value?.[name], needed, depth + 1)]);
+    const read = () => Object.fromEntries(members.map(([name, field]) => [name, field.read()]).filter(([, part]) => part !== undefined));
     return { element: this.#grouped(place, members.map(([, field]) => field.element)), read };
   }
 
@@ -95,7 +90,7 @@ class Fields {
       const field = this.field('value', schema, part, true, depth + 1);
       return { element: make('div', { class: 'pair' }, key, field.element), read: () => [key.value, field.read()] };
     };
-    const rows = this.#rows(place, Object.entries(value ?? {}), member, ['', this.api.sample(schema)]);
+    const rows = this.#rows(place, Object.entries(value ?? {}), member, ['', this.api.least(schema)]);
     const read = () => {
       const set = rows.read().filter(([name, part]) => name !== '' && part !== undefined);
       return set.length > 0 || place.isRequired ? Object.fromEntries(set) : blank(place);
@@ -106,7 +101,7 @@ class Fields {
   #list(place) {
     const items = place.plain.items ?? {};
     const member = (part) => this.field('item', items, part, true, place.depth + 1);
-    const rows = this.#rows(place, [place.value ?? []].flat(), member, this.api.sample(items));
+    const rows = this.#rows(place, [place.value ?? []].flat(), member, this.api.least(items));
     const read = () => {
       const set = rows.read();
       return set.length > 0 || place.isRequired ? set : blank(place);
@@ -122,16 +117,16 @@ class Fields {
     let chosen;
     const choose = (given) => {
       const variant = plain.variants[select.value];
-      chosen = this.field(place.name, variant, given ?? this.api.sample(variant), true, depth + 1);
+      chosen = this.field(place.name, variant, given ?? this.api.least(variant), true, depth + 1, true);
       slot.replaceChildren(chosen.element);
     };
-    const fits = plain.variants.findIndex((variant) => hasShape(this.api.plain(variant), value));
+    const fits = value == null ? -1 : plain.variants.findIndex((variant) => hasShape(this.api.plain(variant), value));
     if (!place.isRequired || plain.nullable) select.prepend(make('option', { value: '' }, 'not set'));
     select.value = fits < 0 ? select.options[0].value : fits;
     const change = (given) => (select.value === '' ? slot.replaceChildren() : choose(given));
     select.addEventListener('change', () => change());
     change(value);
-    const element = make('div', {}, this.#labelled({ ...place, name: `kind of ${place.name}` }, select), slot);
+    const element = make('div', { class: 'fields' }, this.#labelled(place, select), slot);
     return { element, read: () => (select.value === '' ? blank(place) : chosen.read()) };
   }
 
@@ -150,7 +145,7 @@ class Fields {
       list.append(line);
       return line;
     };
-    const more = make('button', { type: 'button', class: 'quiet', click: () => add(sample).querySelector('input, select')?.focus() },
+    const more = make('button', { type: 'button', class: 'small', click: () => add(sample).querySelector('input, select')?.focus() },
       `Add to ${place.name}`);
     values.forEach(add);
     return { element: this.#grouped(place, [list, more]), read: () => [...rows.values()].map((row) => row.read()) };
@@ -164,7 +159,8 @@ class Fields {
     return make('div', { class: 'field' }, label, input, prose(plain.description));
   }
 
-  #grouped({ name, schema, plain, isRequired, depth }, children) {
+  #grouped({ name, schema, plain, isRequired, depth, isInner }, children) {
+    if (isInner) return make('fieldset', { 'aria-label': name, class: 'inner' }, children);
     if (depth === 0 && plain.type === 'object' && !isMap(plain)) return make('div', { class: 'fields' }, children);
     const legend = make('legend', {}, make('code', {}, name), make('span', { class: 'type' }, this.api.words(schema)),
       isRequired ? make('span', { class: 'required' }, 'required') : '');
@@ -182,10 +178,9 @@ function exact(text) {
 }
 
 function hasShape({ type, const: constant, properties = {}, required = [] }, value) {
-  if (value === undefined) return false;
   if (constant !== undefined) return constant === value;
   if (type === 'array') return Array.isArray(value);
   if (type !== 'object') return typeof value === (type === 'integer' ? 'number' : type);
-  return typeof value === 'object' && value !== null && required.every((name) => name in value)
+  return typeof value === 'object' && required.every((name) => name in value)
     && Object.entries(properties).every(([name, { const: tag }]) => tag === undefined || value[name] === tag);
 }

@@ -24,6 +24,10 @@ function listen() {
     if (connection.state === 'open' || connection.state === 'connecting') connection.close();
     else connect().catch(() => {});
   });
+  document.querySelector('.skip').addEventListener('click', (event) => {
+    event.preventDefault();
+    find('article').focus();
+  });
   find('theme').addEventListener('click', () => {
     document.documentElement.dataset.theme = isDark() ? 'light' : 'dark';
     localStorage.setItem('fastws-theme', document.documentElement.dataset.theme);
@@ -55,7 +59,6 @@ function link({ key, name, isRequest }) {
 /** Shows what the address names. */
 function turn() {
   const key = decodeURIComponent(location.hash.slice(1));
-  if (key === 'article') return;
   const operation = api.operations.find((one) => one.key === key);
   for (const one of find('groups').querySelectorAll('a')) {
     const isHere = operation && one.hash === `#${encodeURIComponent(key)}`;
@@ -77,7 +80,10 @@ function overview() {
   return [
     make('h2', {}, title ?? ''), ...prose(description),
     make('dl', { class: 'facts' }, facts.flatMap(([name, fact]) => [make('dt', {}, name), make('dd', {}, fact)])),
-    make('p', { class: 'muted' }, 'Choose an operation to read what it takes and gives, and to try it.'),
+    ...[...api.groups].map(([tag, operations]) => make('section', { class: 'reference' },
+      make('h3', {}, tag), prose(api.info.tags?.find(({ name }) => name === tag)?.description),
+      make('dl', { class: 'facts' }, operations.flatMap(({ key, name, lead }) => [
+        make('dt', {}, make('a', { href: `#${encodeURIComponent(key)}`, class: 'code' }, name)), make('dd', {}, inline(lead))])))),
   ];
 }
 
@@ -91,11 +97,19 @@ function article(operation) {
     make('p', { class: 'kind' }, isRequest ? '↑ Request, you send it' : '↓ Update, the server sends it'),
     make('h2', { class: 'code' }, name),
     ...prose(lead), ...(description === lead ? [] : prose(description)),
-    ...(isRequest ? [composer(operation)] : []),
+    ...(isRequest ? [composer(operation)] : topics(operation)),
     ...messages.map((message) => reference(isRequest ? 'Request' : 'Update', message)),
     ...replies.map((message) => reference('Reply', message)),
     ...updatesOf(operation).map((message) => reference('Update', message)),
   ];
+}
+
+/** Which topics an update may have. */
+function topics({ channel: { address, parameters = {} } }) {
+  if (!address || address.startsWith('/')) return [];
+  const facts = Object.entries(parameters).flatMap(([name, parameter]) => [
+    make('dt', {}, make('code', {}, name)), make('dd', {}, inline(api.resolve(parameter).description ?? ''))]);
+  return [make('section', { class: 'reference' }, make('h3', {}, 'Topic ', make('code', {}, address)), make('dl', { class: 'facts' }, facts))];
 }
 
 /** What a subscription brings. */
@@ -109,7 +123,7 @@ function updatesOf({ name, tags, isRequest }) {
 function reference(word, { name, payload, description, examples }) {
   return make('section', { class: 'reference' },
     make('h3', {}, word, ' ', make('code', {}, name ?? '')),
-    prose(description),
+    prose(description ?? (payload && api.plain(payload).description)),
     payload === undefined ? make('p', { class: 'muted' }, 'Without a payload.') : tree(api, payload) ?? make('p', { class: 'type' }, api.words(payload)),
     examples.map((example) => make('figure', {}, make('figcaption', {}, 'Example'), code(written(example)))));
 }
@@ -150,6 +164,7 @@ function composer(operation) {
     class: 'composer', 'aria-label': `Try ${name}`,
     submit: (event) => {
       event.preventDefault();
+      view('console');
       send(text(), sending);
     },
     keydown: (event) => event.key === 'Enter' && (event.ctrlKey || event.metaKey) && composed.requestSubmit(),

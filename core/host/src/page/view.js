@@ -47,8 +47,11 @@ function code(text) {
 
 /** Paragraphs with `code` in them; other Markdown stays as it is written. */
 function prose(text = '') {
-  return text.split(/\n\s*\n/).filter((part) => part.trim())
-    .map((part) => make('p', {}, part.split('`').map((run, at) => (at % 2 ? make('code', {}, run) : run))));
+  return text.split(/\n\s*\n/).filter((part) => part.trim()).map((part) => make('p', {}, inline(part)));
+}
+
+function inline(text) {
+  return text.split('`').map((run, at) => (at % 2 ? make('code', {}, run) : run));
 }
 
 /** A schema's members, as deep as it goes. */
@@ -56,8 +59,7 @@ function tree(api, schema, above = []) {
   const plain = api.plain(schema);
   if (plain.variants) return variants(api, plain, above);
   if (plain.type === 'array') return tree(api, plain.items ?? {}, above);
-  const rows = Object.entries(plain.properties ?? {})
-    .map(([name, member]) => row(api, name, member, plain.required?.includes(name), above));
+  const rows = api.members(plain).map(([name, member, isRequired]) => row(api, name, member, isRequired, above));
   if (plain.additionalProperties) rows.push(row(api, 'any name', plain.additionalProperties, false, above));
   return rows.length > 0 ? make('ul', { class: 'schema' }, rows) : undefined;
 }
@@ -96,7 +98,9 @@ function bytes(count) {
 }
 
 function clock(date, digits = 3) {
-  return date.toLocaleTimeString('en-GB', { fractionalSecondDigits: digits || undefined });
+  const part = (number, length) => String(number).padStart(length, '0');
+  const whole = [date.getHours(), date.getMinutes(), date.getSeconds()].map((number) => part(number, 2)).join(':');
+  return digits ? `${whole}.${part(date.getMilliseconds(), 3).slice(0, digits)}` : whole;
 }
 
 /** A reading as it is best read: as few digits as tell it. */
