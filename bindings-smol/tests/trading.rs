@@ -2,10 +2,12 @@
 
 use async_tungstenite::tungstenite::Error;
 use fastws_tests::client::{Client, until, within};
+use fastws_tests::world::HANDSHAKE;
 use futures_lite::io::{BufReader, Lines};
 use futures_lite::{AsyncBufReadExt, StreamExt};
 use serde_json::{Value, json};
 use smol::process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -119,6 +121,50 @@ fn a_heartbeat_and_a_lifespan_are_in_seconds() {
     }
 }
 
+// trading: S11
+#[test]
+fn errors_are_answered_where_the_command_line_says_so() {
+    let mut server = Trading::start(&["--on-error", "reply"]);
+    let mut client = Client::connect(server.listening(), "/ws");
+    let error = json!({"type": "nothing", "code": 1003, "message": "No matching type"});
+    assert_eq!(client.ask("nothing", "error", json!(1)), error);
+    client.ask("simple.ping", "simple.pong", json!({"timestamp": 1}));
+}
+
+// trading: S12
+#[test]
+fn pages_of_the_origins_on_the_command_line_are_let_in() {
+    let options = "--origin https://a.example --origin https://*.b.example";
+    let mut server = Trading::start(&options.split(' ').collect::<Vec<_>>());
+    let address = server.listening();
+    for (origin, status) in
+        [("https://a.example", "101"), ("https://x.b.example", "101"), ("https://c.example", "403")]
+    {
+        let mut stream = TcpStream::connect(address).expect("the server listens");
+        let request =
+            HANDSHAKE.replace("Upgrade: web", &format!("Origin: {origin}\r\nUpgrade: web"));
+        stream.write_all(request.as_bytes()).expect("it is open");
+        let mut line = [0; 12];
+        stream.read_exact(&mut line).expect("the server answers");
+        assert_eq!(line, *format!("HTTP/1.1 {status}").as_bytes(), "{origin}");
+    }
+}
+
+// trading: S15
+#[test]
+fn a_threshold_of_nothing_lets_every_move_of_a_close_through() {
+    let mut server = Trading::start(&["--threshold", "0"]);
+    let mut client = Client::connect(server.listening(), "/ws");
+    client.say("candles.subscribe", json!({"symbol": "BTCUSD", "resolution": "1D"}));
+    assert_eq!(client.hear()["payload"]["status"], "ok");
+    let closes = [(); 3].map(|()| client.hear_payload("candles.update")["close"].as_f64());
+    let [Some(first), _, Some(third)] = closes else { panic!("a close is a number") };
+    assert!(
+        (third - first).abs() < 0.01 * first,
+        "{first} and {third} would not be told by default"
+    );
+}
+
 // trading: S18
 #[test]
 fn the_asyncapi_document_is_printed_and_nothing_is_served() {
@@ -152,23 +198,6 @@ fn the_bench_server_answers_the_load_generators_messages() {
     let bar = json!({"topic": "AAPL", "seq": 7, "data": "x"});
     client.say("bars.publish", bar.clone());
     assert_eq!(client.hear_payload("bars.update"), bar);
-}
-
-// protocol: L6
-#[cfg(unix)]
-#[test]
-fn more_clients_than_descriptors_wait_until_others_have_left() {
-    let mut shell = Command::new("sh");
-    shell.args(["-c", r#"ulimit -n 40 && exec "$0" "$@""#]).arg(program("trading"));
-    let mut server = Trading::spawn(shell);
-    let address = server.listening();
-    let mut clients: Vec<_> = (0..60)
-        .map(|_| TcpStream::connect(address).expect("the system takes it, if not the server"))
-        .collect();
-    server.logs("cannot accept");
-    clients.clear();
-    let mut client = Client::connect(address, "/ws");
-    client.ask("simple.ping", "simple.pong", json!({"timestamp": 1}));
 }
 
 // trading: S4
@@ -205,11 +234,7 @@ struct Trading {
 
 impl Trading {
     fn start(options: &[&str]) -> Self {
-        Self::spawn(trading(options))
-    }
-
-    fn spawn(mut command: Command) -> Self {
-        let mut child = command
+        let mut child = trading(options)
             .args(["--listen", "127.0.0.1:0"])
             .kill_on_drop(true)
             .stdout(Stdio::piped())

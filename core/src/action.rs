@@ -1,6 +1,7 @@
 //! What ends a connection or refuses a wish, and the words that a client reads. Knows no connection.
 
 use crate::frame::Violation;
+use crate::shelf::Full;
 use core::fmt;
 
 /// A close frame to be sent: a code of RFC 6455 section 7.4 and a reason.
@@ -79,3 +80,29 @@ impl fmt::Display for Denied {
 }
 
 impl core::error::Error for Denied {}
+
+/// Why a frame was not published. Nobody has got it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unpublished {
+    /// The memory that was lent has no room for it.
+    Full,
+    /// The caller's bytes are not one whole text frame without a mask.
+    NotAFrame,
+}
+
+impl fmt::Display for Unpublished {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full => Full.fmt(f),
+            Self::NotAFrame => f.write_str("the publisher's bytes are not one whole text frame"),
+        }
+    }
+}
+
+impl core::error::Error for Unpublished {}
+
+impl From<Full> for Unpublished {
+    fn from(_: Full) -> Self {
+        Self::Full
+    }
+}

@@ -1,6 +1,10 @@
-//! What waits for one connection, and how much may. Knows whole frames and how each is treated, not
-//! whose they are.
+//! What waits for one connection, and how much may. Knows how each frame is treated, not whose it is.
 
+use crate::config::SlowConsumer;
+use crate::gap::Labels;
+use crate::records::{
+    BEGUN, GAP, LINK, NEWEST, PONG, RECORD, Records, UPDATE, WHOLE, Waiting, key,
+};
 use crate::shelf::Buffer;
 
 /// For whom a run of the turn's bytes is, which is also how its frames are treated in a backlog.
@@ -15,51 +19,9 @@ pub(crate) enum To {
     /// The last frame of one slot.
     Close(u32),
     /// Updates of a topic.
-    Update(u32),
+    Update(u32, SlowConsumer),
     /// Updates for every open connection.
     All,
-}
-
-/// Where the records of one connection's buffer are.
-#[derive(Clone, Copy)]
-pub(crate) struct Waiting {
-    /// Where the first record is.
-    front: u32,
-    /// Bytes of the first record that the socket has taken.
-    begun: u32,
-}
-
-impl Waiting {
-    pub(crate) const NOTHING: Self = Self { front: 0, begun: 0 };
-
-    /// How much of a buffer waits, in bytes, with what records add.
-    #[inline]
-    pub(crate) fn len(&self, buffer: &[u8]) -> usize {
-        buffer.len() - self.front as usize
-    }
-
-    /// The frames that wait, oldest first, without what the socket has taken.
-    #[inline]
-    pub(crate) fn frames<'b>(&self, buffer: &'b [u8]) -> Frames<'b> {
-        Frames { records: &buffer[self.front as usize..], begun: self.begun as usize }
-    }
-}
-
-/// See [`Waiting::frames`].
-pub(crate) struct Frames<'b> {
-    records: &'b [u8],
-    begun: usize,
-}
-
-impl<'b> Iterator for Frames<'b> {
-    type Item = &'b [u8];
-
-    #[inline]
-    fn next(&mut self) -> Option<&'b [u8]> {
-        let record = Record::first(self.records)?;
-        self.records = &self.records[record.space..];
-        Some(&record.bytes[core::mem::take(&mut self.begun)..])
-    }
 }
 
 /// What is left was not kept.
@@ -70,135 +32,372 @@ pub(crate) enum Overflow {
     Cut,
 }
 
-/// One connection's buffer, in which a record is added or taken away.
+/// What waits for one connection, to be changed.
 pub(crate) struct Backlog<'b> {
-    pub(crate) buffer: Buffer<'b>,
-    pub(crate) waiting: &'b mut Waiting,
-    pub(crate) limit: usize,
+    records: Records<'b>,
+    limit: usize,
+    /// Counts updates that were dropped.
+    dropped: &'b mut u64,
 }
 
-/// What one record adds to its bytes: a kind and a length.
-const RECORD: usize = 5;
-/// A pong's record keeps room for the longest.
-pub(crate) const PONG: usize = 2 + 125;
-/// Beyond the limit there is always room for a pong that was begun, a pong and a close frame.
-pub(crate) const SLACK: usize = 3 * (RECORD + PONG);
+/// Beyond the limit, an eighth and a 512th there is always room for a pong that was begun, a pong, a close
+/// frame, and the least index.
+pub(crate) const SLACK: usize = 3 * (RECORD + PONG) + 4;
 
-impl Backlog<'_> {
-    /// Keeps a frame, or the rest of one that was begun.
+impl<'b> Backlog<'b> {
+    pub(crate) fn new(
+        buffer: Buffer<'b>,
+        waiting: &'b mut Waiting,
+        limit: usize,
+        dropped: &'b mut u64,
+    ) -> Self {
+        // At most a 512th of the limit, and no chain gets long: a gap is some 100 bytes.
+        let chains = 1 + limit / 2_048;
+        Self { records: Records { buffer, waiting, chains }, limit, dropped }
+    }
+
+    /// Keeps a frame, or the rest of one that was begun. Older updates may be dropped for it.
     pub(crate) fn keep(&mut self, to: To, frame: &[u8], begun: bool) -> Result<(), Overflow> {
-        if matches!(to, To::Pong(_)) && !begun {
-            self.keep_pong(frame);
-            return Ok(());
-        }
         let space = RECORD + frame.len();
-        let is_limited = !begun && matches!(to, To::Reply(_) | To::Update(_) | To::All);
-        if is_limited && self.waiting.len(&self.buffer) + space > self.limit {
-            return Err(Overflow::Slow);
+        match to {
+            _ if begun => return self.keep_beyond(BEGUN, frame, SLACK),
+            // It comes last; whatever else comes leaves room for it.
+            To::Close(_) => return self.keep_beyond(WHOLE, frame, 0),
+            To::Pong(_) => {
+                self.make_room(RECORD + PONG);
+                self.records.put_pong(frame);
+                return Ok(());
+            }
+            To::Update(_, policy @ (SlowConsumer::DropOldest | SlowConsumer::Latest)) => {
+                if let Some(labels) = Labels::of(frame) {
+                    return self.keep_update(policy, frame, &labels);
+                }
+            }
+            To::Raw(_) | To::Reply(_) | To::Update(..) | To::All => {}
         }
-        self.make_room(space);
-        // A close frame comes last; whatever else comes leaves room for it.
-        let kept_back = if matches!(to, To::Close(_)) { 0 } else { SLACK };
-        if !is_limited && self.buffer.room() < space + kept_back {
-            return Err(Overflow::Cut);
-        }
-        let kind = if begun { DATA | BEGUN } else { DATA };
-        self.buffer.extend(&head(kind, frame.len())).expect("there is room up to the limit");
-        self.buffer.extend(frame).expect("there is room up to the limit");
+        self.fit(space)?;
+        self.records.push(WHOLE, frame, frame.len());
         Ok(())
     }
 
-    /// One pong waits at most, right after the frame that was begun; a newer one takes its place.
-    fn keep_pong(&mut self, frame: &[u8]) {
-        self.make_room(RECORD + PONG);
-        let at = self.waiting.front as usize + self.begun();
-        if self.buffer.get(at) != Some(&PONG_KIND) {
-            let end = self.buffer.len();
-            self.buffer.extend(&[0; RECORD + PONG]).expect("the limit leaves room");
-            self.buffer.copy_within(at..end, at + RECORD + PONG);
+    /// Keeps what is not held against the limit.
+    fn keep_beyond(&mut self, kind: u8, frame: &[u8], spare: usize) -> Result<(), Overflow> {
+        let space = RECORD + frame.len();
+        self.make_room(space);
+        if self.records.buffer.room() < space + spare {
+            return Err(Overflow::Cut);
         }
-        self.buffer[at..at + RECORD].copy_from_slice(&head(PONG_KIND, frame.len()));
-        self.buffer[at + RECORD..][..frame.len()].copy_from_slice(frame);
+        self.records.push(kind, frame, frame.len());
+        Ok(())
+    }
+
+    /// Keeps an update that may be dropped, or drops it.
+    fn keep_update(
+        &mut self,
+        policy: SlowConsumer,
+        frame: &[u8],
+        labels: &Labels,
+    ) -> Result<(), Overflow> {
+        let (topic, gap_len) = (labels.topic(frame), labels.gap_len());
+        // Where its gap is made of it.
+        let least = labels.end().max(gap_len);
+        if !self.records.is_indexed() {
+            // Then nothing waits that can be dropped.
+            if self.records.len() + RECORD + LINK + least > self.limit {
+                return Err(Overflow::Slow);
+            }
+            self.records.begin_index();
+        }
+        let key = key(topic);
+        let kind = if policy == SlowConsumer::Latest { NEWEST } else { UPDATE };
+        if kind == NEWEST
+            && let Some(older) = self.records.find(NEWEST, key, topic)
+        {
+            self.drop_update(older);
+        }
+        let room = frame.len().max(gap_len);
+        if self.fit(RECORD + LINK + room).is_ok() {
+            self.records.push_update(kind, key, frame, room);
+        } else if let Some(gap) = self.records.find(GAP, key, topic) {
+            *self.dropped += 1;
+            self.records.add_to_gap(gap);
+        } else {
+            self.fit(RECORD + LINK + least)?;
+            let at = self.records.push_update(UPDATE, key, &frame[..labels.end()], least);
+            *self.dropped += 1;
+            self.records.make_gap(at, labels);
+        }
+        Ok(())
     }
 
     /// The socket has taken `sent` bytes. Returns those that were not of what waits here.
-    pub(crate) fn sent(&mut self, mut sent: usize) -> usize {
-        while let Some(record) = Record::first(&self.buffer[self.waiting.front as usize..]) {
-            let left = record.bytes.len() - self.waiting.begun as usize;
-            if sent < left {
-                self.waiting.begun += sent as u32;
-                sent = 0;
-                break;
-            }
-            sent -= left;
-            self.waiting.begun = 0;
-            self.waiting.front += record.space as u32;
-        }
-        let front = self.waiting.front as usize;
-        if front == self.buffer.len() || front > self.buffer.len() / 2 {
-            self.discard_front();
-        }
-        sent
+    pub(crate) fn sent(&mut self, sent: usize) -> usize {
+        self.records.sent(sent)
     }
 
     /// Forgets what waits, but finishes the frame that was begun.
     pub(crate) fn drop_waiting(&mut self) {
-        let kept = self.begun();
-        self.buffer.truncate(self.waiting.front as usize + kept);
-        if kept == 0 {
-            self.clear();
-        }
+        self.records.drop_waiting();
     }
 
     /// Forgets everything.
     pub(crate) fn clear(&mut self) {
-        self.buffer.truncate(0);
-        *self.waiting = Waiting::NOTHING;
+        self.records.clear();
     }
 
-    /// What the record takes whose first bytes the socket has taken, if there is one.
-    fn begun(&self) -> usize {
-        match Record::first(&self.buffer[self.waiting.front as usize..]) {
-            Some(record) if self.waiting.begun > 0 || record.kind & BEGUN != 0 => record.space,
-            _ => 0,
+    /// Makes `space` fit into the limit, if dropping the oldest updates does.
+    fn fit(&mut self, space: usize) -> Result<(), Overflow> {
+        while self.records.len() + space > self.limit {
+            let oldest = self.records.oldest().ok_or(Overflow::Slow)?;
+            self.drop_update(oldest);
+        }
+        self.make_room(space);
+        Ok(())
+    }
+
+    /// Makes a gap of an update, or counts it in the one that its topic has.
+    fn drop_update(&mut self, at: usize) {
+        let frame = self.records.record(at).expect("an update waits there").frame();
+        let labels = Labels::of(frame).expect("it was kept for its topic");
+        let topic = labels.topic(frame);
+        *self.dropped += 1;
+        match self.records.find(GAP, key(topic), topic) {
+            Some(gap) => {
+                self.records.drop(at);
+                self.records.add_to_gap(gap);
+            }
+            None => self.records.make_gap(at, &labels),
         }
     }
 
-    /// Gives the memory of what was sent back before more is taken.
+    /// What was sent and dropped keeps its place until that is an eighth of the limit, so that little is
+    /// moved for each byte that comes.
     fn make_room(&mut self, space: usize) {
-        if self.buffer.len() + space > self.limit + SLACK {
-            self.discard_front();
+        let most = self.limit + self.limit / 8 + self.limit / 512 + SLACK;
+        if self.records.buffer.len() + space > most {
+            self.records.compact();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::{self, Head, Opcode};
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+    use std::format;
+    use std::string::{String, ToString};
+    use std::vec;
+    use std::vec::Vec;
+
+    const LIMIT: usize = 8_000;
+
+    /// A backlog whose buffer is no longer than it may get.
+    #[derive(Clone)]
+    struct Keeper {
+        bytes: Vec<u8>,
+        len: u32,
+        waiting: Waiting,
+        dropped: u64,
+        heard: Vec<u8>,
+    }
+
+    impl Keeper {
+        fn new() -> Self {
+            let bytes = vec![0; LIMIT + LIMIT / 8 + LIMIT / 512 + SLACK];
+            Self { bytes, len: 0, waiting: Waiting::NOTHING, dropped: 0, heard: vec![] }
+        }
+
+        fn backlog(&mut self) -> Backlog<'_> {
+            let buffer = Buffer::Lent { bytes: &mut self.bytes, len: &mut self.len };
+            Backlog::new(buffer, &mut self.waiting, LIMIT, &mut self.dropped)
+        }
+
+        /// False: too much waits.
+        fn keep(&mut self, to: To, opcode: Opcode, payload: &str) -> bool {
+            let head = Head::new(opcode, payload.len(), None);
+            let frame = [head.as_slice(), payload.as_bytes()].concat();
+            self.backlog().keep(to, &frame, false).is_ok()
+        }
+
+        fn update(&mut self, topic: usize, policy: SlowConsumer, number: u64, len: usize) -> bool {
+            let filling = "x".repeat(len);
+            let text = format!(
+                r#"{{"type":"t.update","topic":"t{topic}","payload":[{number},"{filling}"]}}"#
+            );
+            self.keep(To::Update(0, policy), Opcode::Text, &text)
+        }
+
+        fn len(&self) -> usize {
+            self.waiting.len(&self.bytes[..self.len as usize])
+        }
+
+        fn frames(&self) -> Vec<&[u8]> {
+            self.waiting.frames(&self.bytes[..self.len as usize]).collect()
+        }
+
+        fn read(&mut self, bytes: usize) {
+            let mut taken = self.frames().concat();
+            taken.truncate(bytes);
+            self.heard.extend_from_slice(&taken);
+            assert_eq!(self.backlog().sent(taken.len()), 0);
+        }
+
+        fn messages(&self) -> Vec<Value> {
+            let mut rest = &*self.heard;
+            let mut messages = Vec::new();
+            while let Some((opcode, head, len)) = frame::split(rest) {
+                if opcode == Opcode::Text {
+                    messages.push(serde_json::from_slice(&rest[head..len]).expect("it is JSON"));
+                }
+                rest = &rest[len..];
+            }
+            assert!(rest.is_empty(), "only whole frames are heard");
+            messages
         }
     }
 
-    fn discard_front(&mut self) {
-        self.buffer.discard_front(core::mem::take(&mut self.waiting.front) as usize);
+    fn policy(topic: usize) -> SlowConsumer {
+        [SlowConsumer::DropOldest, SlowConsumer::Latest, SlowConsumer::Close][topic % 3]
     }
-}
 
-/// The first byte of a record: what it is.
-const DATA: u8 = 0;
-const PONG_KIND: u8 = 1;
-/// The socket has taken the frame's first bytes already, and the record holds the rest; or it is HTTP.
-const BEGUN: u8 = 0x80;
-
-struct Record<'b> {
-    kind: u8,
-    bytes: &'b [u8],
-    /// What it takes in the backlog.
-    space: usize,
-}
-
-impl<'b> Record<'b> {
-    fn first(backlog: &'b [u8]) -> Option<Self> {
-        let (&[kind, ref len @ ..], bytes) = backlog.split_first_chunk::<RECORD>()?;
-        let len = u32::from_le_bytes(*len) as usize;
-        let space = RECORD + if kind == PONG_KIND { PONG } else { len };
-        Some(Self { kind, bytes: &bytes[..len], space })
+    #[derive(Clone, Debug)]
+    enum Step {
+        Update { topic: usize, len: usize },
+        Reply { len: usize },
+        Pong { len: usize },
+        Read { bytes: usize },
     }
-}
 
-fn head(kind: u8, len: usize) -> [u8; RECORD] {
-    let [a, b, c, d] = (len as u32).to_le_bytes();
-    [kind, a, b, c, d]
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            9 => (0_usize..60, prop_oneof![9 => 0_usize..200, 1 => 0_usize..2_000])
+                .prop_map(|(topic, len)| Step::Update { topic, len }),
+            1 => (0_usize..300).prop_map(|len| Step::Reply { len }),
+            1 => (0_usize..126).prop_map(|len| Step::Pong { len }),
+            2 => prop_oneof![1 => 0_usize..300, 1 => 0_usize..3_000]
+                .prop_map(|bytes| Step::Read { bytes }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn of_every_topic_all_is_heard_or_told_in_its_order(
+            steps in prop::collection::vec(step(), 0..400),
+        ) {
+            let mut keeper = Keeper::new();
+            let (mut published, mut replies) = ([0; 60], 0);
+            for step in steps {
+                match step {
+                    Step::Update { topic, len } => {
+                        // Too many that may not be dropped are not the matter here.
+                        let topic = if published[topic] < 20 { topic } else { topic / 3 * 3 };
+                        if !keeper.update(topic, policy(topic), published[topic], len) {
+                            break;
+                        }
+                        published[topic] += 1;
+                        if policy(topic) == SlowConsumer::Latest {
+                            let update = format!(r#"t.update","topic":"t{topic}""#);
+                            let waits = |frame: &&&[u8]| String::from_utf8_lossy(frame).contains(&update);
+                            // The first may have been begun.
+                            prop_assert!(keeper.frames()[1..].iter().filter(waits).count() <= 1);
+                        }
+                    }
+                    Step::Reply { len } => {
+                        let reply = json!({"type": "reply", "number": replies, "x": "x".repeat(len)});
+                        if !keeper.keep(To::Reply(0), Opcode::Text, &reply.to_string()) {
+                            break;
+                        }
+                        replies += 1;
+                    }
+                    Step::Pong { len } => {
+                        prop_assert!(keeper.keep(To::Pong(0), Opcode::Pong, &"p".repeat(len)));
+                    }
+                    Step::Read { bytes } => keeper.read(bytes),
+                }
+                let mut compacted = keeper.clone();
+                compacted.backlog().records.compact();
+                prop_assert_eq!(keeper.len(), compacted.len(), "holes are known");
+                prop_assert_eq!(keeper.frames(), compacted.frames());
+            }
+            keeper.read(usize::MAX);
+            prop_assert_eq!(keeper.len, 0);
+            let (mut heard, mut heard_replies, mut missed) = ([0; 60], 0, 0);
+            for message in keeper.messages() {
+                let topic = message["topic"].as_str().map_or(0, |topic| topic[1..].parse().unwrap());
+                match message["type"].as_str().unwrap() {
+                    "t.update" => {
+                        prop_assert_eq!(message["payload"][0].as_u64(), Some(heard[topic]));
+                        heard[topic] += 1;
+                    }
+                    "t.gap" => {
+                        prop_assert!(policy(topic) != SlowConsumer::Close);
+                        prop_assert_eq!(&message["payload"]["topic"], &message["topic"]);
+                        let dropped = message["payload"]["dropped"].as_u64().unwrap();
+                        heard[topic] += dropped;
+                        missed += dropped;
+                    }
+                    _ => {
+                        prop_assert_eq!(message["number"].as_u64(), Some(heard_replies));
+                        heard_replies += 1;
+                    }
+                }
+            }
+            prop_assert_eq!((heard, heard_replies), (published, replies));
+            prop_assert_eq!(missed, keeper.dropped);
+        }
+    }
+
+    #[test]
+    fn what_is_moved_is_paid_for_by_what_comes() {
+        for policy in [SlowConsumer::Close, SlowConsumer::DropOldest, SlowConsumer::Latest] {
+            let mut keeper = Keeper::new();
+            let mut number = 0;
+            while keeper.len() < LIMIT - 500 {
+                assert!(keeper.update(number, policy, 0, 100));
+                number += 1;
+            }
+            let (mut moves, rounds) = (0, 1_000);
+            for round in 0..rounds {
+                let before = keeper.len;
+                match policy {
+                    SlowConsumer::Close => keeper.read(keeper.frames()[0].len()),
+                    _ => keeper.read(1),
+                }
+                assert!(keeper.update(round % number, policy, 1, 100));
+                moves += usize::from(keeper.len < before);
+            }
+            // A record is less than 200 bytes, and an eighth of the limit 1000.
+            assert!(moves <= rounds / 5 + 1, "{policy:?}: {moves} moves");
+        }
+    }
+
+    #[test]
+    fn a_reader_for_which_not_even_gaps_fit_is_too_slow() {
+        let mut keeper = Keeper::new();
+        let kept =
+            (0..1_000).take_while(|&topic| keeper.update(topic, SlowConsumer::DropOldest, 0, 0));
+        let kept = kept.count();
+        let gap = r#"{"type":"t.gap","topic":"t10","payload":{"topic":"t10","dropped":               1}}"#;
+        assert_eq!(kept, LIMIT / (RECORD + LINK + 2 + gap.len()));
+        assert_eq!(keeper.dropped, kept as u64);
+    }
+
+    #[test]
+    fn an_update_that_does_not_fit_is_dropped_itself() {
+        for policy in [SlowConsumer::DropOldest, SlowConsumer::Latest] {
+            let mut keeper = Keeper::new();
+            let reply = "r".repeat(6_000);
+            assert!(keeper.keep(To::Reply(0), Opcode::Binary, &reply));
+            for number in 0..3 {
+                assert!(keeper.update(1, policy, number, 3_000));
+            }
+            assert!(keeper.update(1, policy, 3, 1));
+            keeper.read(usize::MAX);
+            let payloads: Vec<Value> =
+                keeper.messages().iter().map(|message| message["payload"].clone()).collect();
+            assert_eq!(payloads, [json!({"topic": "t1", "dropped": 3}), json!([3, "x"])]);
+        }
+    }
 }

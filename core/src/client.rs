@@ -7,7 +7,7 @@ use crate::dispatch::{Answer, Effects};
 use crate::ids::CallId;
 use crate::respond::Refused;
 use crate::retained::Kept;
-use crate::topic::{self, MAX_TOPIC};
+use crate::topic;
 use alloc::rc::Rc;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -31,6 +31,8 @@ struct Visit {
     call: CallId,
     uid: [u8; 16],
     topics: Vec<String>,
+    /// How long a topic's name may be.
+    topic_bytes: usize,
     /// Places that are left under the limit of topics per connection.
     places: Cell<u32>,
     wishes: RefCell<Vec<Wish>>,
@@ -83,6 +85,7 @@ impl Client {
                 call,
                 uid: caller.uid(),
                 topics: caller.topics(),
+                topic_bytes: caller.topic_bytes(),
                 places: Cell::new(caller.places_left()),
                 wishes: RefCell::default(),
                 waiting: RefCell::default(),
@@ -121,7 +124,7 @@ impl Client {
     /// [`TopicRoute`](crate::topic_route::TopicRoute) with a service is subscribed to through its route.
     pub fn subscribe(&self, topic: impl AsRef<str>) -> Result<(), Refused> {
         let topic = topic.as_ref();
-        topic::check(topic, MAX_TOPIC)?;
+        topic::check(topic, self.call.topic_bytes)?;
         if self.call.desk.declared.route(topic).is_some_and(|route| route.serves) {
             return Err("the topic has a service: subscribe through its route".into());
         }
@@ -240,7 +243,7 @@ impl Client {
                 Wish::Admit(guest) => desk.admit(call.connection(), guest),
                 Wish::Publish { topic, frame, keep } => {
                     // Owned memory has room; another shard's full inbox is counted there.
-                    let _ = effects.publish_frame(&topic, &frame);
+                    let _ = effects.publish_frame(&topic, &frame, None);
                     let source = Source::Shard(desk.shard);
                     if let Some(moment) = desk.shards.publish(source, &topic, &frame, keep).kept {
                         let kept = Kept { moment, life: None, frame: frame.into() };
@@ -265,6 +268,7 @@ fn listen(effects: &mut Effects<'_, '_>, desk: &Desk, topic: &str) {
 pub(crate) trait Caller {
     fn uid(&self) -> [u8; 16];
     fn topics(&self) -> Vec<String>;
+    fn topic_bytes(&self) -> usize;
     fn places_left(&self) -> u32;
 }
 
@@ -277,6 +281,10 @@ impl Caller for Answer<'_, '_> {
         let mut topics: Vec<String> = Answer::topics(self).map(String::from).collect();
         topics.reverse();
         topics
+    }
+
+    fn topic_bytes(&self) -> usize {
+        Answer::topic_bytes(self)
     }
 
     fn places_left(&self) -> u32 {

@@ -20,10 +20,17 @@ pub struct Config {
     pub message_bytes: u32,
     /// Objects and arrays inside one another; more close with 1003.
     pub nesting: u16,
-    /// Bytes that may wait for a connection whose socket takes no more.
+    /// Bytes that may wait for a connection whose socket takes no more. Its buffer holds at most an
+    /// eighth and a 512th more, 400 bytes, and the frame that the socket has taken a part of.
     pub backlog_bytes: u32,
+    /// What becomes of it at that limit, where a publish does not say otherwise.
+    pub slow_consumer: SlowConsumer,
     /// Topics of one connection.
     pub topics_per_connection: u32,
+    /// Bytes of a topic's name, at most [`MAX_TOPIC`](crate::topic::MAX_TOPIC).
+    pub topic_bytes: u16,
+    /// Time for a topic's service to start; then its subscribers are refused.
+    pub start: Duration,
     /// Messages per second, and as many at once after a second of silence; more close with 1008.
     pub messages_per_second: Option<u32>,
     /// The same for bytes of any kind, as they come. A message that is longer never comes through.
@@ -70,7 +77,10 @@ impl Default for Config {
             message_bytes: 64 << 10,
             nesting: 128,
             backlog_bytes: 1 << 20,
+            slow_consumer: SlowConsumer::Close,
             topics_per_connection: 1_000,
+            topic_bytes: 256,
+            start: Duration::from_secs(10),
             messages_per_second: None,
             bytes_per_second: None,
             handshake_bytes: 16 << 10,
@@ -85,4 +95,21 @@ impl Default for Config {
             on_error: OnError::default(),
         }
     }
+}
+
+/// What becomes of an update that a reader is too slow for.
+///
+/// Replies, and what the socket has taken a part of, are never dropped. Where updates are, a message
+/// stands in the place of the first of them, and says how many of its topic are missing there:
+/// `{"type":"bars.gap","topic":"bars:AAPL:1","payload":{"topic":"bars:AAPL:1","dropped":3}}` for
+/// updates of type `bars.update`. A reader for which not even that fits is closed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SlowConsumer {
+    /// Nothing is dropped: the connection is closed with 1008.
+    #[default]
+    Close,
+    /// The oldest waiting updates that may be dropped give way, else the new one is dropped.
+    DropOldest,
+    /// Only the newest update of the topic waits; at the limit like [`DropOldest`](Self::DropOldest).
+    Latest,
 }

@@ -1,9 +1,9 @@
 //! What is said to whom, and what becomes of those who do not listen. Knows the tables of one shard, no bytes that came in
 //! and no application.
 
-use crate::action::{Close, Words};
+use crate::action::{Close, Unpublished, Words};
 use crate::backlog::{Overflow, To};
-use crate::config::OnError;
+use crate::config::{OnError, SlowConsumer};
 use crate::envelope::{Encode, Failed, Outgoing as Message};
 use crate::frame::{self, Opcode, Violation};
 use crate::outbox::{MAX_HEAD, Outbox};
@@ -165,12 +165,13 @@ impl State<'_> {
     }
 
     /// The same with a whole frame that was encoded elsewhere. Nothing for a connection that ends.
-    pub(crate) fn send_frame(&mut self, slot: usize, frame: &[u8]) -> Result<(), Full> {
+    pub(crate) fn send_frame(&mut self, slot: usize, frame: &[u8]) -> Result<(), Unpublished> {
+        check_frame(frame)?;
         if self.seats[slot].session.phase != Phase::Open {
             return Ok(());
         }
         if !self.outbox.fits(frame.len(), 1) {
-            return Err(Full);
+            return Err(Unpublished::Full);
         }
         let run = self.outbox.raw(To::Reply(slot as u32), |turn| turn.extend(frame))?;
         self.note(slot, run);
@@ -179,22 +180,36 @@ impl State<'_> {
     }
 
     /// A message for everybody who listens to `topic`. On `Full` nothing has changed.
-    pub(crate) fn publish(&mut self, topic: &str, message: &Message<'_>) -> Result<Audience, Full> {
+    pub(crate) fn publish(
+        &mut self,
+        topic: &str,
+        message: &Message<'_>,
+        policy: Option<SlowConsumer>,
+    ) -> Result<Audience, Full> {
         let len = message.len();
-        self.fan_out(topic, len + MAX_HEAD, |outbox, to| {
+        self.fan_out(topic, len + MAX_HEAD, policy, |outbox, to| {
             outbox.frame(to, Opcode::Text, len, |turn| message.write(turn))
         })
     }
 
     /// The same with a whole frame that was encoded elsewhere.
-    pub(crate) fn publish_frame(&mut self, topic: &str, frame: &[u8]) -> Result<Audience, Full> {
-        self.fan_out(topic, frame.len(), |outbox, to| outbox.raw(to, |turn| turn.extend(frame)))
+    pub(crate) fn publish_frame(
+        &mut self,
+        topic: &str,
+        frame: &[u8],
+        policy: Option<SlowConsumer>,
+    ) -> Result<Audience, Unpublished> {
+        check_frame(frame)?;
+        Ok(self.fan_out(topic, frame.len(), policy, |outbox, to| {
+            outbox.raw(to, |turn| turn.extend(frame))
+        })?)
     }
 
     fn fan_out(
         &mut self,
         topic: &str,
         bytes: usize,
+        policy: Option<SlowConsumer>,
         write: impl FnOnce(&mut Outbox<'_>, To) -> Result<Option<u32>, Full>,
     ) -> Result<Audience, Full> {
         let Some(topic) = self.hub.find(topic) else { return Ok(Audience::default()) };
@@ -206,7 +221,8 @@ impl State<'_> {
         if !self.outbox.fits(bytes, audience.listeners) {
             return Err(Full);
         }
-        if let Some(run) = write(&mut self.outbox, To::Update(topic as u32))? {
+        let to = To::Update(topic as u32, policy.unwrap_or(self.config.slow_consumer));
+        if let Some(run) = write(&mut self.outbox, to)? {
             for slot in self.hub.audience(topic) {
                 let seat = &mut self.seats[slot];
                 self.outbox.note(&mut seat.outgoing, run);
@@ -226,8 +242,9 @@ impl State<'_> {
     }
 
     /// The same with a whole frame that was encoded elsewhere.
-    pub(crate) fn broadcast_frame(&mut self, frame: &[u8]) -> Result<usize, Full> {
-        self.tell_all(frame.len(), |outbox| outbox.raw(To::All, |turn| turn.extend(frame)))
+    pub(crate) fn broadcast_frame(&mut self, frame: &[u8]) -> Result<usize, Unpublished> {
+        check_frame(frame)?;
+        Ok(self.tell_all(frame.len(), |outbox| outbox.raw(To::All, |turn| turn.extend(frame)))?)
     }
 
     fn tell_all(
@@ -287,7 +304,7 @@ impl State<'_> {
     #[inline]
     fn is_slow(&self, slot: usize) -> bool {
         let half = self.config.backlog_bytes as usize / 2;
-        self.outbox.holds_more_than(half, slot, &self.seats[slot].outgoing)
+        self.outbox.waiting(slot, &self.seats[slot].outgoing) > half
     }
 
     /// Its messages wait for us, or for a socket that takes what is before them.
@@ -339,11 +356,10 @@ impl State<'_> {
         match overflow {
             Overflow::Slow => {
                 self.counts.slow += 1;
-                self.outbox.drop_waiting(slot, &mut self.seats[slot].outgoing);
-                match self.seats[slot].session.phase {
-                    Phase::Open => self.close(now, slot, Close::SLOW),
-                    // The close frame that was sent already is among what was dropped.
-                    _ => self.send_close(slot, Some(Close::SLOW)),
+                // Whoever is closed already gets the close frame that waits for it.
+                if self.seats[slot].session.phase == Phase::Open {
+                    self.outbox.drop_waiting(slot, &mut self.seats[slot].outgoing);
+                    self.close(now, slot, Close::SLOW);
                 }
             }
             Overflow::Cut => self.enter(now, slot, Phase::Gone),
@@ -377,4 +393,9 @@ impl State<'_> {
         self.set_deadline(slot);
         due
     }
+}
+
+/// What is no frame could not be parted from the next when a socket does not take all.
+fn check_frame(bytes: &[u8]) -> Result<(), Unpublished> {
+    if frame::is_text(bytes) { Ok(()) } else { Err(Unpublished::NotAFrame) }
 }

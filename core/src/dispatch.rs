@@ -1,6 +1,7 @@
 //! What an application is asked, and what it may answer. Knows no bytes of the wire.
 
-use crate::action::{Close, Denied};
+use crate::action::{Close, Denied, Unpublished};
+use crate::config::SlowConsumer;
 use crate::delivery::Audience;
 use crate::envelope::Outgoing as Message;
 use crate::handshake::{Refusal, Request, Response};
@@ -105,6 +106,11 @@ impl<'a, 'm> Answer<'a, 'm> {
         self.state.seats[self.slot].interest.topics as usize
     }
 
+    /// How long a topic's name may be.
+    pub fn topic_bytes(&self) -> usize {
+        self.state.config.topic_bytes.into()
+    }
+
     /// How many more topics the connection may have.
     pub fn places_left(&self) -> u32 {
         let places = self.state.seats[self.slot].interest.places();
@@ -181,19 +187,31 @@ impl Effects<'_, '_> {
     }
 
     /// Sends an update to everybody who listens to `topic` on this shard. O(listeners), once a turn
-    /// for updates that follow one another. On `Full` nobody has got it.
-    pub fn publish(&mut self, topic: &str, kind: &str, payload: &[u8]) -> Result<Audience, Full> {
+    /// for updates that follow one another. `policy` is the topic's own for readers that are too slow.
+    /// On `Full` nobody has got it.
+    pub fn publish(
+        &mut self,
+        topic: &str,
+        kind: &str,
+        payload: &[u8],
+        policy: Option<SlowConsumer>,
+    ) -> Result<Audience, Full> {
         let message = Message { kind, topic: Some(topic), payload: Some(payload), id: None };
-        self.state.publish(topic, &message)
+        self.state.publish(topic, &message, policy)
     }
 
     /// The same with a whole text frame that was encoded before.
-    pub fn publish_frame(&mut self, topic: &str, frame: &[u8]) -> Result<Audience, Full> {
-        self.state.publish_frame(topic, frame)
+    pub fn publish_frame(
+        &mut self,
+        topic: &str,
+        frame: &[u8],
+        policy: Option<SlowConsumer>,
+    ) -> Result<Audience, Unpublished> {
+        self.state.publish_frame(topic, frame, policy)
     }
 
     /// Sends a whole text frame that was encoded before to this connection alone. One that lent memory
-    /// cannot hold closes the connection with 1011.
+    /// cannot hold, and what is no whole text frame, closes the connection with 1011.
     pub fn send_frame(&mut self, frame: &[u8]) {
         if self.state.send_frame(self.slot, frame).is_err() {
             self.state.close(self.now, self.slot, Close::INTERNAL);
@@ -207,7 +225,7 @@ impl Effects<'_, '_> {
     }
 
     /// The same with a whole text frame that was encoded before.
-    pub fn broadcast_frame(&mut self, frame: &[u8]) -> Result<usize, Full> {
+    pub fn broadcast_frame(&mut self, frame: &[u8]) -> Result<usize, Unpublished> {
         self.state.broadcast_frame(frame)
     }
 

@@ -1,7 +1,8 @@
 //! One shard without its sockets: bytes and time in, bytes and ends out. Knows no thread and no runtime.
 
-use crate::action::{Close, Denied};
+use crate::action::{Close, Denied, Unpublished};
 use crate::assembly::Incoming;
+use crate::config::SlowConsumer;
 use crate::dispatch::{Admission, Answer, Call, Dispatch, Ended, Verdict};
 use crate::envelope::{self, MAX_NAME, Outgoing as Message};
 use crate::frame::{self, Opcode};
@@ -338,15 +339,27 @@ impl Engine<'_> {
     }
 
     /// Queues an update for everybody who listens to `topic` on this shard. `payload` is raw JSON;
-    /// `kind` must not need escaping in JSON. O(listeners). On [`Full`] nobody has got it.
-    pub fn publish(&mut self, topic: &str, kind: &str, payload: &[u8]) -> Result<Audience, Full> {
+    /// `kind` must not need escaping in JSON. `policy` is the topic's own for readers that are too slow.
+    /// O(listeners). On [`Full`] nobody has got it.
+    pub fn publish(
+        &mut self,
+        topic: &str,
+        kind: &str,
+        payload: &[u8],
+        policy: Option<SlowConsumer>,
+    ) -> Result<Audience, Full> {
         let message = Message { kind, topic: Some(topic), payload: Some(payload), id: None };
-        self.state.publish(topic, &message)
+        self.state.publish(topic, &message, policy)
     }
 
     /// The same with a whole text frame that was encoded before, perhaps on another thread.
-    pub fn publish_frame(&mut self, topic: &str, frame: &[u8]) -> Result<Audience, Full> {
-        self.state.publish_frame(topic, frame)
+    pub fn publish_frame(
+        &mut self,
+        topic: &str,
+        frame: &[u8],
+        policy: Option<SlowConsumer>,
+    ) -> Result<Audience, Unpublished> {
+        self.state.publish_frame(topic, frame, policy)
     }
 
     /// Queues an update without a topic for every open connection of this shard, and tells how many
@@ -356,7 +369,7 @@ impl Engine<'_> {
     }
 
     /// The same with a whole text frame that was encoded before, perhaps on another thread.
-    pub fn broadcast_frame(&mut self, frame: &[u8]) -> Result<usize, Full> {
+    pub fn broadcast_frame(&mut self, frame: &[u8]) -> Result<usize, Unpublished> {
         self.state.broadcast_frame(frame)
     }
 
@@ -485,7 +498,7 @@ impl Engine<'_> {
 
     /// What has happened since the engine began.
     pub fn counts(&self) -> Counts {
-        self.state.counts
+        Counts { dropped: self.state.outbox.dropped, ..self.state.counts }
     }
 }
 

@@ -464,7 +464,7 @@ fn digits(bytes: &[u8], start: usize) -> Result<usize, NotAMessage> {
 
 /// A string whose opening quote was read, and whether it holds escapes.
 #[inline(always)]
-fn string(bytes: &[u8], mut at: usize) -> Result<(usize, bool), NotAMessage> {
+pub(crate) fn string(bytes: &[u8], mut at: usize) -> Result<(usize, bool), NotAMessage> {
     let mut escaped = false;
     loop {
         let (stop, place) = special(bytes, at);

@@ -475,6 +475,12 @@ pub(crate) fn split(bytes: &[u8]) -> Option<(Opcode, usize, usize)> {
     (frame_len <= bytes.len()).then_some((frame.opcode, head_len, frame_len))
 }
 
+/// Whether `bytes` are one whole text frame of our own: unmasked and not fragmented. O(1).
+pub(crate) fn is_text(bytes: &[u8]) -> bool {
+    let whole = |(opcode, _, len)| opcode == Opcode::Text && len == bytes.len();
+    bytes.first() == Some(&FINAL_TEXT) && split(bytes).is_some_and(whole)
+}
+
 /// A frame whose head was read.
 #[derive(Clone, Copy, Debug)]
 struct Frame {

@@ -45,6 +45,8 @@ mod marks;
 mod deadlines;
 mod session;
 mod hub;
+mod gap;
+mod records;
 mod backlog;
 mod outbox;
 mod state;

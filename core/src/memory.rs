@@ -175,6 +175,7 @@ impl Engine<'static> {
                     // The outbox keeps the limit itself: what was begun is finished beyond it.
                     backlogs: buffers(usize::MAX),
                     backlog_limit,
+                    dropped: 0,
                     growing: false,
                     offered: 0,
                 },
@@ -233,7 +234,8 @@ impl<'m> Engine<'m> {
             connections: config.connections.min(CONNECTIONS as u32),
             message_bytes: config.message_bytes.min((INPUT - INPUT_SLACK) as u32),
             handshake_bytes: config.handshake_bytes.min(INPUT as u32),
-            backlog_bytes: config.backlog_bytes.min((BACKLOG - SLACK) as u32),
+            // What was sent and dropped keeps its place until it is an eighth.
+            backlog_bytes: config.backlog_bytes.min(((BACKLOG - SLACK) / 8 * 7) as u32),
             // Half of the turn's memory is always there for the reply to the next message.
             turn_bytes: config.turn_bytes.min(BYTES as u32 / 2),
             ..config
@@ -275,6 +277,7 @@ impl<'m> Engine<'m> {
                         lens: &mut connections.backlog_lens,
                     },
                     backlog_limit: config.backlog_bytes as usize,
+                    dropped: 0,
                     growing: false,
                     offered: 0,
                 },

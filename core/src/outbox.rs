@@ -4,9 +4,10 @@
 //! same audience are one run; each connection notes the runs that concern it. What a socket does not
 //! take is copied into that connection's backlog, frame by frame.
 
-use crate::backlog::{Backlog, Frames, Overflow, PONG, To, Waiting};
+use crate::backlog::{Backlog, Overflow, To};
 use crate::frame::{self, Head, Opcode};
 use crate::hub::NONE;
+use crate::records::{Frames, PONG, Waiting};
 use crate::shelf::{Buffers, Full, Shelf};
 
 #[derive(Clone, Copy)]
@@ -14,6 +15,13 @@ pub(crate) struct Run {
     start: u32,
     end: u32,
     to: To,
+}
+
+impl Run {
+    #[inline]
+    fn len(&self) -> usize {
+        (self.end - self.start) as usize
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -27,6 +35,8 @@ pub(crate) struct Note {
 pub(crate) struct Outgoing {
     first: u32,
     last: u32,
+    /// Bytes of the runs that are noted, but for the last, which may still grow.
+    noted: u32,
     waiting: Waiting,
     /// The socket takes nothing until it says so.
     blocked: bool,
@@ -34,10 +44,14 @@ pub(crate) struct Outgoing {
 
 impl Outgoing {
     pub(crate) const NOTHING: Self =
-        Self { first: NONE, last: NONE, waiting: Waiting::NOTHING, blocked: false };
+        Self { first: NONE, last: NONE, noted: 0, waiting: Waiting::NOTHING, blocked: false };
 
     fn has_notes(&self) -> bool {
         self.first != NONE
+    }
+
+    fn forget_notes(&mut self) {
+        (self.first, self.last, self.noted) = (NONE, NONE, 0);
     }
 }
 
@@ -47,6 +61,8 @@ pub(crate) struct Outbox<'m> {
     pub(crate) notes: Shelf<'m, Note>,
     pub(crate) backlogs: Buffers<'m>,
     pub(crate) backlog_limit: usize,
+    /// Updates that were dropped, by listener.
+    pub(crate) dropped: u64,
     /// The last run may still grow: nobody has come, left or been written to since.
     pub(crate) growing: bool,
     /// Bytes of the parts that were handed to the driver last.
@@ -116,7 +132,10 @@ impl Outbox<'_> {
         let note = self.notes.len() as u32;
         self.notes.push(Note { run, next: NONE }).expect("the caller has asked whether it fits");
         match self.notes.get_mut(out.last as usize) {
-            Some(last) => last.next = note,
+            Some(last) => {
+                last.next = note;
+                out.noted += self.runs[last.run as usize].len() as u32;
+            }
             None => out.first = note,
         }
         out.last = note;
@@ -140,28 +159,18 @@ impl Outbox<'_> {
         out.waiting.len(self.backlogs.bytes(slot))
     }
 
-    /// Whether more than `bytes` wait, of this turn and of earlier ones. O(1) until the turn has so
-    /// many, then O(runs noted).
+    /// Bytes that wait, of this turn and of earlier ones.
     #[inline]
-    pub(crate) fn holds_more_than(&self, bytes: usize, slot: usize, out: &Outgoing) -> bool {
-        let backlog = self.backlog_len(slot, out);
-        backlog + self.turn.len() > bytes && backlog + self.noted(out) > bytes
+    pub(crate) fn waiting(&self, slot: usize, out: &Outgoing) -> usize {
+        let last = self.notes.get(out.last as usize);
+        let last = last.map_or(0, |note| self.runs[note.run as usize].len());
+        self.backlog_len(slot, out) + out.noted as usize + last
     }
 
     /// What this turn holds for a slot begins with bytes of HTTP.
     pub(crate) fn begins_raw(&self, out: &Outgoing) -> bool {
         let first = self.notes.get(out.first as usize);
         first.is_some_and(|note| matches!(self.runs[note.run as usize].to, To::Raw(_)))
-    }
-
-    fn noted(&self, out: &Outgoing) -> usize {
-        let (mut bytes, mut at) = (0, out.first);
-        while let Some(note) = self.notes.get(at as usize) {
-            let run = self.runs[note.run as usize];
-            bytes += (run.end - run.start) as usize;
-            at = note.next;
-        }
-        bytes
     }
 
     /// Nothing waits, neither of this turn nor of an earlier one.
@@ -189,8 +198,7 @@ impl Outbox<'_> {
         let short = sent < self.offered;
         let mut sent = self.backlog(slot, &mut out.waiting).sent(sent);
         while let Some(note) = self.notes.get(out.first as usize).copied() {
-            let run = self.runs[note.run as usize];
-            let len = (run.end - run.start) as usize;
+            let len = self.runs[note.run as usize].len();
             if short && sent < len {
                 out.blocked = true;
                 return self.stash(slot, out, sent).map(|()| false);
@@ -200,15 +208,17 @@ impl Outbox<'_> {
             }
             sent -= len;
             out.first = note.next;
-        }
-        if !out.has_notes() {
-            out.last = NONE;
+            match note.next {
+                NONE => out.last = NONE,
+                _ => out.noted -= len as u32,
+            }
         }
         out.blocked = short;
         Ok(!out.blocked && self.is_idle(slot, out))
     }
 
-    /// Moves what this connection has noted into its backlog, but for the first `sent` bytes.
+    /// Moves what this connection has noted into its backlog, but for the first `sent` bytes. A reader
+    /// that is too slow keeps only what was begun, and its close frame if that was noted.
     pub(crate) fn stash(
         &mut self,
         slot: usize,
@@ -217,11 +227,16 @@ impl Outbox<'_> {
     ) -> Result<(), Overflow> {
         // What is noted no more must not grow.
         self.seal();
-        let mut at = core::mem::replace(&mut out.first, NONE);
-        out.last = NONE;
+        let mut at = out.first;
+        out.forget_notes();
+        let mut kept = Ok(());
         while let Some(note) = self.notes.get(at as usize).copied() {
             at = note.next;
             let run = self.runs[note.run as usize];
+            // Of what is too much only the close frame is left, which has room beyond the limit.
+            if kept.is_err() && !matches!(run.to, To::Close(_)) {
+                continue;
+            }
             let mut bytes = &self.turn[run.start as usize..run.end as usize];
             while !bytes.is_empty() {
                 let len = match run.to {
@@ -236,14 +251,21 @@ impl Outbox<'_> {
                 }
                 // Nothing may come before the handshake's answer, and no frame follows half of it.
                 let begun = sent > 0 || matches!(run.to, To::Raw(_));
-                let waiting = &mut out.waiting;
+                let (buffer, waiting) = (self.backlogs.row(slot), &mut out.waiting);
                 let mut backlog =
-                    Backlog { buffer: self.backlogs.row(slot), waiting, limit: self.backlog_limit };
-                backlog.keep(run.to, &frame[sent..], begun)?;
+                    Backlog::new(buffer, waiting, self.backlog_limit, &mut self.dropped);
+                match backlog.keep(run.to, &frame[sent..], begun) {
+                    Err(Overflow::Slow) => {
+                        backlog.drop_waiting();
+                        kept = Err(Overflow::Slow);
+                        break;
+                    }
+                    kept => kept?,
+                }
                 sent = 0;
             }
         }
-        Ok(())
+        kept
     }
 
     /// Puts a control frame straight into the backlog, where there is always room for a pong and a close.
@@ -265,7 +287,7 @@ impl Outbox<'_> {
 
     /// Forgets what waits, but finishes the frame that was begun.
     pub(crate) fn drop_waiting(&mut self, slot: usize, out: &mut Outgoing) {
-        (out.first, out.last) = (NONE, NONE);
+        out.forget_notes();
         self.backlog(slot, &mut out.waiting).drop_waiting();
     }
 
@@ -276,7 +298,8 @@ impl Outbox<'_> {
     }
 
     fn backlog<'b>(&'b mut self, slot: usize, waiting: &'b mut Waiting) -> Backlog<'b> {
-        Backlog { buffer: self.backlogs.row(slot), waiting, limit: self.backlog_limit }
+        let buffer = self.backlogs.row(slot);
+        Backlog::new(buffer, waiting, self.backlog_limit, &mut self.dropped)
     }
 }
 
@@ -319,5 +342,75 @@ impl<'e> Iterator for Parts<'e> {
             self.note = note.next;
         }
         Some(&turn[start as usize..end as usize])
+    }
+}
+
+#[cfg(all(test, feature = "alloc"))]
+mod tests {
+    use super::*;
+    use crate::config::SlowConsumer;
+    use proptest::prelude::*;
+    use std::vec::Vec;
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Reply { slot: usize, len: usize },
+        Update { len: usize },
+        Write { slot: usize, most: usize },
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            (0_usize..2, 0_usize..200).prop_map(|(slot, len)| Step::Reply { slot, len }),
+            (0_usize..200).prop_map(|len| Step::Update { len }),
+            (0_usize..2, 0_usize..2_000).prop_map(|(slot, most)| Step::Write { slot, most }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn what_waits_is_known_without_a_walk(steps in prop::collection::vec(step(), 0..60)) {
+            let mut outbox = Outbox {
+                turn: Shelf::Owned(Vec::new()),
+                runs: Shelf::Owned(Vec::new()),
+                notes: Shelf::Owned(Vec::new()),
+                backlogs: Buffers::Owned { rows: Vec::new(), limit: usize::MAX },
+                backlog_limit: 100_000,
+                dropped: 0,
+                growing: false,
+                offered: 0,
+            };
+            let mut outs = [Outgoing::NOTHING; 2];
+            let write = |len| move |turn: &mut Shelf<'_, u8>| turn.extend(&[b'x'; 200][..len]);
+            for step in steps {
+                match step {
+                    Step::Reply { slot, len } => {
+                        let to = To::Reply(slot as u32);
+                        let run = outbox.frame(to, Opcode::Text, len, write(len)).unwrap();
+                        run.into_iter().for_each(|run| outbox.note(&mut outs[slot], run));
+                    }
+                    Step::Update { len } => {
+                        let to = To::Update(0, SlowConsumer::Close);
+                        let run = outbox.frame(to, Opcode::Text, len, write(len)).unwrap();
+                        for out in &mut outs {
+                            run.into_iter().for_each(|run| outbox.note(out, run));
+                        }
+                    }
+                    Step::Write { slot, most } => {
+                        outbox.seal();
+                        outbox.offered = outbox.parts(slot, &outs[slot]).map(<[u8]>::len).sum();
+                        let sent = most.min(outbox.offered);
+                        prop_assert!(outbox.sent(slot, &mut outs[slot], sent).is_ok());
+                    }
+                }
+                for (slot, out) in outs.iter().enumerate() {
+                    let mut parts = outbox.parts(slot, out);
+                    parts.left = usize::MAX;
+                    let kept = out.waiting.frames(outbox.backlogs.bytes(slot));
+                    let noted = parts.map(<[u8]>::len).sum::<usize>() - kept.map(<[u8]>::len).sum::<usize>();
+                    prop_assert_eq!(outbox.waiting(slot, out), outbox.backlog_len(slot, out) + noted);
+                }
+            }
+        }
     }
 }

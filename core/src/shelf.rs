@@ -189,6 +189,23 @@ impl Buffer<'_> {
         Ok(())
     }
 
+    /// Adds `count` zeroes.
+    pub(crate) fn pad(&mut self, count: usize) -> Result<(), Full> {
+        if count > self.room() {
+            return Err(Full);
+        }
+        match self {
+            #[cfg(feature = "alloc")]
+            Self::Owned { bytes, .. } => bytes.resize(bytes.len() + count, 0),
+            Self::Lent { bytes, len } => {
+                let end = **len as usize + count;
+                bytes[**len as usize..end].fill(0);
+                **len = end as u32;
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) fn truncate(&mut self, to: usize) {
         match self {
             #[cfg(feature = "alloc")]

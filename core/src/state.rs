@@ -12,7 +12,7 @@ use crate::outbox::{Outbox, Outgoing};
 use crate::session::{Phase, Session};
 use crate::shelf::{Full, Shelf};
 use crate::time::{Duration, Instant};
-use crate::topic::{self, MAX_TOPIC};
+use crate::topic;
 
 /// One connection's row. A free row keeps its generation and threads the free list.
 pub(crate) struct Seat {
@@ -52,6 +52,8 @@ pub struct Counts {
     pub sent: u64,
     /// Connections that were closed for being slow.
     pub slow: u64,
+    /// Updates that were dropped for a slow reader that lives on, once for each listener.
+    pub dropped: u64,
 }
 
 pub(crate) struct State<'m> {
@@ -234,7 +236,7 @@ impl State<'_> {
         topic: &str,
         leaving: u32,
     ) -> Result<usize, Denied> {
-        topic::check(topic, MAX_TOPIC).map_err(|_| Denied::Name)?;
+        topic::check(topic, self.config.topic_bytes.into()).map_err(|_| Denied::Name)?;
         let seat = &mut self.seats[slot];
         if seat.session.phase != Phase::Open {
             return Err(Denied::Gone);

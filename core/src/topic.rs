@@ -4,8 +4,8 @@
 use alloc::string::String;
 use core::fmt;
 
-/// The longest name of a topic where nothing else is agreed, in bytes.
-pub const MAX_TOPIC: usize = 256;
+/// The longest name of a topic that a [`Config`](crate::config::Config) can allow, in bytes.
+pub const MAX_TOPIC: usize = 1024;
 
 /// Whether `name` can name a topic: it is not empty and has at most `limit` bytes. O(1).
 pub fn check(name: &str, limit: usize) -> Result<(), TopicError> {

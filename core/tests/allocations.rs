@@ -1,10 +1,16 @@
-//! Counts what readers allocate. A binary of its own, because the counter counts for all of it.
+//! Counts what readers and handshakes allocate. A binary of its own, because the counter counts for all of it.
 #![cfg(feature = "alloc")]
 
 use fastws_core::assembly::Reader;
+use fastws_core::config::Config;
+use fastws_core::dispatch::{Answer, Call, Dispatch, Verdict};
+use fastws_core::engine::Engine;
 use fastws_core::frame::{Head, Opcode, Role};
+use fastws_core::ids::OperationId;
+use fastws_core::time::Instant;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::iter;
 
 /// Counts per thread, because the test harness allocates too. What another thread had allocated
 /// counts below zero when it is freed here.
@@ -94,4 +100,57 @@ fn memory_grows_with_what_came() {
         }
     });
     assert!((1_000..8_000).contains(&most), "{most} bytes for 1000 of {len}");
+}
+
+// protocol: L13
+#[test]
+fn a_handshake_costs_its_bytes_until_it_ends_at_its_limit() {
+    let config = Config::default();
+    let limit = config.handshake_bytes as usize;
+    let mut engine = Engine::new(config, 1);
+    // The first one makes the tables grow.
+    shake(&mut engine, 100);
+    for len in [100, 1_000, limit, limit + 1, 10 * limit] {
+        let before = HELD.get();
+        let most = most(|| shake(&mut engine, len)) as usize;
+        // A buffer doubles, and is there twice while it moves.
+        assert!((1..=len.min(limit) * 3).contains(&most), "{most} bytes for {len}");
+        assert_eq!(HELD.get(), before, "{len} bytes leave something behind");
+    }
+}
+
+/// So many bytes of a head that does not end, a few at a time, and then nothing for as long as it may take.
+fn shake(engine: &mut Engine<'_>, len: usize) {
+    let id = engine.accept(Instant::ZERO, [1; 16]).expect("owned memory has room");
+    let mut head = b"GET /ws HTTP/1.1\r\nX: ".iter().copied().chain(iter::repeat(b'x')).take(len);
+    loop {
+        let room = engine.room(id).expect("nobody has dropped it");
+        let mut piece = [0; 10];
+        let len = piece.iter_mut().take(room).zip(&mut head).map(|(to, from)| *to = from).count();
+        if len == 0 {
+            break;
+        }
+        engine.handle_bytes(Instant::ZERO, id, &mut piece[..len], &mut Nobody);
+    }
+    let config = Config::default();
+    let late = Instant::ZERO + config.handshake;
+    engine.handle_timeout(late);
+    while let Some(transmit) = engine.poll_transmit(late) {
+        let (id, answer) = (transmit.id(), transmit.parts().map(<[u8]>::len).sum());
+        engine.handle_sent(late, id, answer);
+    }
+    engine.handle_timeout(late + config.closing);
+    assert_eq!(engine.poll_gone(), Some(id));
+}
+
+struct Nobody;
+
+impl Dispatch for Nobody {
+    fn find(&self, _: &str) -> Option<OperationId> {
+        None
+    }
+
+    fn call(&mut self, _: Call<'_>, _: Answer<'_, '_>) -> Verdict {
+        unreachable!("no operation has a name")
+    }
 }

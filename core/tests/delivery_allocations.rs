@@ -137,7 +137,7 @@ fn listen(engine: &mut Engine<'_>, seats: &mut [Option<ConnectionId>]) {
 
 fn deliver(engine: &mut Engine<'_>, times: usize) {
     for _ in 0..times {
-        let audience = engine.publish("1", "update", br#"{"price":"100.25"}"#);
+        let audience = engine.publish("1", "update", br#"{"price":"100.25"}"#, None);
         assert_eq!(audience.map(|audience| audience.listeners), Ok(LISTENERS));
         write(engine, usize::MAX);
     }
@@ -161,7 +161,7 @@ fn come_and_go(engine: &mut Engine<'_>, seats: &[Option<ConnectionId>], times: u
 
 /// Nobody's socket takes more than a few bytes for a while.
 fn block(engine: &mut Engine<'_>, seats: &[Option<ConnectionId>]) {
-    engine.publish("1", "update", br#"{"price":"100.25"}"#).expect("the turn has just begun");
+    engine.publish("1", "update", br#"{"price":"100.25"}"#, None).expect("the turn has just begun");
     write(engine, 10);
     for id in seats.iter().flatten() {
         engine.handle_writable(*id);

@@ -1,8 +1,8 @@
 //! Laws of one shard that a chain of few steps shows. Knows the engine from outside only.
 #![cfg(feature = "alloc")]
 
-use fastws_core::action::Close;
-use fastws_core::config::Config;
+use fastws_core::action::{Close, Unpublished};
+use fastws_core::config::{Config, SlowConsumer};
 use fastws_core::dispatch::{Admission, Answer, Call, Dispatch, Verdict};
 use fastws_core::engine::{Engine, Life, Sent};
 use fastws_core::frame::{Head, Opcode, mask};
@@ -21,8 +21,8 @@ fn a_frame_that_was_begun_is_finished_however_long_it_is() {
     let mut app = App::default();
     let id = listener(&mut engine, &mut app, "t");
     let payload = quoted(5_000);
-    engine.publish("t", "u", payload.as_bytes()).unwrap();
-    engine.publish("t", "u", payload.as_bytes()).unwrap();
+    engine.publish("t", "u", payload.as_bytes(), None).unwrap();
+    engine.publish("t", "u", payload.as_bytes(), None).unwrap();
     let (mut heard, sent) = write(&mut engine, id, 100);
     assert_eq!(sent, Sent::Blocked);
     engine.handle_writable(id);
@@ -39,7 +39,7 @@ fn on_lent_memory_a_frame_that_cannot_be_finished_ends_the_connection() {
     let config = Config::default();
     let mut engine = Engine::lent(config, 1, &mut connections, &mut topics, &mut turn);
     let id = listener(&mut engine, &mut App::default(), "t");
-    engine.publish("t", "u", quoted(5_000).as_bytes()).unwrap();
+    engine.publish("t", "u", quoted(5_000).as_bytes(), None).unwrap();
     write(&mut engine, id, 100);
     assert_eq!(engine.poll_gone(), Some(id));
 }
@@ -54,7 +54,7 @@ fn on_lent_memory_a_close_frame_fits_behind_a_frame_that_was_begun() {
         let mut engine = Engine::lent(config, 1, &mut connections, &mut topics, &mut turn);
         let mut app = App::default();
         let id = listener(&mut engine, &mut app, "t");
-        engine.publish("t", "u", quoted(len).as_bytes()).unwrap();
+        engine.publish("t", "u", quoted(len).as_bytes(), None).unwrap();
         let (mut heard, _) = write(&mut engine, id, 1);
         say(&mut engine, &mut app, id, &framed(0x89, &[b'p'; 125]));
         engine.close(NOW, id, Close { code: 4000, reason: REASON });
@@ -82,7 +82,7 @@ fn on_lent_memory_a_pong_and_a_close_frame_fit_wherever_the_backlog_stands() {
         let mut app = App::default();
         let id = listener(&mut engine, &mut app, "t");
         for _ in 0..count {
-            engine.publish("t", "u", b"1").unwrap();
+            engine.publish("t", "u", b"1", None).unwrap();
         }
         write(&mut engine, id, 0);
         if !engine.listens(id, "t") {
@@ -192,21 +192,109 @@ fn a_page_longer_than_a_backlog_is_written_to_its_end() {
 }
 
 #[test]
-fn a_close_frame_is_not_dropped_with_what_is_too_much() {
+fn a_close_frame_is_not_dropped_with_what_is_too_much_and_keeps_its_code() {
     let config = Config { backlog_bytes: 1_000, ..Config::default() };
     let mut engine = Engine::new(config, 1);
     let mut app = App::default();
     let id = listener(&mut engine, &mut app, "t");
-    engine.publish("t", "u", b"1").unwrap();
+    engine.publish("t", "u", b"1", None).unwrap();
     write(&mut engine, id, 0);
     for _ in 0..10 {
-        engine.publish("t", "u", quoted(400).as_bytes()).unwrap();
+        engine.publish("t", "u", quoted(400).as_bytes(), None).unwrap();
     }
     engine.close(NOW, id, Close::SHUTDOWN);
     assert!(engine.poll_transmit(NOW).is_none());
     engine.handle_writable(id);
     let (heard, _) = write(&mut engine, id, usize::MAX);
-    assert_eq!(frames(&heard), [(0x88, close(1008, "Slow consumer"))]);
+    assert_eq!(frames(&heard), [(0x88, close(1001, "Server shutting down"))]);
+    assert_eq!(engine.counts().slow, 1);
+}
+
+#[test]
+fn topics_of_different_policies_share_a_backlog() {
+    let config = Config { backlog_bytes: 1_000, ..Config::default() };
+    let mut engine = Engine::new(config, 1);
+    let mut app = App::default();
+    let id = listener(&mut engine, &mut app, "close");
+    for topic in ["oldest", "latest"] {
+        say(&mut engine, &mut app, id, &text("subscribe", topic));
+    }
+    let policies = [None, Some(SlowConsumer::DropOldest), Some(SlowConsumer::Latest)];
+    for number in 0..20 {
+        for (topic, policy) in ["close", "oldest", "latest"].into_iter().zip(policies) {
+            if topic != "close" || number < 8 {
+                let payload = number.to_string();
+                engine.publish(topic, "a.update", payload.as_bytes(), policy).unwrap();
+            }
+        }
+    }
+    write(&mut engine, id, 0);
+    assert_eq!((engine.counts().slow, engine.counts().dropped), (0, 18 + 19));
+    engine.handle_writable(id);
+    let (heard, _) = write(&mut engine, id, usize::MAX);
+    let update =
+        |topic, number| format!(r#"{{"type":"a.update","topic":"{topic}","payload":{number}}}"#);
+    let gap = |topic, number| {
+        format!(
+            r#"{{"type":"a.gap","topic":"{topic}","payload":{{"topic":"{topic}","dropped":{number:16}}}}}"#
+        )
+    };
+    let mut due = vec![update("close", 0), gap("oldest", 18), gap("latest", 19)];
+    due.extend((1..8).map(|number| update("close", number)));
+    due.extend([update("oldest", 18), update("oldest", 19), update("latest", 19)]);
+    let heard: Vec<String> =
+        frames(&heard).into_iter().map(|(_, text)| String::from_utf8(text).unwrap()).collect();
+    assert_eq!(heard, due);
+}
+
+#[test]
+fn a_gap_that_was_begun_is_finished_and_another_follows() {
+    let config =
+        Config { backlog_bytes: 400, slow_consumer: SlowConsumer::DropOldest, ..Config::default() };
+    let mut engine = Engine::new(config, 1);
+    let mut app = App::default();
+    let id = listener(&mut engine, &mut app, "t");
+    let publish = |engine: &mut Engine<'_>, number: u32| {
+        engine.publish("t", "u", number.to_string().as_bytes(), None).unwrap();
+    };
+    (0..10).for_each(|number| publish(&mut engine, number));
+    write(&mut engine, id, 0);
+    engine.handle_writable(id);
+    let (mut heard, _) = write(&mut engine, id, 1);
+    (10..20).for_each(|number| publish(&mut engine, number));
+    write(&mut engine, id, 0);
+    engine.handle_writable(id);
+    heard.extend(write(&mut engine, id, usize::MAX).0);
+    let texts = frames(&heard).into_iter().map(|(_, text)| String::from_utf8(text).unwrap());
+    let gaps: Vec<u64> = texts
+        .filter_map(|text| {
+            text.split_once("dropped\":")?.1.trim_end_matches('}').trim().parse().ok()
+        })
+        .collect();
+    assert_eq!(gaps.len(), 2);
+    assert_eq!(gaps.iter().sum::<u64>(), engine.counts().dropped);
+}
+
+#[test]
+fn only_one_whole_text_frame_can_be_published() {
+    let mut engine = Engine::new(Config::default(), 1);
+    let id = listener(&mut engine, &mut App::default(), "t");
+    let wrong: [&[u8]; 8] = [
+        b"",
+        b"\x81",
+        b"\x81\x02a",
+        b"\x81\x01ab",
+        b"\x81\x00\x81\x00",
+        b"\x01\x00",
+        b"\x82\x00",
+        b"\x81\x80\x00\x00\x00\x00",
+    ];
+    for bytes in wrong {
+        assert_eq!(engine.publish_frame("t", bytes, None), Err(Unpublished::NotAFrame));
+        assert_eq!(engine.broadcast_frame(bytes), Err(Unpublished::NotAFrame));
+    }
+    assert_eq!(engine.publish_frame("t", b"\x81\x01a", None).unwrap().listeners, 1);
+    assert_eq!(frames(&write(&mut engine, id, usize::MAX).0), [(0x81, b"a".to_vec())]);
 }
 
 #[test]
@@ -277,9 +365,9 @@ fn in_a_full_turn_a_ping_costs_nobody_an_update() {
     let mut engine = Engine::lent(config, 1, &mut connections, &mut topics, &mut turn);
     let mut app = App::default();
     let id = listener(&mut engine, &mut app, "t");
-    engine.publish("t", "u", quoted(350).as_bytes()).unwrap();
+    engine.publish("t", "u", quoted(350).as_bytes(), None).unwrap();
     say(&mut engine, &mut app, id, &framed(0x89, &[b'p'; 125]));
-    engine.publish("t", "u", b"1").unwrap();
+    engine.publish("t", "u", b"1", None).unwrap();
     let (heard, _) = write(&mut engine, id, usize::MAX);
     let mut opcodes: Vec<u8> = frames(&heard).iter().map(|(first, _)| *first).collect();
     opcodes.sort();
@@ -296,7 +384,7 @@ fn in_a_full_turn_a_ping_drops_nothing_of_a_reader_that_keeps_up() {
     let mut app = App::default();
     let id = listener(&mut engine, &mut app, "t");
     for _ in 0..5 {
-        engine.publish("t", "u", quoted(340).as_bytes()).unwrap();
+        engine.publish("t", "u", quoted(340).as_bytes(), None).unwrap();
     }
     say(&mut engine, &mut app, id, &framed(0x89, &[b'p'; 125]));
     let (heard, _) = write(&mut engine, id, usize::MAX);
@@ -323,10 +411,10 @@ fn whoever_comes_within_a_turn_hears_what_follows_and_nothing_else() {
     let mut engine = Engine::new(Config::default(), 1);
     let mut app = App::default();
     let first = listener(&mut engine, &mut app, "t");
-    engine.publish("t", "u", b"1").unwrap();
+    engine.publish("t", "u", b"1", None).unwrap();
     let second = listener(&mut engine, &mut app, "t");
-    engine.publish("t", "u", b"2").unwrap();
-    engine.publish("t", "u", b"3").unwrap();
+    engine.publish("t", "u", b"2", None).unwrap();
+    engine.publish("t", "u", b"3", None).unwrap();
     let update = |n| (0x81, format!(r#"{{"type":"u","topic":"t","payload":{n}}}"#).into_bytes());
     let mut heard = [(first, Vec::new()), (second, Vec::new())];
     while let Some(transmit) = engine.poll_transmit(NOW) {
@@ -354,7 +442,7 @@ fn memory_can_be_lent_again() {
             write(&mut engine, id, 3);
         }
         assert_eq!(engine.poll_life(), Some(Life::First("t")));
-        engine.publish("t", "u", b"1").unwrap();
+        engine.publish("t", "u", b"1", None).unwrap();
     }
 }
 

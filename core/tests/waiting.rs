@@ -115,7 +115,7 @@ fn who_is_cut_off_with_messages_waiting_still_closes_in_order() {
         engine.handle_bytes(NOW, id, taken, &mut app);
         rest = left;
     }
-    engine.publish("news", "update", ECHO.as_bytes()).expect("owned memory grows");
+    engine.publish("news", "update", ECHO.as_bytes(), None).expect("owned memory grows");
     write(&mut engine, 0);
     assert_eq!((engine.counts().slow, engine.connections()), (1, 0));
     engine.resume(NOW, &mut app);
@@ -126,10 +126,10 @@ fn who_is_cut_off_with_messages_waiting_still_closes_in_order() {
 /// Queues updates for whoever listens until the turn's memory is full to the last byte.
 fn fill(engine: &mut Engine<'_>) -> usize {
     let mut queued = 0;
-    while engine.publish("news", "update", ECHO.as_bytes()).is_ok() {
+    while engine.publish("news", "update", ECHO.as_bytes(), None).is_ok() {
         queued += 1;
     }
-    while engine.publish_frame("news", b"\x81\x00").is_ok() {}
+    while engine.publish_frame("news", b"\x81\x00", None).is_ok() {}
     queued
 }
 

@@ -260,6 +260,11 @@ impl World {
         self.simulation.shards().map(|shard| shard.engine().counts().slow).sum()
     }
 
+    /// Updates that were dropped for slow readers, on all shards.
+    pub fn dropped(&self) -> u64 {
+        self.simulation.shards().map(|shard| shard.engine().counts().dropped).sum()
+    }
+
     /// Every shard has ended after a [`shutdown`](Self::shutdown).
     pub fn is_drained(&self) -> bool {
         self.simulation.shards().all(Shard::is_drained)

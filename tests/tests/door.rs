@@ -253,6 +253,7 @@ fn a_foreign_stream_comes_with_what_the_door_would_have_yielded_or_not_at_all() 
     cat.dropped();
 }
 
+// protocol: E14
 #[test]
 fn a_foreign_stream_says_who_it_is_like_any_other() {
     let known = |FirstMessage(name): FirstMessage| match name.as_str() {

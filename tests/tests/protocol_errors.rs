@@ -2,7 +2,7 @@
 
 use async_tungstenite::tungstenite::Message;
 use fastws_core::payload;
-use fastws_smol::{Api, Close, Config, Failure, OnError, Params, Payload, Router};
+use fastws_smol::{Api, Close, Config, Failure, FirstMessage, OnError, Params, Payload, Router};
 use fastws_tests::client::Client;
 use fastws_tests::server::{Served, serve, serve_with};
 use fastws_tests::stage::{act, later, stage};
@@ -336,6 +336,24 @@ fn errors_may_be_answered_with_a_message_that_carries_the_requests_id() {
         assert_eq!(client.hear(), with(internal, json!(id)));
     }
     assert_eq!(client.hear(), json!({"type": "echo.response", "payload": 1, "id": 5}));
+}
+
+// protocol: E14 E25
+#[test]
+fn a_first_message_that_does_not_say_who_it_is_from_closes_with_1008() {
+    let known = |FirstMessage(text): FirstMessage| match text.strip_prefix("token ") {
+        Some("secret") => Ok(()),
+        _ => Err(Close::new(4000, "for the log only")),
+    };
+    let api = stage(&Witness::default(), &Gate::default()).authenticate(known);
+    let server = serve_with(Config { on_error: OnError::Reply, ..Config::default() }, api);
+    let mut ann = server.client();
+    ann.say_text("token secret");
+    assert_eq!(ann.ask("echo", "echo.response", json!(1)), 1);
+    for text in ["token guess", r#"{"type":"echo","payload":1}"#, ""] {
+        let stranger = close(1008, "Not authenticated");
+        assert_eq!(closed(&server, Message::text(text)), stranger, "{text}");
+    }
 }
 
 // protocol: D6

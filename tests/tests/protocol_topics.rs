@@ -1,9 +1,10 @@
 //! Topics of a real server: who listens, how long a topic's service lives, what is said about it.
 
+use fastws_core::canonical::Style;
 use fastws_core::payload;
 use fastws_smol::{Api, App, Config, Fault, Router, TopicRoute, Updates};
 use fastws_tests::client::{Client, until};
-use fastws_tests::server::{Served, bind, serve_with};
+use fastws_tests::server::{Served, bind, serve, serve_with};
 use fastws_tests::stage::{act, later, stage};
 use fastws_tests::witness::{Gate, Witness};
 use serde_json::{Value, json};
@@ -280,6 +281,38 @@ fn a_listener_of_a_route_that_keeps_its_last_update_gets_it_right_after_the_repl
         for client in &mut clients {
             assert_eq!(client.hear_payload("last.update"), number);
         }
+    }
+}
+
+// protocol: T8 T9 T10
+#[test]
+fn equal_parameters_are_one_topic_in_whatever_order_they_come() {
+    for (style, topic) in [
+        (Style::Rfc8785, r#"candles:{"deep":{"a":[1,""],"b":9007199254740993},"symbol":"Ö"}"#),
+        (
+            Style::Python,
+            r#"candles:{"deep":{"a":[1.0,""],"b":9007199254740993},"symbol":"\u00d6"}"#,
+        ),
+    ] {
+        let route = TopicRoute::<Value, u32>::new("candles").canonical(style);
+        let count = |app: App| app.metrics().subscriptions;
+        let count = Router::new().send("subscriptions", "count", count);
+        let server = serve(Api::new("Candles", "1").include(route).include(count));
+        let mut client = server.client();
+        for payload in [
+            r#"{"symbol":"Ö","deep":{"b":9007199254740993,"a":[1.0,null]}}"#,
+            r#"{ "deep": {"a": [1.0, ""], "b": 9007199254740993}, "symbol": "\u00d6" }"#,
+        ] {
+            client.say_text(format!(r#"{{"type":"candles.subscribe","payload":{payload}}}"#));
+            assert_eq!(client.hear_payload("candles.subscribe.response")["topic"], topic);
+        }
+        assert_eq!(client.ask("subscriptions", "count", Value::Null), 1);
+        server
+            .handle()
+            .publisher()
+            .publish(topic, "candles.update", &7_u32)
+            .expect("there is room");
+        assert_eq!(client.hear()["topic"], topic);
     }
 }
 

@@ -87,6 +87,7 @@ fn an_update_without_a_topic_reaches_everybody_and_is_counted() {
     }
 }
 
+// protocol: E20
 #[test]
 fn a_shutdown_closes_everybody_with_1001_and_the_server_ends() {
     let config = Config { drain: Duration::ZERO, ..Config::default() };
@@ -101,6 +102,7 @@ fn a_shutdown_closes_everybody_with_1001_and_the_server_ends() {
     }
 }
 
+// protocol: E20 H5
 #[test]
 fn a_server_that_drains_serves_who_stays_and_tells_that_it_is_not_healthy() {
     let config = Config { drain: Duration::from_secs(3600), ..Config::default() };

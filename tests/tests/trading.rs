@@ -8,7 +8,7 @@ use fastws_trading::{api, feed::Feed};
 use serde_json::{Value, json};
 
 // protocol: M5 T7 T10 T12 T13 P6
-// trading: O2 O4 O7 O8
+// trading: O2 O4 O7 O8 O9
 #[test]
 fn every_topic_route_answers_with_its_symbol_and_topic_and_sends_what_it_has_at_once() {
     each(Config::default(), |server| {
@@ -18,6 +18,11 @@ fn every_topic_route_answers_with_its_symbol_and_topic_and_sends_what_it_has_at_
             ("quotes", json!({"symbol": "AAPL", "params": null}), "quotes:AAPL"),
             ("orderbook", json!({"symbol": "AAPL"}), "orderbook:AAPL:10"),
             ("orderbook", json!({"symbol": "AAPL", "params": {"depth": "3"}}), "orderbook:AAPL:3"),
+            (
+                "candles",
+                json!({"symbol": "AAPL", "resolution": "5"}),
+                r#"candles:{"resolution":"5","symbol":"AAPL"}"#,
+            ),
         ] {
             let mut client = server.client();
             let response = subscribe(&mut *client, route, payload);

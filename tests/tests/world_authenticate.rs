@@ -63,6 +63,7 @@ fn who_says_the_right_thing_first_is_let_in_without_a_reply() {
     }
 }
 
+// protocol: E14
 #[test]
 fn who_says_anything_else_first_is_not_authenticated_and_not_told_why() {
     for on_error in [OnError::Close, OnError::Reply] {
@@ -99,6 +100,7 @@ fn what_breaks_the_protocol_or_a_limit_says_so_also_before_the_first_message() {
     assert_eq!(world.closed("bob").map(|(code, _)| code), Some(1009));
 }
 
+// protocol: E14
 #[test]
 fn who_says_nothing_for_the_time_of_a_handshake_is_not_authenticated() {
     let mut world = World::new(api().authenticate(plain)).client("ann").client("bob");

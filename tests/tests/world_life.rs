@@ -263,6 +263,22 @@ fn more_connections_than_allowed_are_refused() {
     assert!(world.answer("eve").starts_with("HTTP/1.1 101 "));
 }
 
+// protocol: E12
+#[test]
+fn of_those_who_come_together_only_as_many_are_let_in_as_all_shards_have_room_for() {
+    let config = Config { connections: 3, ..Config::default() };
+    let stage = stage(&Witness::default(), &Gate::default());
+    let mut world = World::with(config, 2, stage).client("ann");
+    let names = ["bob", "eve", "joe", "zoe"];
+    for name in names {
+        world.connect(1, name);
+        world.post(name, HANDSHAKE);
+    }
+    world.run();
+    let answers = names.map(|name| world.answer(name)[9..12].to_owned());
+    assert_eq!(answers, ["101", "101", "503", "503"]);
+}
+
 #[test]
 fn a_client_that_closes_gets_its_code_back_and_then_the_end() {
     for code in [1000, 1001, 4321] {
@@ -374,6 +390,7 @@ fn a_shutdown_closes_everybody_and_lets_nobody_in() {
     assert!(world.gone("bob") && world.is_drained());
 }
 
+// protocol: E20 L12
 #[test]
 fn a_shutdown_is_spread_over_the_drain_time_and_serves_those_who_stay() {
     let gate = Gate::default();
@@ -401,6 +418,7 @@ fn a_shutdown_is_spread_over_the_drain_time_and_serves_those_who_stay() {
     assert!(world.is_drained());
 }
 
+// protocol: H5
 #[test]
 fn a_server_that_drains_answers_pages_and_lets_nobody_in() {
     let mut world = world(Config::default()).client("ann").client("bob");

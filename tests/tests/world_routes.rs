@@ -335,6 +335,7 @@ fn to_subscribe_to_all_is_all_or_nothing_and_what_was_there_before_stays() {
     }
 }
 
+// protocol: T8 T9
 #[test]
 fn equal_requests_have_one_canonical_topic_whatever_their_order() {
     let route = TopicRoute::<Value, Bar>::new("candles").canonical(Style::default());

@@ -1,6 +1,6 @@
 //! What becomes of a client that reads too slowly, and of everybody else.
 
-use fastws_core::config::Config;
+use fastws_core::config::{Config, SlowConsumer};
 use fastws_core::frame::Opcode;
 use fastws_core::router::Router;
 use fastws_core::time::Duration;
@@ -357,8 +357,14 @@ fn a_call_of_a_slow_client_has_no_effect_once_it_was_closed() {
 }
 
 #[test]
-fn a_close_frame_that_is_dropped_with_what_was_too_much_is_sent_again() {
-    let mut world = listeners(1_000);
+fn whoever_is_closed_already_hears_why_though_too_much_waits() {
+    let config = Config { backlog_bytes: 1_000, drain: Duration::ZERO, ..Config::default() };
+    let api = stage(&Witness::default(), &Gate::default());
+    let mut world = World::with(config, 1, api).client("ann").client("bob");
+    for name in ["ann", "bob"] {
+        world.say(name, act(["subscribe a"]));
+        assert_eq!(world.heard(name), ["act.response"]);
+    }
     world.window("bob", 0);
     // One turn takes the updates and the shutdown behind them.
     let publisher = world.publisher();
@@ -369,7 +375,8 @@ fn a_close_frame_that_is_dropped_with_what_was_too_much_is_sent_again() {
     assert_eq!(world.closed("ann"), Some((1001, "Server shutting down")));
     assert!(values(&mut world, "ann").into_iter().eq(0..40));
     world.window("bob", usize::MAX);
-    assert_eq!(world.closed("bob"), SLOW);
+    assert!(values(&mut world, "bob").is_empty());
+    assert_eq!(world.closed("bob"), Some((1001, "Server shutting down")));
     assert!(world.gone("bob"));
 }
 
@@ -417,6 +424,123 @@ fn a_close_of_the_peer_is_heard_also_while_its_backlog_is_more_than_half_full() 
     world.window("ann", usize::MAX);
     assert_eq!(world.closed("ann"), Some((1001, "Server shutting down")));
     assert!(world.finished("ann"));
+}
+
+/// A world in which both listen to `a` and `b`, and updates may be dropped.
+fn lenient(policy: SlowConsumer) -> World {
+    let config = Config { backlog_bytes: 1_000, slow_consumer: policy, ..Config::default() };
+    let api = stage(&Witness::default(), &Gate::default());
+    let mut world = World::with(config, 1, api).client("ann").client("bob");
+    for name in ["ann", "bob"] {
+        world.say(name, act(["subscribe a", "subscribe b"]));
+        assert_eq!(world.heard(name), ["act.response"]);
+    }
+    world
+}
+
+/// What a client has heard: values, replies and gaps.
+fn told(world: &mut World, name: &str) -> Vec<String> {
+    let tell = |message: &Value| match message["type"].as_str() {
+        Some("news") => format!("{} {}", message["topic"], message["payload"]["value"]),
+        Some("gap") => format!("{} misses {}", message["topic"], message["payload"]["dropped"]),
+        _ => message["payload"].to_string(),
+    };
+    world.messages(name).iter().map(|message| tell(message).replace('"', "")).collect()
+}
+
+#[test]
+fn of_each_topic_only_the_newest_is_kept_and_every_reply() {
+    let mut world = lenient(SlowConsumer::Latest);
+    world.window("ann", 0);
+    for (topic, value) in
+        [("a", 0), ("b", 1), ("a", 2), ("", 3), ("b", 4), ("a", 5), ("", 6), ("b", 7)]
+    {
+        match topic {
+            "" => world.say("ann", echo(value)),
+            _ => world.publish(topic, "news", &News { value }),
+        }
+    }
+    assert_eq!(told(&mut world, "bob"), ["a 0", "b 1", "a 2", "b 4", "a 5", "b 7"]);
+    world.window("ann", usize::MAX);
+    assert_eq!(told(&mut world, "ann"), ["a misses 2", "b misses 2", "3", "a 5", "6", "b 7"]);
+    assert_eq!((world.dropped(), world.slow()), (4, 0));
+    world.publish("a", "news", &News { value: 8 });
+    assert_eq!(told(&mut world, "ann"), ["a 8"]);
+}
+
+#[test]
+fn the_oldest_updates_give_way_and_the_client_is_told_how_many() {
+    let mut world = lenient(SlowConsumer::DropOldest);
+    world.window("ann", 0);
+    publish(&mut world, 0..2);
+    world.say("ann", echo("a reply"));
+    publish(&mut world, 2..1_000);
+    assert!(values(&mut world, "bob").into_iter().eq(0..1_000));
+    world.window("ann", usize::MAX);
+    let dropped = world.dropped();
+    assert!((900..1_000).contains(&dropped));
+    let mut due = vec![format!("a misses {dropped}"), "a reply".to_owned()];
+    due.extend((dropped..1_000).map(|value| format!("a {value}")));
+    assert_eq!(told(&mut world, "ann"), due);
+    assert_eq!((world.slow(), world.closed("ann")), (0, None));
+}
+
+#[test]
+fn what_a_client_reads_and_what_it_was_told_of_is_all_there_was() {
+    for policy in [SlowConsumer::DropOldest, SlowConsumer::Latest] {
+        for step in 1..40 {
+            let mut world = lenient(policy);
+            world.window("ann", 0);
+            for round in 0..10 {
+                publish(&mut world, 30 * round..30 * (round + 1));
+                world.window("ann", step * 11);
+            }
+            world.window("ann", usize::MAX);
+            let mut next = 0;
+            for message in world.messages("ann") {
+                match message["payload"]["dropped"].as_u64() {
+                    Some(dropped) => next += dropped,
+                    None => {
+                        assert_eq!(message["payload"]["value"].as_u64(), Some(next));
+                        next += 1;
+                    }
+                }
+            }
+            assert_eq!((next, world.slow()), (300, 0), "{policy:?} {step}");
+        }
+    }
+}
+
+#[test]
+fn a_ping_is_answered_while_updates_are_dropped() {
+    for policy in [SlowConsumer::DropOldest, SlowConsumer::Latest] {
+        for window in [0, 1, 20, 60, 200] {
+            let mut world = lenient(policy);
+            world.window("ann", window);
+            for round in 0..10 {
+                publish(&mut world, 20 * round..20 * (round + 1));
+                world.ping("ann", &format!("ping {round}"));
+            }
+            assert_eq!(world.slow(), 0);
+            world.window("ann", usize::MAX);
+            assert!(holds(world.bytes("ann"), b"\x8a\x06ping 9"));
+            publish(&mut world, [200]);
+            assert_eq!(values(&mut world, "ann").last(), Some(&200));
+        }
+    }
+}
+
+#[test]
+fn a_reply_that_does_not_fit_closes_though_updates_may_be_dropped() {
+    for policy in [SlowConsumer::DropOldest, SlowConsumer::Latest] {
+        let mut world = lenient(policy);
+        world.window("ann", 0);
+        publish(&mut world, 0..5);
+        world.say("ann", echo("x".repeat(5_000)));
+        world.window("ann", usize::MAX);
+        assert!(world.heard("ann").is_empty());
+        assert_eq!(world.closed("ann"), SLOW);
+    }
 }
 
 // protocol: L15

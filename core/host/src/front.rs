@@ -4,7 +4,7 @@ use crate::settings::Doorway;
 use crate::shared::Shared;
 use fastws_core::action::Close;
 use fastws_core::catalog::{Pending, Rest, Trouble};
-use fastws_core::desk::{Desk, Shards};
+use fastws_core::desk::Desk;
 use fastws_core::dispatch::{Admission, Answer, Call, Dispatch, Verdict};
 use fastws_core::door::{HttpError, Visitor};
 use fastws_core::handshake::{Refusal, Request, Response};
@@ -21,6 +21,7 @@ use std::sync::Arc;
 /// One shard's application.
 pub struct Front {
     pub(crate) shared: Arc<Shared>,
+    pub(crate) index: usize,
     pub(crate) desk: Rc<Desk>,
     /// The payload of the reply that is being made.
     pub(crate) payload: Vec<u8>,
@@ -74,7 +75,7 @@ impl Dispatch for Front {
         let draining = self.shared.is_draining();
         let settings = &self.shared.settings;
         if settings.is_websocket(request.path) {
-            let full = self.shared.metrics().connections >= settings.config.connections as usize;
+            let full = self.shared.connections() >= settings.config.connections as usize;
             if draining || full {
                 return Admission::Refuse(Refusal::TooManyConnections);
             }
@@ -89,6 +90,9 @@ impl Dispatch for Front {
             let admitted = catch_unwind(AssertUnwindSafe(|| entrance.admit(&visitor)));
             let refused = match admitted {
                 Ok(Ok(guest)) => {
+                    if !self.shared.admit(self.index) {
+                        return Admission::Refuse(Refusal::TooManyConnections);
+                    }
                     if let Some(guest) = guest {
                         self.desk.admit(id, guest);
                     }

@@ -54,6 +54,7 @@ const SCRIPT: &str = concat!(
     include_str!("page/api.js"),
     include_str!("page/view.js"),
     include_str!("page/form.js"),
+    include_str!("page/composer.js"),
     include_str!("page/connection.js"),
     include_str!("page/streams.js"),
     include_str!("page/chart.js"),

@@ -3,12 +3,12 @@
 use crate::front::panicked;
 use crate::inbox::End;
 use crate::shared::Shared;
-use fastws_core::desk::{Ask, Desk, Feed, Local, Reservation, Starter};
+use fastws_core::config::SlowConsumer;
+use fastws_core::desk::{Ask, Desk, Feed, Local, Reservation, Sleep, Starter};
 use fastws_core::engine::Engine;
 use fastws_core::lives::Joined;
 use fastws_core::respond::{Fault, Refused};
 use fastws_core::retained::Kept;
-use fastws_core::time::Duration;
 use futures_lite::FutureExt;
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
@@ -131,8 +131,9 @@ impl Services {
         self.running.insert((topic.clone(), generation), stop.clone());
         let feed = Feed { desk: self.desk.clone(), topic: Rc::from(&**topic), life: generation };
         let (topic, events) = (topic.clone(), self.events.clone());
+        let late = self.desk.sleep(self.shared.settings.config.start);
         self.tasks.push(Box::pin(async move {
-            let life = live(feed, start, &topic, generation, &stop, &events);
+            let life = live(feed, start, late, &topic, generation, &stop, &events);
             // A service may panic in its start, while it runs, and as it is dropped.
             let event = AssertUnwindSafe(life).catch_unwind().await.unwrap_or_else(|panic| {
                 log::error!("the service of topic `{topic}` {}", panicked(&*panic));
@@ -174,7 +175,9 @@ impl Services {
                 }
             }
             Some(Status::Running(granted)) => {
-                engine.publish_frame(topic, &end.frame).expect("owned memory has room");
+                engine
+                    .publish_frame(topic, &end.frame, Some(SlowConsumer::Close))
+                    .expect("owned memory has room");
                 let held = self.held.remove(topic).unwrap_or_default();
                 let held = held.into_iter().map(|news| news.frame);
                 let last_words: Rc<[_]> = held.chain([end.frame]).collect();
@@ -297,7 +300,8 @@ impl Services {
             held.push_back(news);
             return 0;
         }
-        let audience = engine.publish_frame(&topic, &news.frame).expect("owned memory has room");
+        let audience =
+            engine.publish_frame(&topic, &news.frame, None).expect("owned memory has room");
         match audience.listeners == 0 && audience.awaited {
             true => drop(self.held.insert(topic, VecDeque::from([news]))),
             false => keep(&self.desk, &topic, news),
@@ -309,7 +313,7 @@ impl Services {
     pub(crate) fn release(&mut self, engine: &mut Engine<'static>) {
         self.held.retain(|topic, held| {
             while let Some(news) = held.pop_front() {
-                let audience = engine.publish_frame(topic, &news.frame);
+                let audience = engine.publish_frame(topic, &news.frame, None);
                 let audience = audience.expect("owned memory has room");
                 if audience.listeners == 0 && audience.awaited {
                     held.push_front(news);
@@ -345,12 +349,12 @@ fn keep(desk: &Desk, topic: &str, News { frame, life, kept }: News) {
 async fn live(
     feed: Feed,
     start: Starter,
+    late: Sleep,
     topic: &Arc<str>,
     generation: u64,
     stop: &Stop,
     events: &RefCell<Vec<Event>>,
 ) -> Event {
-    let late = feed.desk.sleep(START);
     let late = async {
         late.await;
         Some(Err(Refused::new("the topic did not start in time")))
@@ -402,7 +406,5 @@ impl Stop {
     }
 }
 
-/// Time for a service to start.
-const START: Duration = Duration::from_secs(10);
 /// Updates that are held for a topic that starts; the oldest give way.
 const MAX_HELD: usize = 1024;

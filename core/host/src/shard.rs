@@ -67,6 +67,7 @@ impl Shard {
             services: Services::new(shared.clone(), index, desk.clone()),
             front: Front {
                 shared: shared.clone(),
+                index,
                 desk,
                 payload: Vec::new(),
                 pending: Vec::new(),
@@ -104,6 +105,9 @@ impl Shard {
     pub fn open(&mut self, guest: Option<Rc<dyn Any>>) -> Result<ConnectionId, Full> {
         if !self.shared.catalog.entrance().takes(guest.as_deref()) {
             log::error!("a stream was attached without what the API's door yields");
+            return Err(Full);
+        }
+        if !self.shared.admit(self.index) {
             return Err(Full);
         }
         let id = self.engine.open(self.now, uid())?;

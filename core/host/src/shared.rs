@@ -91,7 +91,7 @@ impl Shared {
         registry.lives.is_empty()
             && registry.topics.is_empty()
             && self.inboxes.iter().all(Inbox::is_empty)
-            && self.counters.iter().all(|shard| shard.connections.load(Ordering::Relaxed) == 0)
+            && self.connections() == 0
             && !self.left.load(Ordering::Acquire)
     }
 
@@ -107,6 +107,24 @@ impl Shared {
 
     pub(crate) fn tell(&self, shard: usize, mail: Mail) {
         self.inboxes[shard].push(mail).expect("only updates can be refused");
+    }
+
+    /// Open connections of all shards.
+    pub(crate) fn connections(&self) -> usize {
+        self.counters.iter().map(|shard| shard.connections.load(Ordering::SeqCst)).sum()
+    }
+
+    /// Takes a place for one more connection of a shard, whose [`count`](Self::count) will know of it.
+    /// False: there is none.
+    pub(crate) fn admit(&self, shard: usize) -> bool {
+        let own = &self.counters[shard].connections;
+        own.fetch_add(1, Ordering::SeqCst);
+        // Two that come at once for the last place may both be refused, never both let in.
+        let fits = self.connections() <= self.settings.config.connections as usize;
+        if !fits {
+            own.fetch_sub(1, Ordering::SeqCst);
+        }
+        fits
     }
 
     pub(crate) fn count(&self, shard: usize, metrics: Metrics) {

@@ -5,7 +5,7 @@ mod peer;
 mod peers;
 mod world;
 
-use fastws_core::config::Config;
+use fastws_core::config::{Config, SlowConsumer};
 use fastws_core::engine::Engine;
 use fastws_core::memory::{ConnectionMemory, TopicMemory, TurnMemory};
 use fastws_core::time::Duration;
@@ -15,7 +15,7 @@ use world::World;
 /// Panics where the engine breaks a law. `setting` chooses limits, and how the world ends.
 pub(crate) fn hold(setting: u8, operations: &[Operation]) {
     let config = &config(setting);
-    let run = Run { config, operations, silently: setting >= 128 };
+    let run = Run { config, operations, silently: setting >= 128, mixed: setting & 64 > 0 };
     let owned = run.on(Engine::new(config.clone(), 1), false, false);
     assert_eq!(owned, run.on(Engine::new(config.clone(), 1), false, true), "nudged");
 
@@ -25,7 +25,7 @@ pub(crate) fn hold(setting: u8, operations: &[Operation]) {
     let engine = Engine::lent(config.clone(), 1, &mut connections, &mut topics, &mut turn);
     assert_eq!(owned, run.on(engine, false, false), "on lent memory");
 
-    let mut connections = Box::new(ConnectionMemory::<3, 640, 1_000>::new());
+    let mut connections = Box::new(ConnectionMemory::<3, 640, 1_100>::new());
     let mut topics = TopicMemory::<2, 3, 2>::new();
     let mut turn = TurnMemory::<1_000, 8>::new();
     run.on(Engine::lent(config.clone(), 1, &mut connections, &mut topics, &mut turn), true, false);
@@ -35,11 +35,15 @@ struct Run<'r> {
     config: &'r Config,
     operations: &'r [Operation],
     silently: bool,
+    /// Topics have policies of their own.
+    mixed: bool,
 }
 
 impl Run<'_> {
     fn on(&self, engine: Engine<'_>, tight: bool, nudged: bool) -> Vec<String> {
-        World::new(engine, self.config.clone(), tight, nudged).run(self.operations, self.silently)
+        let mixed = self.mixed;
+        World::new(engine, self.config.clone(), mixed, tight, nudged)
+            .run(self.operations, self.silently)
     }
 }
 
@@ -51,6 +55,11 @@ fn config(setting: u8) -> Config {
         connections: 100,
         message_bytes: 384,
         backlog_bytes: 600,
+        slow_consumer: match setting >> 4 & 3 {
+            0 | 1 => SlowConsumer::Close,
+            2 => SlowConsumer::DropOldest,
+            _ => SlowConsumer::Latest,
+        },
         topics_per_connection: 2,
         handshake_bytes: 384,
         ping: Duration::from_secs(ping),

@@ -1,6 +1,7 @@
 //! One peer, as naively as it can be told: what it has asked, what it must hear, why it may be closed.
 //! Knows no engine.
 
+use fastws_core::config::SlowConsumer;
 use fastws_core::frame::{Head, Opcode, mask};
 use fastws_core::ids::{CallId, ConnectionId};
 use fastws_core::time::Instant;
@@ -18,6 +19,35 @@ pub(crate) enum Asked {
     /// The server closes with this code when it comes to it.
     End(u16),
 }
+
+/// A text that a peer must hear, in its order.
+#[derive(Debug)]
+pub(crate) struct Due {
+    pub(crate) text: String,
+    /// Or that it may hear, where nobody can tell whether it was closed before.
+    pub(crate) sure: bool,
+    /// Its topic, if it is an update, and what becomes of it where it is too much.
+    pub(crate) update: Option<(u8, SlowConsumer)>,
+}
+
+impl Due {
+    fn may_go(&self) -> bool {
+        self.update.is_some_and(|(_, policy)| policy != SlowConsumer::Close)
+    }
+
+    /// What its record takes at most.
+    pub(crate) fn space(&self) -> usize {
+        let space = 5 + self.text.len() + if self.text.len() > 125 { 4 } else { 2 };
+        if self.may_go() { (space + 8).max(GAP) } else { space }
+    }
+}
+
+/// What the record of a gap takes at most: what is too little for a record of its own is part of it.
+pub(crate) const GAP: usize = 5
+    + 8
+    + 2
+    + r#"{"type":"gap","topic":"t0","payload":{"topic":"t0","dropped":               1}}"#.len()
+    + 4;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Opening {
@@ -43,8 +73,9 @@ pub(crate) struct Peer {
     pub(crate) late: Option<CallId>,
     pub(crate) listens: BTreeSet<u8>,
     pub(crate) reserved: BTreeSet<u8>,
-    /// Texts that it must hear, in order; or may, where nobody can tell whether it was closed before.
-    pub(crate) due: VecDeque<(String, bool)>,
+    pub(crate) due: VecDeque<Due>,
+    /// Updates that it was told it has missed.
+    pub(crate) missed: u64,
     /// Heard, and not a whole frame yet.
     pub(crate) heard: Vec<u8>,
     pub(crate) pings: VecDeque<Vec<u8>>,
@@ -53,6 +84,8 @@ pub(crate) struct Peer {
     pub(crate) was_narrow: bool,
     pub(crate) blocked: bool,
     /// More waited for it than may.
+    pub(crate) full: bool,
+    /// More waited than may, and nothing of that may be dropped.
     pub(crate) over: bool,
     pub(crate) violates: bool,
     pub(crate) said_close: bool,
@@ -84,11 +117,13 @@ impl Peer {
             listens: BTreeSet::new(),
             reserved: BTreeSet::new(),
             due: VecDeque::new(),
+            missed: 0,
             heard: Vec::new(),
             pings: VecDeque::new(),
             window: usize::MAX,
             was_narrow: false,
             blocked: false,
+            full: false,
             over: false,
             violates: false,
             said_close: false,
@@ -122,7 +157,7 @@ impl Peer {
 
     /// It must hear more.
     pub(crate) fn is_due(&self) -> bool {
-        self.due.iter().any(|(_, sure)| *sure)
+        self.due.iter().any(|due| due.sure)
     }
 
     /// Whether the server may have come to something that it closes for.
@@ -130,11 +165,18 @@ impl Peer {
         self.calling.is_none() && matches!(self.asked.front(), Some(Asked::End(_)))
     }
 
-    /// Bytes of frames that it has not taken whole.
+    /// Bytes of records that it has not taken whole.
     pub(crate) fn waiting(&self) -> usize {
-        let frames =
-            self.due.iter().map(|(text, _)| text.len() + if text.len() > 125 { 4 } else { 2 });
-        frames.sum()
+        self.due.iter().map(Due::space).sum()
+    }
+
+    /// The least that is kept of them, but for a frame and a gap that were begun.
+    pub(crate) fn kept(&self) -> usize {
+        let (dropping, kept): (Vec<&Due>, Vec<&Due>) =
+            self.due.iter().partition(|due| due.may_go());
+        let topics: BTreeSet<_> =
+            dropping.iter().filter_map(|due| due.update).map(|(of, _)| of).collect();
+        kept.into_iter().map(Due::space).sum::<usize>() + topics.len() * GAP
     }
 
     pub(crate) fn say(&mut self, opcode: Opcode, payload: &[u8]) {
@@ -184,10 +226,14 @@ impl Peer {
             match opcode {
                 0x81 => {
                     let text = String::from_utf8(payload).unwrap();
-                    while self.due.front().is_some_and(|(due, sure)| !sure && *due != text) {
+                    if let Some(gap) = text.strip_prefix(r#"{"type":"gap","topic":"t"#) {
+                        self.miss(gap);
+                        continue;
+                    }
+                    while self.due.front().is_some_and(|due| !due.sure && due.text != text) {
                         self.due.pop_front();
                     }
-                    let due = self.due.pop_front().map(|(due, _)| due);
+                    let due = self.due.pop_front().map(|due| due.text);
                     assert_eq!(Some(text), due, "in its order");
                 }
                 0x89 => assert!(payload.is_empty(), "a ping of the server"),
@@ -211,6 +257,30 @@ impl Peer {
                 _ => panic!("no frame of a server begins with {opcode:#x}"),
             }
         }
+    }
+
+    /// It is told how many updates of a topic are missing here. The first would be the next to be heard.
+    fn miss(&mut self, gap: &str) {
+        let (topic, rest) = gap.split_at(1);
+        let number = rest.strip_prefix(&format!(r#"","payload":{{"topic":"t{topic}","dropped":"#));
+        let number = number.and_then(|rest| rest.strip_suffix("}}")).map(str::trim_start);
+        let number: u64 = number.and_then(|number| number.parse().ok()).expect("a number");
+        let topic: u8 = topic.parse().expect("a topic");
+        let is_of_topic = |due: &Due| {
+            due.update.is_some_and(|(of, policy)| {
+                of == topic && (policy == SlowConsumer::Latest || self.full && due.may_go())
+            })
+        };
+        let first = self.due.iter().position(is_of_topic).expect("what is missing may be dropped");
+        assert!(self.due.drain(..first).all(|due| !due.sure), "a gap stands in its place");
+        let mut left = number;
+        self.due.retain(|due| {
+            let missing = left > 0 && due.update.is_some_and(|(of, _)| of == topic);
+            left -= u64::from(missing);
+            !missing
+        });
+        assert_eq!(left, 0, "no more is missing than was published");
+        self.missed += number;
     }
 
     fn next_frame(&mut self) -> Option<(u8, Vec<u8>)> {

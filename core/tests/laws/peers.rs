@@ -2,9 +2,9 @@
 //! no engine and no driver.
 
 use super::operation::{Message, Outcome, TOPICS};
-use super::peer::{Asked, Opening, Peer};
+use super::peer::{Asked, Due, GAP, Opening, Peer};
 use fastws_core::action::{Close, Denied};
-use fastws_core::config::Config;
+use fastws_core::config::{Config, SlowConsumer};
 use fastws_core::dispatch::{Answer, Call, Dispatch, Effects, Verdict};
 use fastws_core::frame::Opcode;
 use fastws_core::ids::{ConnectionId, OperationId};
@@ -16,6 +16,8 @@ pub(crate) struct Peers {
     pub(crate) count: u32,
     pub(crate) now: Instant,
     pub(crate) config: Config,
+    /// Topics have policies of their own.
+    pub(crate) mixed: bool,
     /// Memory is so small that anything may be refused.
     pub(crate) tight: bool,
     pub(crate) log: Vec<String>,
@@ -119,13 +121,18 @@ impl Peers {
     /// Whether more waits for it than may.
     pub(crate) fn weigh(&mut self, at: usize) {
         let peer = &mut self.all[at];
-        // Records, pings of ours, a pong that was begun and one that waits, the handshake's answer.
-        let mut waiting = peer.waiting() + 5 * peer.due.len() + 3 * 7;
-        waiting += if peer.pings.is_empty() { 0 } else { 2 * 132 };
-        waiting += if peer.head == Opening::Missing { 140 } else { 0 };
-        if waiting > self.config.backlog_bytes as usize && (peer.was_narrow || self.tight) {
-            peer.over = true;
+        if !peer.was_narrow && !self.tight {
+            return;
         }
+        // Pings of ours, a pong that was begun and one that waits, the handshake's answer.
+        let mut besides = 3 * 7;
+        besides += if peer.pings.is_empty() { 0 } else { 2 * 132 };
+        besides += if peer.head == Opening::Missing { 140 } else { 0 };
+        let limit = self.config.backlog_bytes as usize;
+        peer.full |= besides + peer.waiting() > limit;
+        // Any of them may be begun and is kept then; a gap that was begun is followed by another.
+        let begun = peer.due.iter().map(|due| due.space().max(GAP)).max().unwrap_or(0);
+        peer.over |= besides + peer.kept() + begun > limit;
     }
 
     pub(crate) fn wanted(&self, at: usize, topic: u8) -> Result<(), Denied> {
@@ -159,8 +166,18 @@ impl Peers {
         (payload, text)
     }
 
+    /// What is said of a topic when it is published to.
+    pub(crate) fn policy(&self, topic: u8) -> Option<SlowConsumer> {
+        match topic {
+            1 if self.mixed => Some(SlowConsumer::DropOldest),
+            2 if self.mixed => Some(SlowConsumer::Latest),
+            _ => None,
+        }
+    }
+
     /// An update was queued for `count` listeners. Among them are all that cannot have been closed.
     pub(crate) fn deliver(&mut self, topic: u8, text: &str, count: usize) {
+        let policy = self.policy(topic).unwrap_or(self.config.slow_consumer);
         let listeners = |peer: &&mut Peer| peer.listens.contains(&topic);
         let all = self.all.iter_mut().filter(listeners).count();
         let unsure = |peer: &Peer| peer.may_have_ended() && count < all;
@@ -170,7 +187,11 @@ impl Peers {
             let peer = &mut self.all[at];
             if peer.listens.contains(&topic) {
                 let sure = !unsure(peer);
-                peer.due.push_back((text.to_owned(), sure));
+                peer.due.push_back(Due {
+                    text: text.to_owned(),
+                    sure,
+                    update: Some((topic, policy)),
+                });
                 self.weigh(at);
             }
         }
@@ -187,14 +208,14 @@ impl Peers {
         assert!((sure..=open.len()).contains(&count), "{count} of {sure} to {}", open.len());
         for at in open.iter().copied() {
             let sure = count == open.len() || !unsure(self, at);
-            self.all[at].due.push_back((text.to_owned(), sure));
+            self.all[at].due.push_back(Due { text: text.to_owned(), sure, update: None });
             self.weigh(at);
         }
     }
 
     fn replied(&mut self, at: usize, kind: &str, payload: &str, echo: &str) {
         let text = format!("{{\"type\":\"{kind}\",\"payload\":{payload},\"id\":{echo}}}");
-        self.all[at].due.push_back((text, true));
+        self.all[at].due.push_back(Due { text, sure: true, update: None });
         self.weigh(at);
     }
 
@@ -298,7 +319,7 @@ impl Dispatch for Peers {
                 self.replied(at, "ok", "1", &echo);
                 let mut effects = answer.reply("ok", Some(b"1"));
                 let (payload, text) = self.update(Some(topic), len.into());
-                match effects.publish(&name(topic), "u", payload.as_bytes()) {
+                match effects.publish(&name(topic), "u", payload.as_bytes(), self.policy(topic)) {
                     Ok(audience) => self.deliver(topic, &text, audience.listeners),
                     Err(_) => assert!(self.tight, "there is room for an update"),
                 }

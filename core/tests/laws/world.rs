@@ -1,9 +1,9 @@
 //! An engine and its driver, held against what each peer must hear. Knows the engine from outside only.
 
 use super::operation::{Operation, Outcome, PEERS, TOPICS};
-use super::peer::{Opening, Peer};
+use super::peer::{Due, Opening, Peer};
 use super::peers::{Peers, name};
-use fastws_core::action::{Close, Denied};
+use fastws_core::action::{Close, Denied, Unpublished};
 use fastws_core::config::Config;
 use fastws_core::dispatch::{Answer, Call, Dispatch, Verdict};
 use fastws_core::engine::{Engine, Life, Sent};
@@ -23,12 +23,18 @@ pub(crate) struct World<'m> {
 }
 
 impl<'m> World<'m> {
-    pub(crate) fn new(engine: Engine<'m>, config: Config, tight: bool, nudged: bool) -> Self {
+    pub(crate) fn new(
+        engine: Engine<'m>,
+        config: Config,
+        mixed: bool,
+        tight: bool,
+        nudged: bool,
+    ) -> Self {
         let now = Instant::from_millis(1);
         Self {
             engine,
             now,
-            peers: Peers { all: vec![], count: 0, now, config, tight, log: vec![] },
+            peers: Peers { all: vec![], count: 0, now, config, mixed, tight, log: vec![] },
             ids: HashSet::new(),
             alive: [false; TOPICS as usize],
             nudged,
@@ -286,9 +292,13 @@ impl<'m> World<'m> {
 
     fn publish(&mut self, topic: u8, len: u16, framed: bool) {
         let (payload, text) = self.peers.update(Some(topic), len);
+        let policy = self.peers.policy(topic);
         let published = match framed {
-            true => self.engine.publish_frame(&name(topic), &frame(&text)),
-            false => self.engine.publish(&name(topic), "u", payload.as_bytes()),
+            true => self.engine.publish_frame(&name(topic), &frame(&text), policy),
+            false => self
+                .engine
+                .publish(&name(topic), "u", payload.as_bytes(), policy)
+                .map_err(Unpublished::from),
         };
         match published {
             Ok(audience) => {
@@ -305,7 +315,7 @@ impl<'m> World<'m> {
         let open = self.engine.connections();
         let told = match framed {
             true => self.engine.broadcast_frame(&frame(&text)),
-            false => self.engine.broadcast("u", payload.as_bytes()),
+            false => self.engine.broadcast("u", payload.as_bytes()).map_err(Unpublished::from),
         };
         match told {
             Ok(count) => {
@@ -371,9 +381,9 @@ impl<'m> World<'m> {
     /// Whoever listens was not closed, so that all it has not taken is kept for it.
     fn check_backlogs(&self) {
         for peer in self.peers.all.iter().filter(|peer| !peer.listens.is_empty()) {
-            let longest = peer.due.iter().map(|(text, _)| text.len() + 4).max().unwrap_or(0);
+            let longest = peer.due.iter().map(Due::space).max().unwrap_or(0);
             assert!(
-                peer.waiting() <= self.peers.config.backlog_bytes as usize + longest,
+                peer.kept() <= self.peers.config.backlog_bytes as usize + longest,
                 "too much waits for {peer:?}"
             );
         }
@@ -555,6 +565,10 @@ impl<'m> World<'m> {
                 break;
             }
         }
+        let missed = self.peers.all.iter().map(|peer| peer.missed).sum::<u64>();
+        let all_live = self.peers.all.iter().all(|peer| peer.is_open());
+        let dropped = self.engine.counts().dropped;
+        assert!(missed == dropped || missed < dropped && !all_live, "{missed} of {dropped}");
         for peer in self.peers.all.iter().filter(|peer| !peer.gone && !peer.hung_up) {
             assert!(peer.wire.is_empty() && peer.words.is_empty(), "unread: {peer:?}");
             if !peer.upgrades {

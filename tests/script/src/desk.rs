@@ -113,14 +113,14 @@ impl Desk {
             // Whoever shouts and joins does not hear itself; whoever shouts and parts does.
             SHOUT_AND_JOIN => {
                 let mut effects = answer.reply("shout.response", None);
-                let _ = effects.publish(topic, "shout", b"\"joins\"");
+                let _ = effects.publish(topic, "shout", b"\"joins\"", None);
                 let _ = effects.subscribe(topic);
                 effects.done()
             }
             SHOUT_AND_PART => {
                 let mut effects = answer.silent();
-                let _ = effects.publish(topic, "shout", b"\"parts\"");
-                let _ = effects.publish_frame(topic, b"\x81\x0e{\"type\":\"bye\"}");
+                let _ = effects.publish(topic, "shout", b"\"parts\"", None);
+                let _ = effects.publish_frame(topic, b"\x81\x0e{\"type\":\"bye\"}", None);
                 effects.unsubscribe(topic);
                 effects.close(Close { code: 1000, reason: "" })
             }
@@ -128,8 +128,8 @@ impl Desk {
             FLOOD => {
                 let mut effects = answer.reply("flood.response", None);
                 for _ in 0..70 {
-                    let _ = effects.publish(topic, "flood", b"0");
-                    let _ = effects.publish("other", "flood", b"1");
+                    let _ = effects.publish(topic, "flood", b"0", None);
+                    let _ = effects.publish("other", "flood", b"1", None);
                 }
                 effects.done()
             }

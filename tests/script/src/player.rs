@@ -4,7 +4,7 @@ use crate::desk::Desk;
 use crate::queue::Queue;
 use crate::{CLIENTS, Client, Step};
 use core::fmt;
-use fastws_core::action::{Close, Denied};
+use fastws_core::action::{Close, Denied, Unpublished};
 use fastws_core::engine::{Audience, Counts, Engine, Life, Sent};
 use fastws_core::frame::Opcode;
 use fastws_core::ids::ConnectionId;
@@ -31,7 +31,7 @@ pub enum Event<'e> {
     /// The socket is dropped.
     Gone(Client),
     /// Who got an update.
-    Published(Result<Audience, Full>),
+    Published(Result<Audience, Unpublished>),
     /// Whether a place was set aside for a running call.
     Reserved(Result<(), Denied>),
     /// Whether the outcome of a call still had somebody to go to.
@@ -142,11 +142,11 @@ impl Stage<'_, '_> {
             }
             Step::Turn => self.turn(),
             Step::Publish(topic, payload) => {
-                let published = self.engine.publish(topic, "update", payload.as_bytes());
-                (self.say)(Event::Published(published));
+                let published = self.engine.publish(topic, "update", payload.as_bytes(), None);
+                (self.say)(Event::Published(published.map_err(Unpublished::from)));
             }
             Step::PublishFrame(topic, frame) => {
-                let published = self.engine.publish_frame(topic, frame);
+                let published = self.engine.publish_frame(topic, frame, None);
                 (self.say)(Event::Published(published));
             }
             Step::EndTopic(topic) => self.engine.end_topic(topic),

@@ -150,7 +150,7 @@ const RUINS: &[Step] = &[
 
 /// Hardly any memory.
 pub struct Memory {
-    connections: ConnectionMemory<3, 512, 732>,
+    connections: ConnectionMemory<3, 512, 784>,
     topics: TopicMemory<3, 5, 24>,
     turn: TurnMemory<1024, 16>,
 }

@@ -192,7 +192,7 @@ mod tests {
         assert_eq!(options.paths, ["/ws", "/api/v1/ws"]);
     }
 
-    // trading: S5 S6 S7 S8 S9 S14 S16 S17
+    // trading: S5 S6 S7 S8 S9 S11 S12 S14 S16 S17
     #[test]
     fn every_option_is_taken_as_written() {
         let options = options(

@@ -3,19 +3,27 @@
 class Connection extends EventTarget {
   state = 'idle';
   #socket;
+  #opened;
   #asked = [];
 
-  /** Ends when it is open; throws when it was not let in. */
-  async open(url) {
-    if (this.state === 'open') return;
+  /** Ends when it is open, and at once if it is; throws when this page was not let in. */
+  open(url) {
+    const isUsable = this.#socket?.readyState <= WebSocket.OPEN;
+    if (!isUsable) this.#opened = this.#open(url);
+    return this.#opened;
+  }
+
+  #open(url) {
     this.#change('connecting', 'Connecting');
-    const socket = new WebSocket(url);
-    this.#socket = socket;
     this.#asked = [];
-    socket.onmessage = ({ data }) => this.#hear(data);
-    socket.onopen = () => this.#change('open', 'Connected');
-    await new Promise((resolve, reject) => {
-      socket.addEventListener('open', resolve);
+    return new Promise((resolve, reject) => {
+      const socket = new WebSocket(url);
+      this.#socket = socket;
+      socket.onmessage = ({ data }) => this.#hear(data);
+      socket.onopen = () => {
+        this.#change('open', 'Connected');
+        resolve();
+      };
       socket.onclose = ({ code, reason }) => {
         reject(new Error(`${url} did not let this page in`));
         if (this.#socket === socket) this.#end(code, reason);
@@ -40,6 +48,7 @@ class Connection extends EventTarget {
     const message = { kind: 'update', type: '', text, size: text ? size(text) : data.size, when };
     try {
       const { type, topic, payload } = JSON.parse(text);
+      if (typeof type !== 'string') throw new Error('it has no type');
       Object.assign(message, { type, topic, payload });
       const at = this.#asked.findIndex((request) => answers(message, request));
       if (at >= 0) {
@@ -48,7 +57,7 @@ class Connection extends EventTarget {
         Object.assign(message, { kind: 'reply', request, took: performance.now() - request.at });
       }
     } catch {
-      message.type = 'not JSON';
+      message.type = 'unreadable';
     }
     this.#tell('message', message);
   }

@@ -6,12 +6,17 @@ class Console {
   #heard = 0;
   #isPaused = false;
   #isDue = false;
+  #isListed = true;
+  #counters = new Map();
 
   constructor(streams, ask) {
     this.streams = streams;
     this.ask = ask;
     this.chart = new Chart(find('plot'), find('reading'));
-    streams.addEventListener('change', () => this.#list());
+    streams.addEventListener('change', () => {
+      this.#isListed = false;
+      this.#wish();
+    });
     find('sieve').addEventListener('input', () => this.#sift());
     find('pause').addEventListener('click', () => this.#pause());
     find('clear').addEventListener('click', () => this.#clear());
@@ -37,11 +42,12 @@ class Console {
   }
 
   #show() {
+    if (!this.#isListed) this.#list();
     if (!this.#isPaused) {
       this.#log();
       this.#draw();
     }
-    for (const { count, counter } of this.streams.all.values()) if (counter) counter.textContent = count.toLocaleString('en-US');
+    for (const [stream, counter] of this.#counters) counter.textContent = stream.count.toLocaleString('en-US');
     this.#count();
   }
 
@@ -71,7 +77,7 @@ class Console {
 
   #pause() {
     this.#isPaused = !this.#isPaused;
-    find('pause').setAttribute('aria-pressed', this.#isPaused);
+    find('pause').classList.toggle('primary', this.#isPaused);
     find('pause').textContent = this.#isPaused ? 'Resume' : 'Pause';
     this.#show();
   }
@@ -86,6 +92,8 @@ class Console {
   }
 
   #list() {
+    this.#isListed = true;
+    this.#counters.clear();
     const streams = [...this.streams.all.values()];
     const focused = document.activeElement?.dataset.topic;
     find('topics').hidden = streams.length === 0;
@@ -95,13 +103,14 @@ class Console {
   }
 
   #stream(stream) {
-    const { name, count, isLive, request } = stream;
-    stream.counter = make('span', { class: 'count' }, count.toLocaleString('en-US'));
+    const { name, isLive, request } = stream;
+    const counter = make('span', { class: 'count' });
+    this.#counters.set(stream, counter);
     const word = isLive ? 'Unsubscribe' : 'Subscribe';
-    const next = isLive ? request?.opposite : request?.type;
-    const button = make('button', { 'data-topic': name, 'aria-label': `${word} ${name}`, click: () => this.ask(next, request.payload) }, word);
+    const ask = () => this.ask({ type: isLive ? request.opposite : request.type, payload: request.payload });
+    const button = make('button', { 'data-topic': name, 'aria-label': `${word} ${name}`, click: ask }, word);
     return make('li', { 'data-live': String(isLive) },
-      make('code', {}, name), stream.counter, make('span', { class: 'hidden' }, 'updates'), request ? button : '');
+      make('code', {}, name), counter, make('span', { class: 'hidden' }, 'updates'), request ? button : '');
   }
 
   #offer(streams) {
@@ -124,7 +133,7 @@ class Console {
     const { value } = find('series');
     if (!value) return;
     const [name, field] = JSON.parse(value);
-    const points = this.streams.all.get(name).points.filter(({ numbers }) => field in numbers);
+    const points = (this.streams.all.get(name)?.points ?? []).filter(({ numbers }) => field in numbers);
     this.chart.draw(`${name} ${field}`, points.map(({ when, numbers }) => ({ when, value: numbers[field] })));
   }
 }

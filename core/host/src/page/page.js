@@ -1,24 +1,25 @@
 // Puts the page together: operations, one of them to read and to try, and the console.
 
 const connection = new Connection();
+const memory = storage();
+const THEME = 'fastws-theme';
 let api;
 let log;
 
 listen();
 try {
   api = await load(document.documentElement.dataset.asyncapi);
-  log = new Console(new Streams(api), ask);
+  log = new Console(new Streams(), ({ type, payload }) => send(JSON.stringify({ type, payload })));
   introduce();
 } catch (error) {
   find('article').replaceChildren(make('h2', {}, 'The document could not be read'), make('p', {}, error.message));
 }
 
 function listen() {
-  const saved = localStorage.getItem('fastws-theme');
-  if (saved) document.documentElement.dataset.theme = saved;
+  if (memory[THEME]) document.documentElement.dataset.theme = memory[THEME];
   tellTheme();
   connection.addEventListener('state', ({ detail }) => tellState(detail));
-  connection.addEventListener('message', ({ detail }) => log.hear(detail));
+  connection.addEventListener('message', ({ detail }) => log?.hear(detail));
   find('connection').addEventListener('submit', (event) => {
     event.preventDefault();
     if (connection.state === 'open' || connection.state === 'connecting') connection.close();
@@ -29,8 +30,8 @@ function listen() {
     find('article').focus();
   });
   find('theme').addEventListener('click', () => {
-    document.documentElement.dataset.theme = isDark() ? 'light' : 'dark';
-    localStorage.setItem('fastws-theme', document.documentElement.dataset.theme);
+    memory[THEME] = isDark() ? 'light' : 'dark';
+    document.documentElement.dataset.theme = memory[THEME];
     tellTheme();
   });
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', tellTheme);
@@ -97,7 +98,7 @@ function article(operation) {
     make('p', { class: 'kind' }, isRequest ? '↑ Request, you send it' : '↓ Update, the server sends it'),
     make('h2', { class: 'code' }, name),
     ...prose(lead), ...(description === lead ? [] : prose(description)),
-    ...(isRequest ? [composer(operation)] : topics(operation)),
+    ...(isRequest ? [new Composer(api, operation, submit).element] : topics(operation)),
     ...messages.map((message) => reference(isRequest ? 'Request' : 'Update', message)),
     ...replies.map((message) => reference('Reply', message)),
     ...updatesOf(operation).map((message) => reference('Update', message)),
@@ -128,76 +129,31 @@ function reference(word, { name, payload, description, examples }) {
     examples.map((example) => make('figure', {}, make('figcaption', {}, 'Example'), code(written(example)))));
 }
 
-/** A form and a text that say the same, and the button that sends. */
-function composer(operation) {
-  const { name, messages: [{ payload, examples }], replies } = operation;
-  const slot = make('div', { class: 'slot' });
-  const sending = { type: name, replies: replies.map((reply) => reply.name) };
-  let text;
-  const fill = (value) => {
-    const field = payload === undefined ? undefined : new Fields(api).field('payload', payload, value, true);
-    slot.replaceChildren(field?.element ?? make('p', { class: 'muted' }, 'Nothing to fill in.'));
-    text = () => JSON.stringify(field ? { type: name, payload: field.read() } : { type: name });
-  };
-  const spell = () => {
-    const area = make('textarea', { 'aria-label': 'Message as JSON', spellcheck: 'false', rows: '9' }, written(parse(text())));
-    slot.replaceChildren(area);
-    text = () => area.value;
-  };
-  const choose = (isForm) => {
-    try {
-      if (isForm) fill(parse(text()).payload);
-      else spell();
-    } catch (error) {
-      return tell(`This is no JSON yet: ${error.message}`);
-    }
-    tell('');
-    form.setAttribute('aria-pressed', isForm);
-    json.setAttribute('aria-pressed', !isForm);
-  };
-  const note = make('p', { class: 'note', role: 'status' });
-  const tell = (words) => note.replaceChildren(words);
-  const form = make('button', { type: 'button', 'aria-pressed': 'true', click: () => choose(true) }, 'Form');
-  const json = make('button', { type: 'button', 'aria-pressed': 'false', click: () => choose(false) }, 'JSON');
-  const word = { subscribe: 'Subscribe', unsubscribe: 'Unsubscribe' }[name.split('.').at(-1)] ?? 'Send';
-  const composed = make('form', {
-    class: 'composer', 'aria-label': `Try ${name}`,
-    submit: (event) => {
-      event.preventDefault();
-      view('console');
-      send(text(), sending);
-    },
-    keydown: (event) => event.key === 'Enter' && (event.ctrlKey || event.metaKey) && composed.requestSubmit(),
-  }, make('div', { class: 'bar' }, make('h3', {}, 'Try it'), make('div', { class: 'switch', role: 'group', 'aria-label': 'Write as' }, form, json)),
-  slot, note, make('div', { class: 'bar' }, make('button', { class: 'primary' }, word), make('span', { class: 'muted keys' }, 'Ctrl Enter')));
-  fill(examples[0]?.payload);
-  return composed;
-}
-
-/** Sends again what a topic was subscribed with, or its opposite. */
-function ask(type, payload) {
-  const replies = api.find(type)?.replies ?? [];
-  return send(JSON.stringify({ type, payload }), { type, replies: replies.map(({ name }) => name) });
+/** On a phone the answer is elsewhere. */
+function submit(text) {
+  view('console');
+  return send(text);
 }
 
 /** Connects first where nobody has. */
-async function send(text, request) {
+async function send(text) {
   try {
     await connect();
-    connection.send(text, { ...request, ...spoken(text) });
+    connection.send(text, asked(text));
   } catch {
     // The state says so already.
   }
 }
 
 /** What a text asks, whoever wrote it. */
-function spoken(text) {
+function asked(text) {
   try {
     const { type, payload } = parse(text);
+    const replies = api.find(type)?.replies.map(({ name }) => name) ?? [];
     const opposite = api.find(String(type).replace(/subscribe$/, 'unsubscribe'))?.name;
-    return { type, payload, opposite: opposite === type ? undefined : opposite };
+    return { type, payload, replies, opposite: opposite === type ? undefined : opposite };
   } catch {
-    return { type: 'not JSON' };
+    return { type: 'unreadable', replies: [] };
   }
 }
 
@@ -217,6 +173,11 @@ function tellState({ state, words }) {
 function isDark() {
   const { theme } = document.documentElement.dataset;
   return theme ? theme === 'dark' : matchMedia('(prefers-color-scheme: dark)').matches;
+}
+
+function storage() {
+  // Browsers that may keep nothing throw at the mere mention.
+  try { return localStorage; } catch { return {}; }
 }
 
 function tellTheme() {

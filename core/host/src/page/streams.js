@@ -3,11 +3,6 @@
 class Streams extends EventTarget {
   all = new Map();
 
-  constructor(api) {
-    super();
-    this.api = api;
-  }
-
   /** Learns from a message: what began, what ended, which numbers moved. */
   hear(message) {
     if (message.kind === 'reply') this.#settle(message);

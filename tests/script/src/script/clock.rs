@@ -58,7 +58,7 @@ pub(super) const CLOCK: &[Step] = &[
     Turn,
     Wait(1),
     Turn,
-    // Whom we do not read is not silent.
+    // Whom we do not read is not silent, as long as it takes anything.
     Open(FAY),
     Takes(FAY, 0),
     Say(FAY, LONG),
@@ -67,6 +67,8 @@ pub(super) const CLOCK: &[Step] = &[
     Turn,
     Say(FAY, LONG),
     Burst(FAY, &[LONG, LONG, LONG, LONG, LONG]),
+    Turn,
+    Writable(FAY, 1),
     Turn,
     Wait(60_000),
     Turn,
