@@ -7,6 +7,7 @@ use fastws_core::config::Config;
 use fastws_core::publisher::Publisher;
 use fastws_host::descriptors;
 use fastws_host::error::Error;
+use fastws_host::pages::Pages;
 use fastws_host::settings::{Doorway, Settings};
 use fastws_host::shared::Shared;
 use futures_lite::{AsyncRead, AsyncWrite};
@@ -21,9 +22,11 @@ use std::{io, thread};
 
 /// A server that listens already and does not accept yet.
 ///
-/// It answers `/ws` with a WebSocket and `/healthz` with its health, on every address it is bound to.
+/// It answers `/ws` with a WebSocket, `/asyncapi.json` with the API's document, `/asyncapi` with a page
+/// for people and `/healthz` with its health, on every address it is bound to.
 pub struct Server {
-    listeners: Vec<TcpListener>,
+    /// With those for the operator only.
+    listeners: Vec<(TcpListener, bool)>,
     settings: Settings,
     shards: NonZeroUsize,
 }
@@ -37,14 +40,23 @@ impl Server {
     }
 
     /// Listens on one more address.
-    pub fn and_bind(mut self, address: impl ToSocketAddrs) -> io::Result<Self> {
+    pub fn and_bind(self, address: impl ToSocketAddrs) -> io::Result<Self> {
+        self.listen(address, false)
+    }
+
+    /// Listens on an address for the operator: it serves the [`Pages`] that are private, and nothing else.
+    pub fn private(self, address: impl ToSocketAddrs) -> io::Result<Self> {
+        self.listen(address, true)
+    }
+
+    fn listen(mut self, address: impl ToSocketAddrs, is_private: bool) -> io::Result<Self> {
         let addresses: Vec<SocketAddr> = address.to_socket_addrs()?.collect();
         let listener = TcpListener::bind(&addresses[..]).map_err(|error| {
             let names: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
             io::Error::new(error.kind(), format!("cannot listen on {}: {error}", names.join(", ")))
         })?;
         listener.set_nonblocking(true)?;
-        self.listeners.push(listener);
+        self.listeners.push((listener, is_private));
         Ok(self)
     }
 
@@ -74,9 +86,15 @@ impl Server {
         self
     }
 
-    /// The addresses it listens on, with their real ports.
+    /// Where the pages beside the WebSocket are.
+    pub fn pages(mut self, pages: Pages) -> Self {
+        self.settings.pages = pages;
+        self
+    }
+
+    /// The addresses it listens on, with their real ports, in the order in which they were bound.
     pub fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
-        self.listeners.iter().map(TcpListener::local_addr).collect()
+        self.listeners.iter().map(|(socket, _)| socket.local_addr()).collect()
     }
 
     /// Serves until a [`Handle`] ends it; without one, for ever.
@@ -109,7 +127,9 @@ impl Server {
             let listeners = self
                 .listeners
                 .iter()
-                .map(|socket| Ok((socket.try_clone()?, Doorway::public(socket.local_addr()?))))
+                .map(|(socket, is_private)| {
+                    Ok((socket.try_clone()?, Doorway::new(socket.local_addr()?, *is_private)))
+                })
                 .collect::<io::Result<Vec<_>>>()?;
             let shared = shared.clone();
             let thread = thread::Builder::new()

@@ -2,13 +2,12 @@
 //! the protocol.
 
 use fastws_core::api::Api;
-use fastws_core::config::Config;
 use fastws_core::engine::Sent;
 use fastws_core::ids::ConnectionId;
 use fastws_core::time::Instant;
 use fastws_host::descriptors;
 use fastws_host::error::Error;
-use fastws_host::settings::Doorway;
+use fastws_host::settings::{Doorway, Settings};
 use fastws_host::shard::Shard;
 use fastws_host::shared::Shared;
 use std::cell::{Cell, RefCell};
@@ -24,26 +23,20 @@ use std::time::SystemTime;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
-use tokio::task::LocalSet;
+use tokio::task::{JoinHandle, LocalSet};
 
-/// Serves `api` on `/ws` until `end` is ready and every connection has been closed: at most
-/// [`Config::drain`] and [`Config::closing`] after, if its services end at once. Nobody is let in
-/// meanwhile, and `/healthz` is answered with 503.
-///
-/// It takes as many connections as `config` says, and no more than the process has
-/// [descriptors](descriptors::cap) for, of which it first gets as many as it may have.
-///
-/// Not cancel safe in the sense that dropping it resets all connections; end it with `end`.
-pub async fn serve(
-    listener: TcpListener,
+/// Serves until `end` is ready and every connection has been closed. With the listeners comes whether
+/// they are private.
+pub(crate) async fn serve(
+    listeners: Vec<(TcpListener, bool)>,
     api: Api,
-    mut config: Config,
+    mut settings: Settings,
     end: impl Future<Output = ()>,
 ) -> Result<(), Error> {
     let catalog = api.build().map_err(Error::Build)?;
-    config.connections = descriptors::cap(config.connections);
+    settings.config.connections = descriptors::cap(settings.config.connections);
     let bell = Arc::new(Bell(Notify::new()));
-    let shared = Shared::new(catalog, config, vec![Waker::from(bell.clone())])?;
+    let shared = Shared::new(catalog, settings, vec![Waker::from(bell.clone())])?;
     let house = Rc::new(House {
         shard: RefCell::new(Shard::new(shared.clone(), 0)),
         sockets: RefCell::default(),
@@ -52,11 +45,15 @@ pub async fn serve(
         bell,
     });
     let tasks = LocalSet::new();
-    let doorway = Doorway::public(listener.local_addr()?);
-    tasks.spawn_local(accept(house.clone(), listener, doorway));
+    let mut accepting = Vec::new();
+    for (listener, is_private) in listeners {
+        let doorway = Doorway::new(listener.local_addr()?, is_private);
+        accepting.push(tasks.spawn_local(accept(house.clone(), listener, doorway)));
+    }
     let turns = async {
         let ended = async {
             end.await;
+            accepting.iter().for_each(JoinHandle::abort);
             shared.shutdown();
             std::future::pending().await
         };

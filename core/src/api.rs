@@ -5,9 +5,10 @@ use crate::authenticate::Authenticate;
 use crate::catalog::{self, Catalog};
 use crate::declared::Declared;
 use crate::door::{HttpError, Visitor};
-use crate::entrance::Entrance;
+use crate::entrance::{Caller, Entrance};
 use crate::envelope;
 use crate::extract::Needs;
+use crate::handler::Handler;
 use crate::ids::OperationId;
 use crate::respond::Reply;
 use crate::router::{Include, Operation, Role, Router};
@@ -151,6 +152,39 @@ impl Api {
         self
     }
 
+    /// An operation over HTTP, for machines that publish: a `POST` of JSON to `path`, which a handler as
+    /// any other answers. It is no connection: the handler takes `App`, but no `Client` and no `Guest`.
+    ///
+    /// What it returns is the response, with status 200, or 204 where that is nothing. A payload that does
+    /// not fit is a 422, a failure a 500, a [`Close`](crate::respond::Close) a 400; each with `{"error": ...}`.
+    ///
+    /// ```
+    /// use fastws_core::api::Api;
+    /// use fastws_core::extract::Payload;
+    /// use fastws_core::publisher::App;
+    /// use fastws_core::declared::PublishError;
+    /// use fastws_core::router::Router;
+    ///
+    /// async fn notify(Payload(text): Payload<String>, app: App) -> Result<usize, PublishError> {
+    ///     Ok(app.publisher().broadcast("notification", &text)?.await)
+    /// }
+    /// let api = Api::new("News", "1.0.0")
+    ///     .include(Router::new().recv::<String>("notification"))
+    ///     .post("/notify", notify)
+    ///     .bearer("secret");
+    /// assert!(api.build().is_ok());
+    /// ```
+    pub fn post<Shape>(mut self, path: &str, handler: impl Handler<Shape>) -> Self {
+        self.entrance.add_post(path, handler);
+        self
+    }
+
+    /// The token that every `POST` has to bring, as `Authorization: Bearer`; others get 401.
+    pub fn bearer(mut self, token: &str) -> Self {
+        self.entrance.bearer = Some(token.into());
+        self
+    }
+
     /// Subprotocols that the API knows. A client that offers some gets the first of its own that is
     /// among them.
     pub fn protocols<'p>(mut self, names: impl IntoIterator<Item = &'p str>) -> Self {
@@ -187,7 +221,7 @@ impl Api {
             };
             claim(name, "a `send` operation")?;
             check_result(name, reply.is_some(), result)?;
-            check_needs(&self.states, &self.entrance, name, needs, false)?;
+            check_needs(&self.states, &self.entrance, name, needs, Caller::Member)?;
             if let Some(reply) = reply {
                 if let Some(first) = replies.insert(reply, name) {
                     let (reply, first, second) = (reply.clone(), first.into(), name.clone());
@@ -214,11 +248,23 @@ impl Api {
         operations.sort_by(|a, b| (a.name.len(), &a.name).cmp(&(b.name.len(), &b.name)));
         let named = operations.len();
         if let Some(first) = self.entrance.first() {
-            check_needs(&self.states, &self.entrance, FIRST, &first.needs, true)?;
+            check_needs(&self.states, &self.entrance, FIRST, &first.needs, Caller::Stranger)?;
         }
         if let Some(first) = self.entrance.take_first(OperationId(named as u16)) {
             let name = FIRST.into();
             operations.push(catalog::Operation { name, reply: None, run: first.run });
+        }
+        for post in &self.entrance.posts {
+            let name = &format!("POST {}", post.path);
+            if !post.path.starts_with('/') {
+                return Err(BuildError::Path { path: post.path.clone() });
+            }
+            check_result(name, true, &post.result)?;
+            check_needs(&self.states, &self.entrance, name, &post.needs, Caller::Request)?;
+        }
+        while let Some(post) = self.entrance.take_post(OperationId(operations.len() as u16)) {
+            let (name, reply) = (format!("POST {}", post.path), Some(String::new()));
+            operations.push(catalog::Operation { name, reply, run: post.run });
         }
         let declared = Declared { updates, routes, states: self.states };
         let (declared, entrance) = (Arc::new(declared), self.entrance);
@@ -237,19 +283,25 @@ fn check_result(name: &str, has_reply: bool, result: &Reply) -> Result<(), Build
     Ok(())
 }
 
-/// `early`: the handler runs before the first message has been read.
 fn check_needs(
     states: &States,
     entrance: &Entrance,
     name: &str,
     needs: &Needs,
-    early: bool,
+    caller: Caller,
 ) -> Result<(), BuildError> {
     let name = || String::from(name);
-    if needs.first_message && !early {
+    if needs.first_message && caller != Caller::Stranger {
         return Err(BuildError::NoFirstMessage { name: name() });
     }
-    if let Some(guest) = entrance.missing(needs, early) {
+    let client = needs.client.then(|| String::from("Client"));
+    let guest = needs.guests.first().map(|(_, guest)| format!("Guest<{guest}>"));
+    if caller == Caller::Request
+        && let Some(argument) = client.or(guest)
+    {
+        return Err(BuildError::NoConnection { name: name(), argument });
+    }
+    if let Some(guest) = entrance.missing(needs, caller) {
         return Err(BuildError::GuestMissing { name: name(), guest });
     }
     if needs.payloads.len() > 1 {
@@ -339,6 +391,18 @@ pub enum BuildError {
         /// The operation.
         name: String,
     },
+    /// The handler of a request over HTTP takes what only a connection has.
+    NoConnection {
+        /// The operation.
+        name: String,
+        /// What it takes.
+        argument: String,
+    },
+    /// A request over HTTP has a path that is none.
+    Path {
+        /// What it has.
+        path: String,
+    },
     /// The door and the first message both yield something.
     TwoGuests {
         /// What the door yields.
@@ -416,6 +480,11 @@ impl fmt::Display for BuildError {
                 f,
                 "the handler of `{name}` takes `FirstMessage`, which only the function of `Api::authenticate` gets: take `Payload<T>`"
             ),
+            Self::NoConnection { name, argument } => write!(
+                f,
+                "the handler of `{name}` takes `{argument}`, which only a connection has: take `App` or `State<S>`"
+            ),
+            Self::Path { path } => write!(f, "`{path}` is no path: write `/{path}`"),
             Self::TwoGuests { door, first } => write!(
                 f,
                 "`Api::door` yields a `{door}` and `Api::authenticate` a `{first}`: let one of them yield `()`"

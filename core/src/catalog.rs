@@ -151,7 +151,14 @@ impl Catalog {
     ) -> (Verdict, Rest) {
         match outcome.ran {
             Err(Rejection(cause)) => {
-                let verdict = answer.reject(self.name(call.operation), action::Close::INVALID);
+                let verdict = match usize::from(call.operation.0) < self.named {
+                    true => answer.reject(self.name(call.operation), action::Close::INVALID),
+                    // A request over HTTP is a machine's, whose author wants to know.
+                    false => answer.close(action::Close {
+                        reason: &cause.to_string(),
+                        ..action::Close::INVALID
+                    }),
+                };
                 (verdict, Rest::Trouble(Trouble::Payload(cause)))
             }
             Ok(Ran::Now(result)) => {

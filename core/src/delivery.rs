@@ -7,6 +7,7 @@ use crate::config::{OnError, SlowConsumer};
 use crate::envelope::{Encode, Failed, Outgoing as Message};
 use crate::frame::{self, Opcode, Violation};
 use crate::outbox::{MAX_HEAD, Outbox};
+use crate::posting;
 use crate::session::{Due, Phase, TimedOut};
 use crate::shelf::{Full, Shelf};
 use crate::state::State;
@@ -24,9 +25,13 @@ pub struct Audience {
 impl State<'_> {
     /// Sends a close frame and waits for the peer's.
     pub(crate) fn close(&mut self, now: Instant, slot: usize, close: Close<'_>) {
-        if self.seats[slot].session.phase == Phase::Open {
-            self.send_close(slot, Some(close));
-            self.enter(now, slot, Phase::Closing);
+        match self.seats[slot].session.phase {
+            Phase::Open => {
+                self.send_close(slot, Some(close));
+                self.enter(now, slot, Phase::Closing);
+            }
+            Phase::Posting => self.fail(now, slot, close),
+            _ => {}
         }
     }
 
@@ -42,9 +47,10 @@ impl State<'_> {
         close: Close<'_>,
     ) {
         let Close { code, reason } = close;
-        if self.seats[slot].session.stranger {
+        let session = &self.seats[slot].session;
+        if session.stranger {
             self.close(now, slot, Close::STRANGER);
-        } else if self.config.on_error == OnError::Close {
+        } else if session.phase == Phase::Posting || self.config.on_error == OnError::Close {
             self.close(now, slot, close);
         } else if self.send(slot, &Failed { kind, code, reason, id }).is_err() {
             self.close(now, slot, Close::INTERNAL);
@@ -387,6 +393,7 @@ impl State<'_> {
                 let reason = words.say(format_args!("{reason}"));
                 self.close(now, slot, Close { code: 1003, reason });
             }
+            Due::Posting => self.fail(now, slot, posting::LATE),
             Due::Stranger => self.close(now, slot, Close::STRANGER),
             Due::Gone => self.enter(now, slot, Phase::Gone),
         }

@@ -49,6 +49,9 @@ pub enum Admission<'a> {
         /// The subprotocol that was chosen from the request's offers.
         protocol: Option<&'a str>,
     },
+    /// Its body, which is JSON or empty, becomes a call of this operation. What is replied is the
+    /// response; what would have closed a connection is one too, `{"error": REASON}`.
+    Call(OperationId),
     /// It is answered and the socket ends.
     Refuse(Refusal),
     /// It is answered and the socket ends.
@@ -124,8 +127,13 @@ impl<'a, 'm> Answer<'a, 'm> {
     }
 
     /// Replies with raw JSON. `kind` is written as it is, so it must not need escaping in JSON.
-    /// A reply that lent memory cannot hold closes the connection with 1011.
+    /// A reply that lent memory cannot hold closes the connection with 1011. To a request over HTTP only
+    /// the payload is sent.
     pub fn reply(self, kind: &str, payload: Option<&[u8]>) -> Effects<'a, 'm> {
+        if self.state.seats[self.slot].session.phase == Phase::Posting {
+            self.state.respond(self.now, self.slot, payload);
+            return self.silent();
+        }
         let message = Message { kind, topic: None, payload, id: self.echo };
         if self.state.send(self.slot, &message).is_err() {
             self.state.close(self.now, self.slot, Close::INTERNAL);

@@ -9,10 +9,12 @@ use crate::frame::{self, Opcode};
 use crate::handshake::{self, Refusal};
 use crate::ids::{CallId, ConnectionId, OperationId};
 use crate::outbox::Parts;
+use crate::posting;
 use crate::session::{Due, Phase};
 use crate::shelf::{Buffer, Buffers, Full};
 use crate::state::State;
 use crate::time::Instant;
+use core::str::from_utf8;
 
 pub use crate::delivery::Audience;
 pub use crate::hub::Life;
@@ -73,9 +75,10 @@ pub enum Sent {
 
 impl Engine<'_> {
     /// A new connection whose request is still to come. `uid` is random. On [`Full`] the driver drops
-    /// the socket.
+    /// the socket: as many may be about to open or to end as may be open.
     pub fn accept(&mut self, now: Instant, uid: [u8; 16]) -> Result<ConnectionId, Full> {
-        if self.state.drained_at().is_some_and(|end| end <= now) {
+        let full = self.state.taken - self.state.open >= self.state.config.connections;
+        if full || self.state.drained_at().is_some_and(|end| end <= now) {
             return Err(Full);
         }
         let slot = self.state.seat(now, uid, Phase::Handshake)?;
@@ -109,6 +112,10 @@ impl Engine<'_> {
             Phase::Handshake => {
                 self.state.config.handshake_bytes as usize + 1 - self.inputs.bytes(slot).len()
             }
+            Phase::Posting => match posting::missing(self.inputs.bytes(slot)) {
+                0 => usize::MAX,
+                missing => missing,
+            },
             Phase::Open | Phase::Closing => seat.assembly.room(&self.inputs.row(slot)),
             Phase::Lingering | Phase::Gone => usize::MAX,
         })
@@ -126,6 +133,7 @@ impl Engine<'_> {
         let Some(slot) = self.state.slot(id) else { return };
         match self.state.seats[slot].session.phase {
             Phase::Handshake => self.handle_head(now, slot, bytes, dispatch),
+            Phase::Posting => self.handle_body(now, slot, bytes, dispatch),
             Phase::Open | Phase::Closing => self.handle_frames(now, slot, bytes, dispatch),
             Phase::Lingering | Phase::Gone => {}
         }
@@ -154,8 +162,11 @@ impl Engine<'_> {
         }
         match answered {
             Ok(None) => {}
-            Ok(Some(end)) => {
+            Ok(Some(Head { end, body })) => {
                 row.truncate(0);
+                if let Some(body) = body {
+                    row.extend(&body).expect("there is room for a message, and more");
+                }
                 self.handle_bytes(now, self.state.id(slot), &mut bytes[end - kept..], dispatch);
             }
             Err(refusal) => {
@@ -163,6 +174,38 @@ impl Engine<'_> {
                 self.state.refuse(now, slot, refusal, false);
             }
         }
+    }
+
+    /// What comes behind a body is not read.
+    fn handle_body<D: Dispatch>(
+        &mut self,
+        now: Instant,
+        slot: usize,
+        bytes: &[u8],
+        dispatch: &mut D,
+    ) {
+        let mut row = self.inputs.row(slot);
+        let missing = posting::missing(&row).min(bytes.len());
+        row.extend(&bytes[..missing]).expect("a body is no longer than a message may be");
+        self.post(now, slot, dispatch);
+    }
+
+    /// Makes a body a call once it is whole and there is room for the reply.
+    fn post<D: Dispatch>(&mut self, now: Instant, slot: usize, dispatch: &mut D) {
+        let mut row = self.inputs.row(slot);
+        let Some((operation, body)) = posting::whole(&row) else { return };
+        if self.state.turn_is_full() {
+            return self.state.mark_posted(slot);
+        }
+        let nesting = self.state.config.nesting as usize;
+        match from_utf8(body).map(str::trim_ascii) {
+            Ok("") => self.state.call(now, slot, operation, None, None, dispatch),
+            Ok(text) if envelope::is_value(text, nesting) => {
+                self.state.call(now, slot, operation, Some(text), None, dispatch)
+            }
+            _ => self.state.fail(now, slot, Close::UNREADABLE),
+        }
+        row.truncate(0);
     }
 
     #[inline]
@@ -247,7 +290,7 @@ impl Engine<'_> {
         self.state.hear(now, slot);
         let payload_len = payload.len();
         let incoming = match opcode {
-            Opcode::Text => match core::str::from_utf8(payload) {
+            Opcode::Text => match from_utf8(payload) {
                 Ok(text) => Incoming::Text(text),
                 Err(_) => Incoming::Binary(payload),
             },
@@ -270,6 +313,10 @@ impl Engine<'_> {
         while !self.state.turn_is_full()
             && let Some(slot) = self.state.poll_ready()
         {
+            if self.state.seats[slot].session.phase == Phase::Posting {
+                self.post(now, slot, dispatch);
+                continue;
+            }
             // A connection that closes takes the peer's close; its messages are discarded.
             while matches!(self.state.seats[slot].session.phase, Phase::Open | Phase::Closing)
                 && !self.state.must_wait(slot)
@@ -309,7 +356,7 @@ impl Engine<'_> {
         let Some(slot) = self.state.calling(call) else { return false };
         let Verdict(ended) = outcome(Answer { state: &mut self.state, now, slot, echo });
         if ended == Ended::Now {
-            self.state.end_call(slot);
+            self.state.end_call(now, slot);
             self.state.mark_ready(slot);
         }
         true
@@ -502,8 +549,15 @@ impl Engine<'_> {
     }
 }
 
+/// A head that is complete: where it ends, and the record of the body that follows.
+#[derive(PartialEq, Eq)]
+struct Head {
+    end: usize,
+    body: Option<[u8; posting::RECORD]>,
+}
+
 impl State<'_> {
-    /// Answers a head if it is complete, and says how long it was. A refusal of what is no head is
+    /// Answers a head if it is complete. A refusal of what is no head is
     /// still to be written.
     fn answer_head<D: Dispatch>(
         &mut self,
@@ -512,10 +566,11 @@ impl State<'_> {
         bytes: &[u8],
         seen: usize,
         dispatch: &mut D,
-    ) -> Result<Option<usize>, Refusal> {
+    ) -> Result<Option<Head>, Refusal> {
         let mut headers = handshake::Headers::new();
         let Some(request) = handshake::read(bytes, seen, &mut headers)? else { return Ok(None) };
         let only_head = request.method == "HEAD";
+        let mut body = None;
         match dispatch.request(self.id(slot), &request) {
             Admission::Upgrade { protocol } => match request.upgrade() {
                 Ok(_) if !self.takes_more() => {
@@ -529,6 +584,21 @@ impl State<'_> {
                 }
                 Err(refusal) => self.refuse(now, slot, refusal, only_head),
             },
+            Admission::Call(operation) => match request.body_len() {
+                Ok(len) if len > self.config.message_bytes => {
+                    self.refuse(now, slot, Refusal::BodyTooLarge, only_head);
+                }
+                Ok(len) => {
+                    body = Some(posting::record(operation, len));
+                    self.seats[slot].session.enter(now, Phase::Posting);
+                    self.set_deadline(slot);
+                    if request.expects_continue() && bytes.len() < request.len + len as usize {
+                        // A client that is not asked sends its body in the end.
+                        let _ = self.raw(slot, |turn| turn.extend(CONTINUE));
+                    }
+                }
+                Err(refusal) => self.refuse(now, slot, refusal, only_head),
+            },
             Admission::Refuse(refusal) => self.refuse(now, slot, refusal, only_head),
             Admission::Respond(response) => {
                 // What does not fit is not said; the socket ends in any case.
@@ -536,7 +606,7 @@ impl State<'_> {
                 self.enter(now, slot, Phase::Lingering);
             }
         }
-        Ok(Some(request.len))
+        Ok(Some(Head { end: request.len, body }))
     }
 
     fn refuse(&mut self, now: Instant, slot: usize, refusal: Refusal, only_head: bool) {
@@ -644,7 +714,10 @@ impl State<'_> {
         let call = Call { id, operation, payload, echo, now };
         let Verdict(ended) = dispatch.call(call, Answer { state: self, now, slot, echo });
         if ended == Ended::Now {
-            self.end_call(slot);
+            self.end_call(now, slot);
         }
     }
 }
+
+/// RFC 9110 section 15.2.1.
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";

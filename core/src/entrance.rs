@@ -3,8 +3,10 @@
 use crate::authenticate::Authenticate;
 use crate::door::{HttpError, Visitor};
 use crate::extract::Needs;
+use crate::handler::Handler;
 use crate::handshake::Request;
 use crate::ids::OperationId;
+use crate::respond::Reply;
 use crate::router::Run;
 use alloc::boxed::Box;
 use alloc::rc::Rc;
@@ -25,6 +27,29 @@ pub struct Entrance {
     /// The operation that `first` has become.
     pub(crate) authenticator: Option<OperationId>,
     pub(crate) protocols: Vec<String>,
+    pub(crate) posts: Vec<Post>,
+    /// The operations that `posts` have become, by their paths.
+    paths: Vec<(String, OperationId)>,
+    pub(crate) bearer: Option<String>,
+}
+
+/// An operation over HTTP.
+pub(crate) struct Post {
+    pub(crate) path: String,
+    pub(crate) run: Run,
+    pub(crate) needs: Needs,
+    pub(crate) result: Reply,
+}
+
+/// Who calls a handler.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Caller {
+    /// A connection.
+    Member,
+    /// A connection whose first message is being read.
+    Stranger,
+    /// A request over HTTP.
+    Request,
 }
 
 /// Who reads first messages.
@@ -52,6 +77,21 @@ impl Entrance {
         self.first.replace(First { run, needs, guest: guest::<A::Guest>() }).is_none()
     }
 
+    /// Adds an operation over HTTP.
+    pub(crate) fn add_post<Shape, H: Handler<Shape>>(&mut self, path: &str, handler: H) {
+        let mut needs = Needs::default();
+        H::require(&mut needs);
+        let run: Run = Box::new(move |context, payload| handler.run(context, payload));
+        self.posts.push(Post { path: path.into(), run, needs, result: H::reply() });
+    }
+
+    /// Hands over an operation over HTTP, to become one of this number.
+    pub(crate) fn take_post(&mut self, id: OperationId) -> Option<Post> {
+        let post = self.posts.pop()?;
+        self.paths.push((post.path.clone(), id));
+        Some(post)
+    }
+
     /// Hands over who reads first messages, to become an operation of this number.
     pub(crate) fn take_first(&mut self, id: OperationId) -> Option<First> {
         self.authenticator = self.first.as_ref().map(|_| id);
@@ -68,11 +108,14 @@ impl Entrance {
         Some((door?.1, first?.1))
     }
 
-    /// The type of what a handler takes without anybody being let in with it. `early`: it is asked before
-    /// the first message has been read.
-    pub(crate) fn missing(&self, needs: &Needs, early: bool) -> Option<&'static str> {
+    /// The type of what a handler takes without this caller being let in with it.
+    pub(crate) fn missing(&self, needs: &Needs, caller: Caller) -> Option<&'static str> {
         let (door, first) = self.guests();
-        let own = if early { door } else { door.or(first) };
+        let own = match caller {
+            Caller::Member => door.or(first),
+            Caller::Stranger => door,
+            Caller::Request => None,
+        };
         let missing = needs.guests.iter().find(|(id, _)| own.is_none_or(|own| own.0 != *id));
         missing.map(|(_, name)| *name)
     }
@@ -102,6 +145,21 @@ impl Entrance {
     /// Who reads the first message of a connection, if anybody.
     pub fn authenticator(&self) -> Option<OperationId> {
         self.authenticator
+    }
+
+    /// The operation that a `POST` to this path calls.
+    pub fn post(&self, path: &str) -> Option<OperationId> {
+        self.paths.iter().find(|(own, _)| own == path).map(|(_, id)| *id)
+    }
+
+    /// The paths of all operations over HTTP.
+    pub fn posts(&self) -> impl Iterator<Item = &str> {
+        self.paths.iter().map(|(path, _)| path.as_str())
+    }
+
+    /// What every `POST` has to bring as its bearer token.
+    pub fn bearer(&self) -> Option<&str> {
+        self.bearer.as_deref()
     }
 
     /// The first of the subprotocols that a client offers and the API knows.

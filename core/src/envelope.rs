@@ -87,6 +87,12 @@ pub fn read(text: &str, nesting: usize) -> Result<Envelope<'_>, NotAMessage> {
     Ok(Envelope { kind: kind.ok_or(NotAMessage)?, payload, id: id.flatten() })
 }
 
+/// Whether a text is one JSON value, as [`read`] would take it as a `payload`. O(bytes).
+pub(crate) fn is_value(text: &str, nesting: usize) -> bool {
+    let bytes = text.as_bytes();
+    value(bytes, next(bytes, 0).1, nesting).is_ok_and(|end| next(bytes, end).1 == bytes.len())
+}
+
 /// The peer's text is not a message. Why is not told, since every cause has the same answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotAMessage;
@@ -229,6 +235,17 @@ impl Encode for Failed<'_> {
             sink.put(id.as_bytes())?;
         }
         sink.put(b"}")
+    }
+}
+
+/// What a request over HTTP gets that could not be answered.
+pub(crate) struct Problem<'a>(pub(crate) &'a str);
+
+impl Encode for Problem<'_> {
+    fn write(&self, sink: &mut impl Sink) -> Result<(), Full> {
+        sink.put(b"{\"error\":\"")?;
+        write_escaped(self.0.as_bytes(), sink)?;
+        sink.put(b"\"}")
     }
 }
 

@@ -53,6 +53,7 @@ pub struct Needs {
     pub(crate) states: Vec<(TypeId, &'static str)>,
     pub(crate) guests: Vec<(TypeId, &'static str)>,
     pub(crate) first_message: bool,
+    pub(crate) client: bool,
 }
 
 /// The message's payload, as the type that the operation takes.
@@ -76,6 +77,10 @@ impl Extract for Client {
         let client =
             context.client.get_or_init(|| Client::new(context.call, context.caller, context.desk));
         Ok(client.clone())
+    }
+
+    fn require(needs: &mut Needs) {
+        needs.client = true;
     }
 }
 

@@ -106,6 +106,25 @@ impl<'a> Request<'a> {
         scheme.eq_ignore_ascii_case(b"bearer ").then(|| token.trim_ascii())
     }
 
+    /// The bytes of the body that follows (RFC 9112 section 6). One whose length is not told is refused.
+    pub fn body_len(&self) -> Result<u32, Refusal> {
+        if self.header("transfer-encoding").is_some() || self.header("content-length").is_none() {
+            return Err(Refusal::LengthRequired);
+        }
+        let length = self.only("content-length").ok_or(Refusal::BadLength)?;
+        if length.is_empty() || !length.iter().all(u8::is_ascii_digit) {
+            return Err(Refusal::BadLength);
+        }
+        let length = from_utf8(length).expect("digits are ASCII");
+        length.parse().map_err(|_| Refusal::BodyTooLarge)
+    }
+
+    /// Whether the body is kept back until it is asked for (RFC 9110 section 10.1.1).
+    pub(crate) fn expects_continue(&self) -> bool {
+        let expect = self.header("expect");
+        self.minor > 0 && expect.is_some_and(|expect| expect.eq_ignore_ascii_case(b"100-continue"))
+    }
+
     /// The subprotocols that the client offers, the one it likes best first.
     pub fn protocols(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         self.list("sec-websocket-protocol").filter_map(|token| from_utf8(token).ok())
@@ -210,6 +229,8 @@ pub enum Refusal {
     BadHost,
     /// 400: no `Sec-WebSocket-Key`, several, or one that is not 16 bytes in base64.
     BadKey,
+    /// 400: several lengths of the body, or one that is no number.
+    BadLength,
     /// 401: who asks has not been proven.
     Unauthorized,
     /// 403: a page of this `Origin` is not let in.
@@ -220,6 +241,12 @@ pub enum Refusal {
     MethodNotAllowed,
     /// 408: the head did not end before its deadline.
     TimedOut,
+    /// 411: the body's length is not told.
+    LengthRequired,
+    /// 413: the body is longer than a message may be.
+    BodyTooLarge,
+    /// 415: the body is not said to be JSON.
+    NotJson,
     /// 426: a WebSocket is served, and none was asked for.
     UpgradeRequired,
     /// 426: not version 13.
@@ -228,6 +255,8 @@ pub enum Refusal {
     HeadTooLarge,
     /// 503: no more connections are taken.
     TooManyConnections,
+    /// 503: the server ends.
+    Draining,
 }
 
 impl Refusal {
@@ -252,6 +281,7 @@ impl Refusal {
             Self::BadKey => {
                 (400, "", "the request needs one Sec-WebSocket-Key of 16 bytes in base64")
             }
+            Self::BadLength => (400, "", "the request needs one Content-Length"),
             Self::Unauthorized => {
                 (401, "WWW-Authenticate: Bearer\r\n", "the request does not prove who asks")
             }
@@ -259,6 +289,9 @@ impl Refusal {
             Self::NotFound => (404, "", "nothing is served at this path"),
             Self::MethodNotAllowed => (405, "Allow: GET\r\n", "only GET is served here"),
             Self::TimedOut => (408, "", "the request took too long to arrive"),
+            Self::LengthRequired => (411, "", "the request needs a Content-Length"),
+            Self::BodyTooLarge => (413, "", "the body of the request is too large"),
+            Self::NotJson => (415, "", "the request needs Content-Type: application/json"),
             Self::UpgradeRequired => (
                 426,
                 "Upgrade: websocket\r\nConnection: Upgrade\r\n",
@@ -271,6 +304,7 @@ impl Refusal {
             ),
             Self::HeadTooLarge => (431, "", "the head of the request is too large"),
             Self::TooManyConnections => (503, "", "the server takes no more connections"),
+            Self::Draining => (503, "", "the server ends"),
         }
     }
 }
@@ -300,28 +334,49 @@ impl Response<'_> {
     /// Puts it in pieces: [`Full`] leaves a part.
     pub(crate) fn write(&self, only_head: bool, sink: &mut impl Sink) -> Result<(), Full> {
         let Self { status, headers, content_type, body } = *self;
-        let (reason, length) = (reason(status), body.len());
-        let written = write!(
-            Lines(sink),
-            "HTTP/1.1 {status} {reason}\r\n{headers}Content-Type: {content_type}\r\n\
-             X-Content-Type-Options: nosniff\r\nContent-Length: {length}\r\n\
-             Connection: close\r\n\r\n"
-        );
-        written.map_err(|_| Full)?;
+        write_head(status, headers, content_type, body.len(), sink)?;
         if only_head { Ok(()) } else { sink.put(body) }
     }
+}
+
+/// Puts the head of a response, behind which `length` bytes follow.
+pub(crate) fn write_head(
+    status: u16,
+    headers: &str,
+    content_type: &str,
+    length: usize,
+    sink: &mut impl Sink,
+) -> Result<(), Full> {
+    let reason = reason(status);
+    let mut lines = Lines(sink);
+    let written = match status {
+        // It has no body, and says nothing about one (RFC 9110 section 8.6).
+        204 => write!(lines, "HTTP/1.1 204 {reason}\r\n{headers}"),
+        _ => write!(
+            lines,
+            "HTTP/1.1 {status} {reason}\r\n{headers}Content-Type: {content_type}\r\n\
+             X-Content-Type-Options: nosniff\r\nContent-Length: {length}\r\n"
+        ),
+    };
+    written.map_err(|_| Full)?;
+    sink.put(b"Connection: close\r\n\r\n")
 }
 
 /// The usual words for a status, which nobody depends on (RFC 9112 section 4).
 const fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
+        204 => "No Content",
         400 => "Bad Request",
         401 => "Unauthorized",
         403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
         408 => "Request Timeout",
+        411 => "Length Required",
+        413 => "Content Too Large",
+        415 => "Unsupported Media Type",
+        422 => "Unprocessable Content",
         426 => "Upgrade Required",
         431 => "Request Header Fields Too Large",
         500 => "Internal Server Error",
@@ -384,10 +439,15 @@ mod laws {
         String::from_utf8(page.0).unwrap()
     }
 
-    const EVERY: [Refusal; 12] = [
+    const EVERY: [Refusal; 17] = [
         Refusal::Malformed,
         Refusal::BadHost,
         Refusal::BadKey,
+        Refusal::BadLength,
+        Refusal::LengthRequired,
+        Refusal::BodyTooLarge,
+        Refusal::NotJson,
+        Refusal::Draining,
         Refusal::Unauthorized,
         Refusal::Forbidden,
         Refusal::NotFound,

@@ -50,6 +50,7 @@ mod records;
 mod backlog;
 mod outbox;
 mod state;
+mod posting;
 mod delivery;
 pub mod dispatch;
 pub mod engine;

@@ -9,6 +9,8 @@ use core::fmt;
 pub(crate) enum Phase {
     /// Its request is being read.
     Handshake,
+    /// The body of its request is being read, or the call that it has become runs.
+    Posting,
     /// Messages flow.
     Open,
     /// We have sent a close frame and wait for the peer's.
@@ -23,8 +25,10 @@ pub(crate) enum Phase {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Due {
     Nothing,
-    /// Nobody has asked in time for anything.
+    /// The request has not come in time.
     Handshake,
+    /// The outcome of the call that it has become has not.
+    Posting,
     Ping,
     /// No message for the heartbeat interval, or older than the lifespan.
     TimedOut,
@@ -125,6 +129,7 @@ impl Session {
     pub(crate) fn poll_timeout(&self, config: &Config) -> Option<Instant> {
         match self.phase {
             Phase::Handshake => Some(self.opened + config.handshake),
+            Phase::Posting => Some(self.since + config.handshake),
             Phase::Closing | Phase::Lingering => Some(self.since + config.closing),
             Phase::Gone => None,
             Phase::Open => {
@@ -150,7 +155,8 @@ impl Session {
             return Due::Nothing;
         }
         match self.phase {
-            Phase::Handshake => Due::Handshake,
+            Phase::Posting if self.calling => Due::Posting,
+            Phase::Handshake | Phase::Posting => Due::Handshake,
             Phase::Closing | Phase::Lingering => Due::Gone,
             Phase::Gone => Due::Nothing,
             Phase::Open if self.stranger && now >= self.opened + config.handshake => Due::Stranger,

@@ -284,7 +284,7 @@ impl State<'_> {
     }
 
     /// The call has ended; what it set aside and did not use is free again.
-    pub(crate) fn end_call(&mut self, slot: usize) {
+    pub(crate) fn end_call(&mut self, now: Instant, slot: usize) {
         let seat = &mut self.seats[slot];
         self.hub.give_back(&mut seat.interest);
         seat.session.calling = false;
@@ -292,6 +292,9 @@ impl State<'_> {
             self.strangers -= 1;
             // It does not note what was said to all before.
             self.outbox.seal();
+        }
+        if self.seats[slot].session.phase == Phase::Posting {
+            self.respond(now, slot, None);
         }
     }
 
@@ -301,6 +304,11 @@ impl State<'_> {
         if seat.assembly.has_parked() {
             self.ready.mark(slot, &mut seat.ready);
         }
+    }
+
+    /// A body waits for the turn to end.
+    pub(crate) fn mark_posted(&mut self, slot: usize) {
+        self.ready.mark(slot, &mut self.seats[slot].ready);
     }
 
     pub(crate) fn poll_ready(&mut self) -> Option<usize> {

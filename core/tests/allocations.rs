@@ -3,10 +3,11 @@
 
 use fastws_core::assembly::Reader;
 use fastws_core::config::Config;
-use fastws_core::dispatch::{Answer, Call, Dispatch, Verdict};
+use fastws_core::dispatch::{Admission, Answer, Call, Dispatch, Verdict};
 use fastws_core::engine::Engine;
 use fastws_core::frame::{Head, Opcode, Role};
-use fastws_core::ids::OperationId;
+use fastws_core::handshake::Request;
+use fastws_core::ids::{ConnectionId, OperationId};
 use fastws_core::time::Instant;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -64,6 +65,35 @@ fn a_length_that_was_only_told_allocates_nothing() {
             });
             assert!(most <= 64, "{most} bytes for {payload} of {len}");
         }
+    }
+}
+
+#[test]
+fn a_request_holds_what_has_come_of_it() {
+    struct App;
+    impl Dispatch for App {
+        fn find(&self, _: &str) -> Option<OperationId> {
+            None
+        }
+
+        fn call(&mut self, _: Call<'_>, answer: Answer<'_, '_>) -> Verdict {
+            answer.silent().done()
+        }
+
+        fn request(&mut self, _: ConnectionId, _: &Request<'_>) -> Admission<'_> {
+            Admission::Call(OperationId(0))
+        }
+    }
+    let mut head = *b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 65536\r\n\r\n[";
+    for begun in [20, head.len()] {
+        let mut engine = Engine::new(Config::default(), 1);
+        // The tables and the turn's buffer grow for the first connection of an engine.
+        let first = engine.accept(Instant::ZERO, [0; 16]).expect("there is room");
+        engine.handle_bytes(Instant::ZERO, first, &mut head[..begun], &mut App);
+        let most = most(|| {
+            engine.handle_bytes(Instant::ZERO, first, &mut [b' '; 100], &mut App);
+        });
+        assert!(most <= 256, "{most} bytes for 100 behind {begun}");
     }
 }
 

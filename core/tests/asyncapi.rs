@@ -137,7 +137,6 @@ fn an_api_says_what_it_is_and_where() {
     );
 }
 
-// protocol: D11
 mod attributes {
     use super::*;
 

@@ -176,7 +176,7 @@ fn what_has_no_text_is_refused() {
 #[test]
 fn errors_say_what_is_wrong_with_the_parameters() {
     let rows = [
-        (TOO_LONG, "the parameters are longer than 256 bytes"),
+        (TOO_LONG, "the parameters are longer than 1024 bytes"),
         (CanonicalError::NotFinite, "the parameters contain a number that is not finite"),
         (CanonicalError::Name, "a member of the parameters has a name that is no text"),
         (CanonicalError::Twice("a".into()), "the parameters have two members `a`"),

@@ -1,6 +1,7 @@
 //! The catalog as an engine's application: runs handlers, catches their panics, answers HTTP. Knows no socket.
 
-use crate::settings::Doorway;
+use crate::pages::{Page, live};
+use crate::settings::{Doorway, Settings};
 use crate::shared::Shared;
 use fastws_core::action::Close;
 use fastws_core::catalog::{Pending, Rest, Trouble};
@@ -17,6 +18,7 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
+use subtle::ConstantTimeEq;
 
 /// One shard's application.
 pub struct Front {
@@ -71,55 +73,116 @@ impl Dispatch for Front {
     }
 
     fn request(&mut self, id: ConnectionId, request: &Request<'_>) -> Admission<'_> {
-        let Arrival { peer, doorway } = self.arrivals.remove(&id).unwrap_or_default();
-        let draining = self.shared.is_draining();
-        let settings = &self.shared.settings;
-        if settings.is_websocket(request.path) {
-            let full = self.shared.connections() >= settings.config.connections as usize;
-            if draining || full {
-                return Admission::Refuse(Refusal::TooManyConnections);
-            }
-            if let Err(refusal) = request
-                .upgrade()
-                .and_then(|_| origin::admit(request, &settings.origins, doorway.is_loopback))
-            {
-                return Admission::Refuse(refusal);
-            }
-            let entrance = self.shared.catalog.entrance();
-            let visitor = Visitor::new(request, peer);
-            let admitted = catch_unwind(AssertUnwindSafe(|| entrance.admit(&visitor)));
-            let refused = match admitted {
-                Ok(Ok(guest)) => {
-                    if !self.shared.admit(self.index) {
-                        return Admission::Refuse(Refusal::TooManyConnections);
-                    }
-                    if let Some(guest) = guest {
-                        self.desk.admit(id, guest);
-                    }
-                    return Admission::Upgrade { protocol: entrance.protocol(request) };
-                }
-                Ok(Err(error)) => error,
-                Err(panic) => {
-                    log::error!("the door {}", panicked(&*panic));
-                    HttpError::new(500, "the server has failed")
-                }
+        let arrival = self.arrivals.remove(&id).unwrap_or_default();
+        let Settings { pages, .. } = &self.shared.settings;
+        if let Some(page) = pages.find(request.path, arrival.doorway.is_private) {
+            return match request.method {
+                "GET" | "HEAD" => self.page(page, request),
+                _ => wrong_method("Allow: GET, HEAD\r\n"),
             };
-            let status = refused.status();
-            self.payload = refused.into_body().into();
-            let challenge = if status == 401 { "WWW-Authenticate: Bearer\r\n" } else { "" };
-            return text(status, challenge, &self.payload);
         }
-        match request.path {
-            "/healthz" if draining => text(503, LIVE, b"draining\n"),
-            "/healthz" => text(200, LIVE, b"ok\n"),
-            _ => Admission::Refuse(Refusal::NotFound),
+        if arrival.doorway.is_private {
+            return Admission::Refuse(Refusal::NotFound);
+        }
+        if self.shared.settings.websockets().any(|path| path == request.path) {
+            return self.websocket(id, arrival, request);
+        }
+        match self.shared.catalog.entrance().post(request.path) {
+            Some(operation) if request.method == "POST" => match self.post(arrival, request) {
+                Ok(()) => Admission::Call(operation),
+                Err(refusal) => Admission::Refuse(refusal),
+            },
+            Some(_) => wrong_method("Allow: POST\r\n"),
+            None => Admission::Refuse(Refusal::NotFound),
         }
     }
 }
 
-fn text<'a>(status: u16, headers: &'a str, body: &'a [u8]) -> Admission<'a> {
-    let content_type = "text/plain; charset=utf-8";
-    Admission::Respond(Response { status, headers, content_type, body })
+impl Front {
+    fn page(&self, page: Page, request: &Request<'_>) -> Admission<'_> {
+        match page {
+            Page::AsyncApi => match self.shared.texts.asyncapi(request) {
+                Some(document) => Admission::Respond(document),
+                None => Admission::Refuse(Refusal::NotFound),
+            },
+            Page::Console => Admission::Respond(self.shared.texts.console()),
+            Page::Health if self.shared.is_draining() => {
+                Admission::Respond(live(503, b"draining\n"))
+            }
+            Page::Health => Admission::Respond(live(200, b"ok\n")),
+        }
+    }
+
+    fn websocket(
+        &mut self,
+        id: ConnectionId,
+        arrival: Arrival,
+        request: &Request<'_>,
+    ) -> Admission<'_> {
+        let Settings { config, origins, .. } = &self.shared.settings;
+        if self.shared.is_draining() {
+            return Admission::Refuse(Refusal::Draining);
+        }
+        if self.shared.connections() >= config.connections as usize {
+            return Admission::Refuse(Refusal::TooManyConnections);
+        }
+        // The door need not answer for what would be refused after it.
+        let granted = request.upgrade().map(drop);
+        let origin = origin::admit(request, origins, arrival.doorway.is_loopback);
+        if let Err(refusal) = granted.and(origin) {
+            return Admission::Refuse(refusal);
+        }
+        let entrance = self.shared.catalog.entrance();
+        let visitor = Visitor::new(request, arrival.peer);
+        let admitted = catch_unwind(AssertUnwindSafe(|| entrance.admit(&visitor)));
+        let error = match admitted {
+            Ok(Ok(guest)) => {
+                if !self.shared.admit(self.index) {
+                    return Admission::Refuse(Refusal::TooManyConnections);
+                }
+                if let Some(guest) = guest {
+                    self.desk.admit(id, guest);
+                }
+                return Admission::Upgrade { protocol: entrance.protocol(request) };
+            }
+            Ok(Err(error)) => error,
+            Err(panic) => {
+                log::error!("the door {}", panicked(&*panic));
+                HttpError::new(500, "the server has failed")
+            }
+        };
+        let headers = if error.status() == 401 { CHALLENGE } else { "" };
+        let status = error.status();
+        self.payload = error.into_body().into();
+        Admission::Respond(Response { headers, ..live(status, &self.payload) })
+    }
+
+    /// Whether a request may become a call.
+    fn post(&self, arrival: Arrival, request: &Request<'_>) -> Result<(), Refusal> {
+        if self.shared.is_draining() {
+            return Err(Refusal::Draining);
+        }
+        let origins = &self.shared.settings.origins;
+        origin::admit(request, origins, arrival.doorway.is_loopback)?;
+        if let Some(token) = self.shared.catalog.entrance().bearer() {
+            // In a time that tells nothing about where they differ.
+            let is_it = |shown: &[u8]| bool::from(token.as_bytes().ct_eq(shown));
+            if !request.bearer().is_some_and(is_it) {
+                return Err(Refusal::Unauthorized);
+            }
+        }
+        let kind = request.header("content-type").unwrap_or_default();
+        let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default();
+        match kind.trim_ascii().eq_ignore_ascii_case(b"application/json") {
+            true => Ok(()),
+            false => Err(Refusal::NotJson),
+        }
+    }
+}
+
+fn wrong_method(headers: &'static str) -> Admission<'static> {
+    let body = b"this path is served to another method";
+    Admission::Respond(Response { headers, ..live(405, body) })
 }
 
 /// Logs what went wrong; a client's mistakes only for who looks for them.
@@ -140,5 +203,5 @@ pub(crate) fn panicked(panic: &(dyn Any + Send)) -> Failure {
     std::io::Error::other(format!("panicked: {}", said.unwrap_or("no message"))).into()
 }
 
-/// What is true only now.
-const LIVE: &str = "Cache-Control: no-store\r\n";
+/// What a refusal with 401 has to carry (RFC 9110 section 15.5.2).
+const CHALLENGE: &str = "WWW-Authenticate: Bearer\r\n";

@@ -19,6 +19,7 @@ pub mod reach;
 pub mod inbox;
 pub mod peer;
 pub mod page;
+pub mod pages;
 pub mod services;
 pub mod settings;
 pub mod shard;

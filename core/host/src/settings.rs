@@ -1,8 +1,11 @@
 //! What an operator sets: limits, where things are served, and whose pages are let in. Knows no API and no socket.
 
 use crate::error::Error;
+use crate::pages::{Pages, Place};
+use fastws_core::catalog::Catalog;
 use fastws_core::config::Config;
 use fastws_core::origin;
+use std::collections::HashSet;
 use std::net::SocketAddr;
 
 /// Everything that a server is told besides its API.
@@ -15,28 +18,45 @@ pub struct Settings {
     /// Web pages that are let in: `https://example.org`, `https://*.example.org`, or `*` for all.
     /// Where none is named, pages of the server's own host are.
     pub origins: Vec<String>,
+    /// Where the pages beside the WebSocket are.
+    pub pages: Pages,
 }
 
 impl Settings {
     /// Finds what could never be served as it is set.
-    pub(crate) fn check(&self) -> Result<(), Error> {
+    pub(crate) fn check(&self, catalog: &Catalog) -> Result<(), Error> {
         if let Some(origin) = self.origins.iter().find(|origin| !origin::is_entry(origin)) {
             return Err(Error::Setting(format!(
                 "`{origin}` is no origin of web pages: write `https://example.org`, `https://*.example.org` or `*`"
             )));
         }
-        if let Some(path) = self.paths.iter().find(|path| !path.starts_with('/')) {
-            return Err(Error::Setting(format!("`{path}` is no path: write `/{path}`")));
+        let mut served = HashSet::new();
+        let pages = self.pages.served().map(|(_, path, private)| (path, private));
+        let others = self.websockets().chain(catalog.entrance().posts()).map(|path| (path, false));
+        for (path, private) in pages.chain(others) {
+            if !path.starts_with('/') {
+                return Err(Error::Setting(format!("`{path}` is no path: write `/{path}`")));
+            }
+            if !served.insert((path, private)) {
+                return Err(Error::Setting(format!(
+                    "two things are served at `{path}`: give one of them another path"
+                )));
+            }
         }
-        Ok(())
+        match (&self.pages.page, &self.pages.asyncapi) {
+            (Place::Off, _)
+            | (Place::Public(_), Place::Public(_))
+            | (Place::Private(_), Place::Private(_)) => Ok(()),
+            (Place::Public(path) | Place::Private(path), _) => Err(Error::Setting(format!(
+                "the page at `{path}` shows the AsyncAPI document, which is not served beside it: serve both at one address, or turn the page off"
+            ))),
+        }
     }
 
-    /// Whether the WebSocket is served at `path`.
-    pub(crate) fn is_websocket(&self, path: &str) -> bool {
-        match self.paths.is_empty() {
-            true => path == "/ws",
-            false => self.paths.iter().any(|own| own == path),
-        }
+    /// The paths of the WebSocket, of which there is at least one.
+    pub(crate) fn websockets(&self) -> impl Iterator<Item = &str> {
+        let usual = self.paths.is_empty().then_some("/ws");
+        self.paths.iter().map(String::as_str).chain(usual)
     }
 }
 
@@ -56,13 +76,9 @@ pub struct Doorway {
 }
 
 impl Doorway {
-    /// For everybody.
-    pub fn public(address: SocketAddr) -> Self {
-        Self { is_loopback: address.ip().to_canonical().is_loopback(), is_private: false }
-    }
-
-    /// For the operator: it serves what is set to be private, and nothing else.
-    pub fn private(address: SocketAddr) -> Self {
-        Self { is_private: true, ..Self::public(address) }
+    /// A socket that listens on this address. One that is private serves what is set to be private, and
+    /// nothing else.
+    pub fn new(address: SocketAddr, is_private: bool) -> Self {
+        Self { is_loopback: address.ip().to_canonical().is_loopback(), is_private }
     }
 }

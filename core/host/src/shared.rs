@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::inbox::{End, Inbox, Mail};
+use crate::pages::Texts;
 use crate::reach::Tally;
 use crate::settings::Settings;
 use fastws_core::catalog::Catalog;
@@ -18,6 +19,7 @@ use std::task::Waker;
 pub struct Shared {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) settings: Settings,
+    pub(crate) texts: Texts,
     inboxes: Vec<Inbox>,
     counters: Vec<Counters>,
     registry: Mutex<Registry>,
@@ -51,11 +53,14 @@ impl Shared {
         settings: impl Into<Settings>,
         wakers: Vec<Waker>,
     ) -> Result<Arc<Self>, Error> {
-        let settings = settings.into();
-        settings.check()?;
+        let (catalog, settings) = (catalog.into(), settings.into());
+        settings.check(&catalog)?;
+        let path = settings.websockets().next().expect("there is at least one");
+        let texts = Texts::new(&catalog, &settings.pages, path);
         Ok(Arc::new(Self {
-            catalog: catalog.into(),
+            catalog,
             settings,
+            texts,
             counters: wakers.iter().map(|_| Counters::default()).collect(),
             inboxes: wakers.into_iter().map(Inbox::new).collect(),
             registry: Mutex::default(),

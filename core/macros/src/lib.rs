@@ -6,11 +6,11 @@
 
 mod operation;
 
-use crate::operation::{Role, operation};
+use crate::operation::{Role, operation, root};
 use proc_macro::TokenStream;
 use quote::quote;
 use syn::parse::Parser;
-use syn::{Error, GenericParam, Item, Path};
+use syn::{Error, GenericParam, Item};
 
 macro_rules! attributes {
     ($krate:literal: $send:ident $recv:ident $payload:ident) => {
@@ -76,10 +76,6 @@ fn payload(
         #[schemars(crate = #schemars)]
         #item
     }
-}
-
-fn root(krate: &str) -> Path {
-    syn::parse_str(&format!("::{krate}")).expect("a crate's name is a path")
 }
 
 const TYPE: &str = "#[payload] stands on a struct or an enum";

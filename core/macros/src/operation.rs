@@ -250,3 +250,8 @@ const MANY: &str =
 const ASYNC: &str = "a `recv` handler runs where its update is published: remove `async`";
 const BARE: &str = "a `recv` handler takes its update itself: write `T` for `Payload<T>`";
 const ONE: &str = "a `recv` handler takes one argument, the update that is published";
+
+/// The crate that the user depends on.
+pub(crate) fn root(krate: &str) -> syn::Path {
+    syn::parse_str(&format!("::{krate}")).expect("a crate's name is a path")
+}

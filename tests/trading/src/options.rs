@@ -60,7 +60,7 @@ pub struct Options {
     #[arg(long, value_name = "POLICY", default_value = "close", value_parser = ["close", "reply"])]
     on_error: String,
 
-    /// Web pages that are let in, as https://example.org, https://*.example.org or *; repeatable [default: this host's]
+    /// Web pages that are let in, as `https://example.org`, `https://*.example.org` or `*`; repeatable [default: this host's]
     #[arg(long = "origin", value_name = "ORIGIN")]
     pub origins: Vec<String>,
 
