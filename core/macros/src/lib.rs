@@ -17,13 +17,13 @@ macro_rules! attributes {
         #[doc = concat!("`", $krate, "::send`")]
         #[proc_macro_attribute]
         pub fn $send(arguments: TokenStream, item: TokenStream) -> TokenStream {
-            operation(Role::send.parse(arguments), item.into(), &root($krate)).into()
+            operation(Role::send.parse(arguments), item.into(), $krate).into()
         }
 
         #[doc = concat!("`", $krate, "::recv`")]
         #[proc_macro_attribute]
         pub fn $recv(arguments: TokenStream, item: TokenStream) -> TokenStream {
-            operation(Role::recv.parse(arguments), item.into(), &root($krate)).into()
+            operation(Role::recv.parse(arguments), item.into(), $krate).into()
         }
 
         #[doc = concat!("`", $krate, "::payload`")]

@@ -5,7 +5,7 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::parse::ParseStream;
 use syn::spanned::Spanned;
 use syn::{
-    Attribute, Error, Expr, FnArg, GenericArgument, Ident, ItemFn, Lit, LitStr, Meta, Path,
+    Attribute, Error, Expr, FnArg, GenericArgument, Ident, ItemFn, Lit, LitStr, Meta,
     PathArguments, ReturnType, Token, Type,
 };
 
@@ -52,12 +52,12 @@ fn end(input: ParseStream<'_>) -> syn::Result<()> {
 }
 
 /// Turns a function into one that makes a router of it, and keeps the former as `name::call`.
-pub(crate) fn operation(role: syn::Result<Role>, item: TokenStream, root: &Path) -> TokenStream {
+pub(crate) fn operation(role: syn::Result<Role>, item: TokenStream, krate: &str) -> TokenStream {
     let Ok(function) = syn::parse2::<ItemFn>(item.clone()) else {
         let error = Error::new_spanned(&item, FUNCTION).into_compile_error();
         return quote!(#error #item);
     };
-    let (name, visibility) = (&function.sig.ident, &function.vis);
+    let (root, name, visibility) = (root(krate), &function.sig.ident, &function.vis);
     let role = match role.and_then(|role| check(&role, &function).map(|()| role)) {
         Ok(role) => role,
         Err(error) => {
