@@ -75,9 +75,9 @@ pub enum Sent {
 
 impl Engine<'_> {
     /// A new connection whose request is still to come. `uid` is random. On [`Full`] the driver drops
-    /// the socket: as many may be about to open or to end as may be open.
+    /// the socket: as many may be about to open or to end as may be open, and 64 in any case.
     pub fn accept(&mut self, now: Instant, uid: [u8; 16]) -> Result<ConnectionId, Full> {
-        let full = self.state.taken - self.state.open >= self.state.config.connections;
+        let full = self.state.taken - self.state.open >= self.state.config.connections.max(64);
         if full || self.state.drained_at().is_some_and(|end| end <= now) {
             return Err(Full);
         }
@@ -437,7 +437,8 @@ impl Engine<'_> {
         }
     }
 
-    /// The server ends: unfinished handshakes are dropped, no new one succeeds, and open connections are
+    /// The server ends: unfinished handshakes are dropped, no new one succeeds, requests over HTTP are
+    /// answered with 503, and open connections are
     /// closed with 1001, spread evenly over [`Config::drain`](crate::config::Config::drain). The first
     /// is closed now, and what is said before still reaches the others. Pages are served until the end.
     pub fn drain(&mut self, now: Instant) {

@@ -1,6 +1,6 @@
 //! The tables of one shard, who comes, stays and goes. Knows no bytes and no application.
 
-use crate::action::Denied;
+use crate::action::{Close, Denied};
 use crate::assembly::Assembly;
 use crate::config::Config;
 use crate::deadlines::Deadlines;
@@ -180,6 +180,7 @@ impl State<'_> {
         for slot in 0..self.seats.len() {
             match self.seats[slot].session.phase {
                 Phase::Handshake => self.enter(now, slot, Phase::Gone),
+                Phase::Posting => self.close(now, slot, Close::SHUTDOWN),
                 Phase::Open => self.set_deadline(slot),
                 _ => {}
             }

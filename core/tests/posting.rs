@@ -167,12 +167,12 @@ fn lent_memory_answers_a_body_of_the_longest_message() {
 
 #[test]
 fn as_many_may_be_about_to_open_or_to_end_as_may_be_open() {
-    let config = Config { connections: 2, ..Config::default() };
+    let config = Config { connections: 100, ..Config::default() };
     let (mut engine, mut app) = (Engine::new(config, 1), App::default());
     let open: Vec<_> =
-        (0..2).map(|_| engine.open(NOW, [0; 16]).expect("two may be open")).collect();
-    let late = engine.accept(NOW, [0; 16]).expect("two may be about to open");
-    let post = engine.accept(NOW, [0; 16]).expect("two may be about to open");
+        (0..100).map(|_| engine.open(NOW, [0; 16]).expect("100 may be open")).collect();
+    let about = [(); 100].map(|()| engine.accept(NOW, [0; 16]).expect("100 may be about to open"));
+    let [late, post, ..] = about;
     feed(&mut engine, &mut app, post, &request("/later", "1")[..30], usize::MAX);
     assert_eq!(engine.accept(NOW, [0; 16]), Err(Full));
     // One that has ended makes room, and one that begins to end takes it.
