@@ -25,6 +25,7 @@ pub struct Settings {
 impl Settings {
     /// Finds what could never be served as it is set.
     pub(crate) fn check(&self, catalog: &Catalog) -> Result<(), Error> {
+        self.config.check().map_err(|error| Error::Setting(error.to_string()))?;
         if let Some(origin) = self.origins.iter().find(|origin| !origin::is_entry(origin)) {
             return Err(Error::Setting(format!(
                 "`{origin}` is no origin of web pages: write `https://example.org`, `https://*.example.org` or `*`"
