@@ -23,7 +23,7 @@ pub struct Config {
     /// Bytes that may wait for a connection whose socket takes no more. Its buffer holds at most an
     /// eighth and a 512th more, 400 bytes, and the frame that the socket has taken a part of.
     pub backlog_bytes: u32,
-    /// What becomes of it at that limit, where a publish does not say otherwise.
+    /// What becomes of it at that limit, where a topic's route or a publish does not say otherwise.
     pub slow_consumer: SlowConsumer,
     /// Topics of one connection.
     pub topics_per_connection: u32,
