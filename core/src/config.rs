@@ -29,7 +29,7 @@ pub struct Config {
     /// eighth and a 512th more, 400 bytes, and the frame that the socket has taken a part of. At least
     /// twice [`topic_bytes`](Self::topic_bytes) and 128, to tell of updates that were dropped; at most 1 GiB.
     pub backlog_bytes: u32,
-    /// What becomes of it at that limit, where a publish does not say otherwise.
+    /// What becomes of it at that limit, where a topic's route or a publish does not say otherwise.
     pub slow_consumer: SlowConsumer,
     /// Topics of one connection; with 0 nobody subscribes.
     pub topics_per_connection: u32,
