@@ -21,6 +21,8 @@ pub struct Pages {
     pub page: Place,
     /// Whether the server takes connections, at `/healthz`.
     pub health: Place,
+    /// Figures as Prometheus reads them, at `/metrics`.
+    pub metrics: Place,
 }
 
 /// Where a page is.
@@ -40,6 +42,7 @@ impl Default for Pages {
             asyncapi: Place::Public("/asyncapi.json".into()),
             page: Place::Public("/asyncapi".into()),
             health: Place::Public("/healthz".into()),
+            metrics: Place::Public("/metrics".into()),
         }
     }
 }
@@ -50,6 +53,7 @@ pub(crate) enum Page {
     AsyncApi,
     Console,
     Health,
+    Metrics,
 }
 
 impl Pages {
@@ -59,6 +63,7 @@ impl Pages {
             (Page::AsyncApi, &self.asyncapi),
             (Page::Console, &self.page),
             (Page::Health, &self.health),
+            (Page::Metrics, &self.metrics),
         ];
         pages.into_iter().filter_map(|(page, place)| match place {
             Place::Off => None,

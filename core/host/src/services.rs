@@ -2,6 +2,7 @@
 
 use crate::front::panicked;
 use crate::inbox::End;
+use crate::metrics::ServiceEvent;
 use crate::shared::Shared;
 use fastws_core::config::SlowConsumer;
 use fastws_core::desk::{Ask, Desk, Feed, Local, Reservation, Sleep, Starter};
@@ -127,6 +128,7 @@ impl Services {
             // Who waited has left before it was this shard's turn: somebody else's, if anybody's.
             return self.shared.ended(topic, generation);
         };
+        self.shared.count_service(topic, ServiceEvent::Start);
         let stop = Rc::<Stop>::default();
         self.running.insert((topic.clone(), generation), stop.clone());
         let feed = Feed { desk: self.desk.clone(), topic: Rc::from(&**topic), life: generation };
@@ -265,6 +267,7 @@ impl Services {
                 }
                 Event::Stopped(topic, generation) => {
                     self.running.remove(&(topic.clone(), generation));
+                    self.shared.count_service(&topic, ServiceEvent::Stop);
                     self.shared.ended(&topic, generation);
                 }
             }
@@ -273,6 +276,7 @@ impl Services {
     }
 
     fn fail(&mut self, topic: Arc<str>, generation: u64, end: End) {
+        self.shared.count_service(&topic, ServiceEvent::Failure);
         self.running.remove(&(topic.clone(), generation));
         self.shared.failed(&topic, generation, &end);
         // It may have been told to stop before it failed.
