@@ -169,6 +169,7 @@ impl Running {
                 result = Err(Error::Io(error));
             }
         }
+        debug_assert!(result.is_err() || self.handle.is_empty(), "nothing is left of anybody");
         result
     }
 }
