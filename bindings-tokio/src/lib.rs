@@ -15,6 +15,9 @@
 //! program that runs on tokio itself awaits [`serve`].
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "axum")]
+pub mod axum;
+mod link;
 mod shard;
 
 use tokio::net::TcpListener;

@@ -1,6 +1,7 @@
 //! One shard on a thread with a tokio runtime: a task for each socket, and one that takes the turns.
 //! Knows no rule of the protocol.
 
+use crate::link::{Link, Request};
 use fastws_core::desk::Local;
 use fastws_core::engine::Sent;
 use fastws_core::ids::ConnectionId;
@@ -8,18 +9,17 @@ use fastws_core::time::{Duration, Instant};
 use fastws_host::server::{Arrivals, Binding, Seat};
 use fastws_host::settings::Doorway;
 use fastws_host::shard::Shard;
-use fastws_host::socket::{is_one_connections, write};
-use fastws_host::stream::{Foreign, Lines, Outlet};
+use fastws_host::socket::is_one_connections;
+use fastws_host::stream::{Foreign, Lines, Outlet, WebSocketStream};
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::SystemTime;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::ReadBuf;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
@@ -30,7 +30,7 @@ pub enum Tokio {}
 
 impl Binding for Tokio {
     type Poller = (Runtime, Arc<Bell>);
-    type Stream = Foreign;
+    type Stream = Stream;
 
     fn poller() -> io::Result<(Self::Poller, Waker)> {
         let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
@@ -39,7 +39,7 @@ impl Binding for Tokio {
         Ok(((runtime, bell), waker))
     }
 
-    fn drive((runtime, bell): Self::Poller, seat: Seat<Foreign>) -> io::Result<()> {
+    fn drive((runtime, bell): Self::Poller, seat: Seat<Stream>) -> io::Result<()> {
         let driven = LocalSet::new().block_on(&runtime, drive(bell, seat));
         // What handlers have left to other threads is not waited for.
         runtime.shutdown_background();
@@ -47,7 +47,28 @@ impl Binding for Tokio {
     }
 }
 
-async fn drive(bell: Arc<Bell>, seat: Seat<Foreign>) -> io::Result<()> {
+/// What other threads bring.
+pub enum Stream {
+    Foreign(Foreign),
+    Request(Request),
+}
+
+impl<S> From<WebSocketStream<S>> for Stream
+where
+    WebSocketStream<S>: Into<Foreign>,
+{
+    fn from(stream: WebSocketStream<S>) -> Self {
+        Self::Foreign(stream.into())
+    }
+}
+
+impl From<Request> for Stream {
+    fn from(request: Request) -> Self {
+        Self::Request(request)
+    }
+}
+
+async fn drive(bell: Arc<Bell>, seat: Seat<Stream>) -> io::Result<()> {
     let house = Rc::new(House {
         shard: RefCell::new(seat.shard),
         arrivals: seat.arrivals,
@@ -79,7 +100,7 @@ impl Wake for Bell {
 
 struct House {
     shard: RefCell<Shard>,
-    arrivals: Arc<Arrivals<Foreign>>,
+    arrivals: Arc<Arrivals<Stream>>,
     lines: RefCell<Lines>,
     sockets: RefCell<Vec<Way>>,
     buffer: RefCell<Vec<u8>>,
@@ -95,7 +116,7 @@ enum Way {
 }
 
 struct Socket {
-    stream: RefCell<TcpStream>,
+    link: RefCell<Link>,
     id: ConnectionId,
     blocked: Cell<bool>,
     /// Its task, which sleeps until the socket is ready or a turn has something for it.
@@ -103,12 +124,6 @@ struct Socket {
 }
 
 impl Socket {
-    /// tokio's streams shut down without waiting.
-    fn shut_down(&self) {
-        let mut stream = self.stream.borrow_mut();
-        let _ = Pin::new(&mut *stream).poll_shutdown(&mut Context::from_waker(Waker::noop()));
-    }
-
     fn wake(&self) {
         if let Some(task) = self.task.take() {
             task.wake();
@@ -162,8 +177,12 @@ impl House {
         // It only fails where the peer has gone already.
         let _ = stream.set_nodelay(true);
         let Ok(id) = self.shard.borrow_mut().accept(Some(peer), doorway) else { return };
+        self.watch(id, Link::Tcp(stream));
+    }
+
+    fn watch(self: &Rc<Self>, id: ConnectionId, link: Link) {
         let socket = Rc::new(Socket {
-            stream: RefCell::new(stream),
+            link: RefCell::new(link),
             id,
             blocked: Cell::new(false),
             task: Cell::default(),
@@ -171,6 +190,32 @@ impl House {
         self.place(id, Way::Plain(socket.clone()));
         let house = self.clone();
         spawn_local(poll_fn(move |context| house.poll_socket(&socket, context)));
+    }
+
+    fn take_arrivals(self: &Rc<Self>) {
+        let mut shard = self.shard.borrow_mut();
+        for (stream, guest) in self.arrivals.take() {
+            match stream {
+                Stream::Foreign(stream) => {
+                    let Ok(id) = shard.open(guest) else { continue };
+                    let (outlet, carried) = self.lines.borrow_mut().connect(id, stream);
+                    self.spawn(carried);
+                    self.place(id, Way::Foreign(outlet));
+                }
+                Stream::Request(Request { mut bytes, visit, link }) => {
+                    let Ok(id) = shard.visit(visit, guest) else { continue };
+                    self.watch(id, link);
+                    let mut bytes = &mut bytes[..];
+                    while let Some(room @ 1..) = shard.room(id)
+                        && !bytes.is_empty()
+                    {
+                        let (first, rest) = bytes.split_at_mut(room.min(bytes.len()));
+                        shard.handle_bytes(id, first);
+                        bytes = rest;
+                    }
+                }
+            }
+        }
     }
 
     fn place(&self, id: ConnectionId, way: Way) {
@@ -184,7 +229,7 @@ impl House {
     /// Reads while there is something, and tells when the socket takes bytes again.
     fn poll_socket(&self, socket: &Socket, context: &mut Context<'_>) -> Poll<()> {
         let mut shard = self.shard.borrow_mut();
-        let mut stream = socket.stream.borrow_mut();
+        let mut link = socket.link.borrow_mut();
         loop {
             let Some(room) = shard.room(socket.id) else { return Poll::Ready(()) };
             if room == 0 {
@@ -193,7 +238,7 @@ impl House {
             let mut buffer = self.buffer.borrow_mut();
             let room = room.min(buffer.len());
             let mut read = ReadBuf::new(&mut buffer[..room]);
-            match Pin::new(&mut *stream).poll_read(context, &mut read) {
+            match link.poll_read(context, &mut read) {
                 Poll::Pending => break,
                 Poll::Ready(Ok(())) if !read.filled().is_empty() => {
                     shard.handle_bytes(socket.id, read.filled_mut());
@@ -206,7 +251,7 @@ impl House {
                 }
             }
         }
-        if socket.blocked.get() && stream.poll_write_ready(context).is_ready() {
+        if link.poll_write(socket.blocked.get(), context) {
             socket.blocked.set(false);
             shard.handle_writable(socket.id);
             self.bell.0.notify_one();
@@ -216,17 +261,12 @@ impl House {
     }
 
     /// One turn; when the next one is wanted at the latest.
-    fn turn(&self) -> Option<tokio::time::Instant> {
+    fn turn(self: &Rc<Self>) -> Option<tokio::time::Instant> {
         let now = Instant::from_micros(self.start.elapsed().as_micros() as u64);
         let unix = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+        self.shard.borrow_mut().handle_time(now, unix);
+        self.take_arrivals();
         let mut shard = self.shard.borrow_mut();
-        shard.handle_time(now, unix);
-        for (stream, guest) in self.arrivals.take() {
-            let Ok(id) = shard.open(guest) else { continue };
-            let (outlet, carried) = self.lines.borrow_mut().connect(id, stream);
-            self.spawn(carried);
-            self.place(id, Way::Foreign(outlet));
-        }
         while let Some(task) = shard.poll_task() {
             self.spawn(task);
         }
@@ -237,13 +277,7 @@ impl House {
             let written = match &sockets[id.slot()] {
                 Way::None => continue,
                 Way::Foreign(outlet) => Ok(outlet.write(transmit.parts())),
-                Way::Plain(socket) => {
-                    let stream = socket.stream.borrow();
-                    write(transmit.parts(), |slices| match slices {
-                        [one] => stream.try_write(one),
-                        several => stream.try_write_vectored(several),
-                    })
-                }
+                Way::Plain(socket) => socket.link.borrow_mut().write(transmit.parts()),
             };
             let Ok(written) = written else {
                 shard.handle_end(id);
@@ -256,7 +290,7 @@ impl House {
                     match sent {
                         Sent::Idle => {}
                         Sent::Blocked => socket.blocked.set(true),
-                        Sent::Finished => socket.shut_down(),
+                        Sent::Finished => socket.link.borrow_mut().finish(),
                     }
                     socket.wake();
                 }

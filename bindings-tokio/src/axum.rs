@@ -1,0 +1,317 @@
+//! An API within an axum application: its routes bring requests and their streams to the shards. Knows
+//! no rule of the protocol.
+//!
+//! A [`Mount`] is a server without a port. Its router goes where other routes go, behind the same
+//! middleware; REST handlers publish through its [handle](Mount::handle).
+//!
+//! ```
+//! use axum::http::StatusCode;
+//! use axum::routing::post;
+//! use fastws_tokio::axum::Mount;
+//! use fastws_tokio::{Api, TopicRoute};
+//!
+//! # fn main() -> Result<(), fastws_tokio::Error> {
+//! let alerts = TopicRoute::<(), String>::new("alerts");
+//! let fastws = Mount::new(Api::new("Trading", "1.0.0").include(alerts))?;
+//! let publisher = fastws.handle().publisher();
+//! let raise = async move |alert: String| match publisher.publish("alerts", "alerts.update", &alert) {
+//!     Ok(()) => StatusCode::NO_CONTENT,
+//!     Err(_) => StatusCode::SERVICE_UNAVAILABLE,
+//! };
+//! let app: axum::Router =
+//!     axum::Router::new().route("/alerts", post(raise)).nest("/live", fastws.router());
+//! # drop(app);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Extractors run before the WebSocket is opened: where one refuses, that is the response. What they
+//! yield may become the [guest](crate::Guest) of the connection:
+//!
+//! ```
+//! use axum::extract::FromRequestParts;
+//! use axum::http::{StatusCode, request::Parts};
+//! use axum::routing::get;
+//! use fastws_tokio::axum::{Mount, Upgrade};
+//! use fastws_tokio::{Api, Guest, Router};
+//!
+//! struct User { name: String }
+//!
+//! impl<S: Sync> FromRequestParts<S> for User {
+//!     type Rejection = StatusCode;
+//!
+//!     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, StatusCode> {
+//!         let name = parts.headers.get("x-user").and_then(|name| name.to_str().ok());
+//!         name.map(|name| Self { name: name.into() }).ok_or(StatusCode::UNAUTHORIZED)
+//!     }
+//! }
+//!
+//! # fn main() -> Result<(), fastws_tokio::Error> {
+//! let me = Router::new().send("me", "me.response", |user: Guest<User>| user.name.clone());
+//! let fastws = Mount::new(Api::new("Members", "1.0.0").include(me))?;
+//! let app: axum::Router = axum::Router::new()
+//!     .merge(fastws.resources())
+//!     .route("/ws", get(move |user: User, upgrade: Upgrade| upgrade.serve(&fastws, user)));
+//! # drop(app);
+//! # Ok(())
+//! # }
+//! ```
+
+use crate::link::{Answer, Moved, Request};
+use crate::{Api, Error, Handle, HttpError, Running, Server, Visitor};
+use ::axum::body::{Body, Bytes, to_bytes};
+use ::axum::extract::{ConnectInfo, FromRequestParts, OriginalUri};
+use ::axum::http::header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
+use ::axum::http::request::Parts;
+use ::axum::http::{HeaderName, HeaderValue, StatusCode, Version};
+use ::axum::response::{IntoResponse, Response};
+use ::axum::routing::any;
+use fastws_core::handshake::Refusal;
+use fastws_host::settings::Visit;
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use hyper_util::server::conn::auto;
+use std::any::TypeId;
+use std::convert::Infallible;
+use std::io;
+use std::marker::PhantomData;
+use std::net::SocketAddr;
+use std::str::from_utf8;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::net::TcpStream;
+
+/// An API that is served by an axum application, on threads of its own; cheap to clone.
+///
+/// `G` is what connections are let in with by [`Upgrade::serve`]; with `()` whoever the API's own
+/// [door](Api::door) lets in. When the last clone is dropped, and with it every router, the connections
+/// are closed and the threads end.
+pub struct Mount<G = ()> {
+    inner: Arc<Inner>,
+    guest: PhantomData<fn(G)>,
+}
+
+struct Inner {
+    handle: Handle,
+    running: Mutex<Option<Running>>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.handle.shutdown();
+    }
+}
+
+impl<G> Clone for Mount<G> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), guest: PhantomData }
+    }
+}
+
+impl<G: Send + 'static> Mount<G> {
+    /// Builds the API, and starts a thread for each core.
+    pub fn new(api: Api) -> Result<Self, Error> {
+        Self::with(Server::new(), api)
+    }
+
+    /// The same with limits, threads, origins and paths of one's own. Where the server listens too, it
+    /// serves the same API there.
+    pub fn with(server: Server, api: Api) -> Result<Self, Error> {
+        let api = if is_nobody::<G>() { api } else { api.door(closed::<G>) };
+        let running = server.start(api)?;
+        let (handle, running) = (running.handle(), Mutex::new(Some(running)));
+        Ok(Self { inner: Arc::new(Inner { handle, running }), guest: PhantomData })
+    }
+
+    /// Publishes, and ends the connections, from anywhere. It does not keep the threads.
+    pub fn handle(&self) -> Handle {
+        self.inner.handle.clone()
+    }
+
+    /// Everything besides the WebSocket: the document, the page, health, figures, and operations over
+    /// HTTP. They may stand below any path.
+    pub fn resources<S: Clone + Send + Sync + 'static>(&self) -> ::axum::Router<S> {
+        let mount = self.clone();
+        let handler = any(move |request: ::axum::extract::Request| {
+            let mount = mount.clone();
+            async move {
+                let (mut parts, body) = request.into_parts();
+                let errand = Errand::new(&mut parts, false);
+                // One more byte is enough to be refused.
+                let most = mount.inner.handle.config().message_bytes as usize;
+                let body = to_bytes(body, most).await.map_err(|_| most + 1);
+                errand.run(&mount, None, body).await
+            }
+        });
+        let route = |router: ::axum::Router<S>, path| router.route(path, handler.clone());
+        self.inner.handle.resources().fold(::axum::Router::new(), route)
+    }
+
+    /// Closes every connection, as [`Handle::shutdown`] does, and waits for the last one. It need not be
+    /// polled to the end. The second who calls it waits for nothing.
+    pub async fn end(&self) -> Result<(), Error> {
+        self.inner.handle.shutdown();
+        let running = self.inner.running.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match running {
+            Some(running) => running.await,
+            None => Ok(()),
+        }
+    }
+}
+
+impl Mount {
+    /// The WebSocket, at `/ws` or wherever the server has it, and everything [beside](Self::resources) it.
+    pub fn router<S: Clone + Send + Sync + 'static>(&self) -> ::axum::Router<S> {
+        let mount = self.clone();
+        let handler = any(move |upgrade: Upgrade| upgrade.serve(&mount, ()));
+        let route = |router: ::axum::Router<S>, path| router.route(path, handler.clone());
+        self.inner.handle.websockets().fold(self.resources(), route)
+    }
+}
+
+/// A request that may open a WebSocket. Whatever it lacks, [`serve`](Self::serve) answers.
+pub struct Upgrade(Errand);
+
+impl<S: Sync> FromRequestParts<S> for Upgrade {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(Errand::new(parts, true)))
+    }
+}
+
+impl Upgrade {
+    /// Opens the WebSocket, or says why not: the origin is not let in, the API's door is closed, there
+    /// are too many connections, or none was asked for. What follows happens on a thread of the mount;
+    /// the response is what is still to be sent.
+    pub fn serve<G: Send + 'static>(
+        self,
+        mount: &Mount<G>,
+        guest: G,
+    ) -> impl Future<Output = Response> + Send + use<G> {
+        let mount = mount.clone();
+        let guest = if is_nobody::<G>() { None } else { Some(guest) };
+        async move { self.0.run(&mount, guest, Ok(Bytes::new())).await }
+    }
+}
+
+/// A request on its way to a shard, and what brings its stream there.
+struct Errand {
+    head: Vec<u8>,
+    visit: Visit,
+    upgrade: Option<OnUpgrade>,
+}
+
+impl Errand {
+    fn new(parts: &mut Parts, is_websocket: bool) -> Self {
+        let peer = parts.extensions.get().map(|ConnectInfo(peer): &ConnectInfo<SocketAddr>| *peer);
+        let path = parts.uri.path();
+        let whole = parts.extensions.get().map_or(path, |OriginalUri(uri)| uri.path());
+        let base = whole.strip_suffix(path).unwrap_or_default().into();
+        let visit = Visit { peer, base, is_websocket };
+        Self { head: head(parts), visit, upgrade: parts.extensions.remove() }
+    }
+
+    /// Has it answered by a shard. Of a body that is too long, its length is enough.
+    async fn run<G: Send + 'static>(
+        self,
+        mount: &Mount<G>,
+        guest: Option<G>,
+        body: Result<Bytes, usize>,
+    ) -> Response {
+        let Self { head: mut bytes, visit, upgrade } = self;
+        let length = body.as_ref().map_or_else(|length| *length, Bytes::len);
+        bytes.extend_from_slice(format!("{CONTENT_LENGTH}: {length}\r\n\r\n").as_bytes());
+        bytes.extend_from_slice(&body.unwrap_or_default());
+        let (request, Answer { answer, stream }) = Request::new(bytes, visit);
+        let handle = &mount.inner.handle;
+        match guest {
+            Some(guest) => handle.attach_guest(request, guest),
+            None => handle.attach(request),
+        }
+        let Some(response) = answer.await.ok().and_then(|answer| response(&answer)) else {
+            return refuse(Refusal::Draining);
+        };
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            // HTTP/2 and a router without a server have no stream to give.
+            let Some(upgrade) = upgrade else { return refuse(Refusal::UpgradeRequired) };
+            tokio::spawn(async move {
+                if let Ok(upgraded) = upgrade.await
+                    && let Ok(moved) = moved(upgraded)
+                {
+                    // A connection that has ended meanwhile wants it no more.
+                    let _ = stream.send(moved);
+                }
+            });
+        }
+        response
+    }
+}
+
+/// The head of a request as it has come, without the headers about its body and the empty line.
+fn head(parts: &Parts) -> Vec<u8> {
+    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+    let version = if parts.version == Version::HTTP_10 { "1.0" } else { "1.1" };
+    let mut head = format!("{} {target} HTTP/{version}\r\n", parts.method).into_bytes();
+    let mut line = |name: &HeaderName, value: &[u8]| {
+        for part in [name.as_str().as_bytes(), b": ", value, b"\r\n"] {
+            head.extend_from_slice(part);
+        }
+    };
+    let about_body = [CONTENT_LENGTH, TRANSFER_ENCODING, EXPECT];
+    for (name, value) in parts.headers.iter().filter(|(name, _)| !about_body.contains(name)) {
+        line(name, value.as_bytes());
+    }
+    // HTTP/2 has it in the target.
+    if let Some(host) = parts.uri.authority()
+        && !parts.headers.contains_key(HOST)
+    {
+        line(&HOST, host.as_str().as_bytes());
+    }
+    head
+}
+
+/// An answer's bytes as a response. The connection is the application's to close.
+fn response(answer: &[u8]) -> Option<Response> {
+    let end = answer.windows(4).position(|four| four == b"\r\n\r\n")?;
+    let mut lines = from_utf8(&answer[..end]).ok()?.split("\r\n");
+    let status = lines.next()?.split(' ').nth(1)?;
+    let mut response = Response::new(Body::from(answer[end + 4..].to_vec()));
+    *response.status_mut() = status.parse().ok()?;
+    for line in lines.filter(|line| *line != "Connection: close") {
+        let (name, value) = line.split_once(": ")?;
+        let value = HeaderValue::from_str(value).ok()?;
+        response.headers_mut().append(HeaderName::from_bytes(name.as_bytes()).ok()?, value);
+    }
+    Some(response)
+}
+
+fn refuse(refusal: Refusal) -> Response {
+    let status = StatusCode::from_u16(refusal.status()).expect("it is a status");
+    (status, refusal.to_string()).into_response()
+}
+
+/// A plain socket with which nobody has begun moves to the runtime of its shard; everything else stays
+/// where it is, and is read and written from there.
+fn moved(upgraded: Upgraded) -> io::Result<Moved> {
+    let (io, early) = match auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
+        Ok(parts) => (parts.io, parts.read_buf),
+        Err(upgraded) => match upgraded.downcast::<TokioIo<TcpStream>>() {
+            Ok(parts) => (parts.io, parts.read_buf),
+            Err(other) => return Ok(Moved::Any(Box::new(TokioIo::new(other)), Vec::new())),
+        },
+    };
+    match early.is_empty() {
+        true => io.into_inner().into_std().map(Moved::Tcp),
+        false => Ok(Moved::Any(Box::new(io.into_inner()), early.to_vec())),
+    }
+}
+
+/// Connections are told apart by nothing but the API's own door.
+fn is_nobody<G: 'static>() -> bool {
+    TypeId::of::<G>() == TypeId::of::<()>()
+}
+
+/// The door of an API whose guests the application lets in.
+fn closed<G>(_: &Visitor<'_>) -> Result<G, HttpError> {
+    Err(HttpError::new(403, "nobody is let in here"))
+}

@@ -1,0 +1,218 @@
+//! A connection's stream in each of its forms: a socket, anything else that carries bytes, and one that
+//! is still to come. Knows no shard.
+#![cfg_attr(
+    not(feature = "axum"),
+    expect(dead_code, reason = "only a mount brings streams that are no sockets")
+)]
+
+use fastws_host::settings::Visit;
+use fastws_host::socket;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, empty};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+
+pub(crate) enum Link {
+    Tcp(TcpStream),
+    Any(Box<Any>),
+    Held(Box<Held>),
+}
+
+impl Link {
+    pub(crate) fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(context, buffer),
+            Self::Any(any) => any.poll_read(context, buffer),
+            Self::Held(held) => match ready!(Pin::new(&mut held.stream).poll(context)) {
+                Ok(moved) => {
+                    *self = moved.arrive()?;
+                    self.poll_read(context, buffer)
+                }
+                // Nobody brings it any more: the end.
+                Err(_) => Poll::Ready(Ok(())),
+            },
+        }
+    }
+
+    /// As much as the stream takes now.
+    pub(crate) fn write<'e>(&mut self, parts: impl Iterator<Item = &'e [u8]>) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => socket::write(parts, |slices| match slices {
+                [one] => stream.try_write(one),
+                several => stream.try_write_vectored(several),
+            }),
+            Self::Any(any) => Ok(any.write(parts)),
+            Self::Held(held) => Ok(held.write(parts)),
+        }
+    }
+
+    /// Goes on with what is being written. True: it takes more, where it took nothing before.
+    pub(crate) fn poll_write(&mut self, blocked: bool, context: &mut Context<'_>) -> bool {
+        match self {
+            Self::Tcp(stream) => blocked && stream.poll_write_ready(context).is_ready(),
+            Self::Any(any) => any.poll_write(context).is_ready() && blocked,
+            Self::Held(_) => false,
+        }
+    }
+
+    /// Nothing more is written.
+    pub(crate) fn finish(&mut self) {
+        match self {
+            // tokio's sockets shut down without waiting.
+            Self::Tcp(stream) => {
+                let context = &mut Context::from_waker(Waker::noop());
+                let _ = Pin::new(stream).poll_shutdown(context);
+            }
+            Self::Any(any) => any.finished = true,
+            Self::Held(held) => held.answer(),
+        }
+    }
+}
+
+/// Whatever carries bytes, on any thread.
+pub(crate) trait Bytes: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Bytes for S {}
+
+/// A stream that has to be told about its waker with every write: its connection's task writes.
+pub(crate) struct Any {
+    stream: Box<dyn Bytes>,
+    /// What somebody has read of it already.
+    early: Vec<u8>,
+    outgoing: Vec<u8>,
+    finished: bool,
+}
+
+impl Any {
+    fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.early.is_empty() {
+            return Pin::new(&mut self.stream).poll_read(context, buffer);
+        }
+        let early = self.early.len().min(buffer.remaining());
+        buffer.put_slice(&self.early[..early]);
+        self.early.drain(..early);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Takes all of it, or nothing while enough waits already.
+    fn write<'e>(&mut self, parts: impl Iterator<Item = &'e [u8]>) -> usize {
+        let before = self.outgoing.len();
+        if before < ENOUGH {
+            parts.for_each(|part| self.outgoing.extend_from_slice(part));
+        }
+        self.outgoing.len() - before
+    }
+
+    fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let mut stream = Pin::new(&mut self.stream);
+        while !self.outgoing.is_empty() {
+            match ready!(stream.as_mut().poll_write(context, &self.outgoing)) {
+                Ok(written @ 1..) => drop(self.outgoing.drain(..written)),
+                // Whoever reads next hears of the end.
+                Ok(0) | Err(_) => {
+                    (self.stream, self.outgoing) = (Box::new(empty()), Vec::new());
+                    return Poll::Ready(());
+                }
+            }
+        }
+        let _ = match self.finished {
+            true => stream.poll_shutdown(context),
+            false => stream.poll_flush(context),
+        };
+        Poll::Ready(())
+    }
+}
+
+/// Where a stream will come that another server has: its request is answered there first.
+pub(crate) struct Held {
+    outgoing: Vec<u8>,
+    answer: Option<oneshot::Sender<Vec<u8>>>,
+    stream: oneshot::Receiver<Moved>,
+}
+
+impl Held {
+    /// Takes the head that opens the WebSocket, and nothing behind it; or all of another answer.
+    fn write<'e>(&mut self, parts: impl Iterator<Item = &'e [u8]>) -> usize {
+        if self.answer.is_none() {
+            return 0;
+        }
+        let before = self.outgoing.len();
+        parts.for_each(|part| self.outgoing.extend_from_slice(part));
+        if self.outgoing.starts_with(OPENS)
+            && let Some(end) = self.outgoing.windows(4).position(|four| four == b"\r\n\r\n")
+        {
+            self.outgoing.truncate(end + 4);
+            let taken = self.outgoing.len() - before;
+            self.answer();
+            return taken;
+        }
+        self.outgoing.len() - before
+    }
+
+    fn answer(&mut self) {
+        let outgoing = std::mem::take(&mut self.outgoing);
+        // Who does not wait for it brings no stream either.
+        self.answer.take().map(|answer| answer.send(outgoing));
+    }
+}
+
+/// A stream on its way to its shard.
+pub(crate) enum Moved {
+    Tcp(std::net::TcpStream),
+    Any(Box<dyn Bytes>, Vec<u8>),
+}
+
+impl Moved {
+    /// On the shard's thread.
+    fn arrive(self) -> io::Result<Link> {
+        match self {
+            Self::Tcp(stream) => {
+                stream.set_nodelay(true)?;
+                TcpStream::from_std(stream).map(Link::Tcp)
+            }
+            Self::Any(stream, early) => {
+                let (outgoing, finished) = (Vec::new(), false);
+                Ok(Link::Any(Box::new(Any { stream, early, outgoing, finished })))
+            }
+        }
+    }
+}
+
+/// A request on its way to its shard.
+pub struct Request {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) visit: Visit,
+    pub(crate) link: Link,
+}
+
+/// What becomes of a request.
+pub(crate) struct Answer {
+    /// The answer's bytes; an error: it gets none.
+    pub(crate) answer: oneshot::Receiver<Vec<u8>>,
+    /// Where the stream is wanted if the WebSocket is opened. Dropped, the request is given up.
+    pub(crate) stream: oneshot::Sender<Moved>,
+}
+
+impl Request {
+    pub(crate) fn new(bytes: Vec<u8>, visit: Visit) -> (Self, Answer) {
+        let (answer, answered) = oneshot::channel();
+        let (bring, stream) = oneshot::channel();
+        let held = Held { outgoing: Vec::new(), answer: Some(answer), stream };
+        let request = Self { bytes, visit, link: Link::Held(Box::new(held)) };
+        (request, Answer { answer: answered, stream: bring })
+    }
+}
+
+/// Bytes that may wait for a stream to take them.
+const ENOUGH: usize = 64 << 10;
+const OPENS: &[u8] = b"HTTP/1.1 101 ";
