@@ -8,6 +8,8 @@ use core::mem;
 use core::str::from_utf8;
 
 /// What the peer has said.
+///
+/// `Reader` hands them out, where the example is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Incoming<'a> {
     /// A whole text message, of however many frames.

@@ -59,6 +59,13 @@ pub struct Config {
 
 /// What a request gets that cannot be read, that names no operation, whose payload does not fit, or
 /// whose handler has failed. Whatever else ends a connection ends it in any case.
+///
+/// ```
+/// use fastws_core::config::{Config, OnError};
+/// let config = Config { on_error: OnError::Reply, ..Config::default() };
+/// assert_eq!(Config::default().on_error, OnError::Close);
+/// # assert_eq!(config.on_error, OnError::Reply);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnError {
     /// The connection is closed, which is what clients of FastWS expect.
@@ -103,6 +110,13 @@ impl Default for Config {
 /// stands in the place of the first of them, and says how many of its topic are missing there:
 /// `{"type":"bars.gap","topic":"bars:AAPL:1","payload":{"topic":"bars:AAPL:1","dropped":3}}` for
 /// updates of type `bars.update`. A reader for which not even that fits is closed.
+///
+/// ```
+/// use fastws_core::config::{Config, SlowConsumer};
+/// let config = Config { slow_consumer: SlowConsumer::Latest, ..Config::default() };
+/// assert_eq!(Config::default().slow_consumer, SlowConsumer::Close);
+/// # assert_eq!(config.slow_consumer, SlowConsumer::Latest);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SlowConsumer {
     /// Nothing is dropped: the connection is closed with 1008.
