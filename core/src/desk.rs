@@ -65,6 +65,24 @@ pub struct Published {
 
 /// A future that tells how many connections an update was queued for, once every shard knows. The
 /// update goes out also where nobody waits for that.
+///
+/// ```
+/// use fastws_core::api::Api;
+/// use fastws_core::declared::PublishError;
+/// use fastws_core::extract::Payload;
+/// use fastws_core::publisher::App;
+/// use fastws_core::router::Router;
+/// use fastws_core::send;
+///
+/// #[send("alert", reply = "alerted")]
+/// async fn alert(Payload(text): Payload<String>, app: App) -> Result<usize, PublishError> {
+///     let reach = app.publisher().reach("alerts", "alerts.alert", &text)?;
+///     Ok(reach.await)
+/// }
+///
+/// let router = Router::new().include(alert).recv::<String>("alerts.alert");
+/// assert!(Api::new("Alerts", "1.0.0").include(router).build().is_ok());
+/// ```
 pub struct Reach(Pin<Box<dyn Future<Output = usize> + Send>>);
 
 impl Reach {
@@ -83,6 +101,8 @@ impl Future for Reach {
 }
 
 /// Sums over all shards.
+///
+/// The example is at [`App`](crate::publisher::App).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Metrics {
     /// Open connections.
@@ -263,6 +283,9 @@ impl Desk {
 }
 
 /// Ends when the driver's clock has come to its time. Dropping it forgets it.
+///
+/// Made by [`Clock::sleep`](crate::extract::Clock::sleep) for handlers, where the example is, and by
+/// [`Updates::sleep`](crate::service::Updates::sleep) for services.
 pub struct Sleep {
     desk: Rc<Desk>,
     key: (Instant, u64),
