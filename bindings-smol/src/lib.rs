@@ -34,6 +34,7 @@ pub use fastws_core::expanded;
 #[doc(inline)]
 pub use fastws_core::typed::*;
 pub use fastws_host::error::Error;
+pub use fastws_host::page::Component;
 pub use fastws_host::pages::{Pages, Place};
 pub use fastws_host::test_client::{TestClient, TestSocket};
 pub use fastws_macros::{payload_smol as payload, recv_smol as recv, send_smol as send};

@@ -23,7 +23,8 @@ use std::{io, thread};
 /// A server that listens already and does not accept yet.
 ///
 /// It answers `/ws` with a WebSocket, `/asyncapi.json` with the API's document, `/asyncapi` with a page
-/// for people and `/healthz` with its health, on every address it is bound to.
+/// for people, `/healthz` with its health and `/metrics` with its figures, on every address it is bound
+/// to.
 pub struct Server {
     /// With those for the operator only.
     listeners: Vec<(TcpListener, bool)>,
@@ -168,6 +169,7 @@ impl Running {
                 result = Err(Error::Io(error));
             }
         }
+        debug_assert!(result.is_err() || self.handle.is_empty(), "nothing is left of anybody");
         result
     }
 }

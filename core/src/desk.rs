@@ -2,7 +2,8 @@
 //!
 //! Everything here belongs to one thread; nothing is locked and nothing is sent.
 
-use crate::declared::Declared;
+use crate::declared::{Declared, Treatment};
+use crate::engine::Closes;
 use crate::ids::{CallId, ConnectionId};
 use crate::respond::{Fault, Refused};
 use crate::retained::Retained;
@@ -23,9 +24,10 @@ pub type Local<T> = Pin<Box<dyn Future<Output = T>>>;
 
 /// All shards, as one of them or a foreign thread sees them.
 pub trait Shards: Send + Sync {
-    /// Queues an encoded frame on the shards. With `keep` it is the topic's last update from now on, if
-    /// anybody on any shard is interested in the topic.
-    fn publish(&self, source: Source, topic: &str, frame: &[u8], keep: bool) -> Published;
+    /// Queues an encoded frame on the shards. What is to be kept is the topic's last update from now on,
+    /// if anybody on any shard is interested in the topic.
+    fn publish(&self, source: Source, topic: &str, frame: &[u8], treatment: Treatment)
+    -> Published;
 
     /// Somebody is about to become interested in a topic, and this was told of it before the shard
     /// tells it itself. Each time counts.
@@ -36,7 +38,7 @@ pub trait Shards: Send + Sync {
         &self,
         topic: Option<&str>,
         frame: &[u8],
-        keep: bool,
+        treatment: Treatment,
     ) -> Result<Reach, crate::shelf::Full>;
 
     /// Sums over all shards, each a moment old.
@@ -115,10 +117,16 @@ pub struct Metrics {
     pub messages_received: u64,
     /// Replies, and updates once for each listener, since the start.
     pub messages_sent: u64,
+    /// Bytes that sockets have sent since the start, with handshakes and frames' heads.
+    pub bytes_received: u64,
+    /// Bytes that sockets have taken since the start.
+    pub bytes_sent: u64,
     /// Updates that gave way in the backlogs of slow consumers, since the start, once for each of them.
     pub updates_dropped: u64,
     /// Updates that a shard's full inbox did not take, since the start, once for each such shard.
     pub updates_lost: u64,
+    /// Connections that have ended since the start, by close code.
+    pub closes: Closes,
 }
 
 /// One shard's desk.
@@ -170,8 +178,8 @@ pub struct Feed {
 
 impl Feed {
     /// Sends a frame to who listens to this life. A shard's full inbox is counted there.
-    pub(crate) fn send(&self, frame: &[u8], keep: bool) {
-        self.desk.shards.publish(Source::Life(self.life), &self.topic, frame, keep);
+    pub(crate) fn send(&self, frame: &[u8], treatment: Treatment) {
+        self.desk.shards.publish(Source::Life(self.life), &self.topic, frame, treatment);
     }
 }
 

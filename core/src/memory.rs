@@ -47,14 +47,16 @@
 //! ```
 
 use crate::backlog::SLACK;
+use crate::changes::Changes;
 use crate::config::Config;
+use crate::counts::Counts;
 use crate::deadlines::Deadlines;
 use crate::engine::Engine;
 use crate::hub::{Hub, Link, NONE, Topic};
 use crate::marks::Marks;
 use crate::outbox::{Note, Outbox, Run};
 use crate::shelf::{Buffers, Shelf};
-use crate::state::{Counts, Seat, State};
+use crate::state::{Seat, State};
 use crate::time::Instant;
 use foldhash::fast::FixedState;
 use heapless::Vec as Row;
@@ -196,6 +198,8 @@ impl Engine<'static> {
     /// An engine on owned memory that grows with its use, up to the limits of `config`. `seed` makes
     /// the hash of topic names unpredictable for clients.
     ///
+    /// Numbers are taken as they are: with some that [`Config::check`] refuses nobody is served.
+    ///
     /// ```
     /// use fastws_core::config::Config;
     /// use fastws_core::engine::Engine;
@@ -249,6 +253,7 @@ impl Engine<'static> {
                 strangers: 0,
                 authenticates: false,
                 counts: Counts::default(),
+                changes: Changes::default(),
                 drain: None,
             },
         }
@@ -354,6 +359,7 @@ impl<'m> Engine<'m> {
                 strangers: 0,
                 authenticates: false,
                 counts: Counts::default(),
+                changes: Changes::default(),
                 drain: None,
                 config,
             },

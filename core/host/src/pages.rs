@@ -1,6 +1,6 @@
 //! What is served beside the WebSocket, where, and what it says. Knows no connection and no socket.
 
-use crate::page::page;
+use crate::page::{Component, page};
 use fastws_core::catalog::{ASYNCAPI, Catalog};
 use fastws_core::door::Visitor;
 use fastws_core::handshake::{Request, Response};
@@ -19,8 +19,12 @@ pub struct Pages {
     pub asyncapi: Place,
     /// The same for people, and a console to try it, at `/asyncapi`.
     pub page: Place,
+    /// What shows the document there; `None` for the page of our own, which loads nothing from elsewhere.
+    pub component: Option<Component>,
     /// Whether the server takes connections, at `/healthz`.
     pub health: Place,
+    /// Figures as Prometheus reads them, at `/metrics`.
+    pub metrics: Place,
 }
 
 /// Where a page is.
@@ -39,7 +43,9 @@ impl Default for Pages {
         Self {
             asyncapi: Place::Public("/asyncapi.json".into()),
             page: Place::Public("/asyncapi".into()),
+            component: None,
             health: Place::Public("/healthz".into()),
+            metrics: Place::Public("/metrics".into()),
         }
     }
 }
@@ -50,6 +56,7 @@ pub(crate) enum Page {
     AsyncApi,
     Console,
     Health,
+    Metrics,
 }
 
 impl Pages {
@@ -59,6 +66,7 @@ impl Pages {
             (Page::AsyncApi, &self.asyncapi),
             (Page::Console, &self.page),
             (Page::Health, &self.health),
+            (Page::Metrics, &self.metrics),
         ];
         pages.into_iter().filter_map(|(page, place)| match place {
             Place::Off => None,
@@ -88,7 +96,11 @@ impl Texts {
             return Self { asyncapi: Vec::new(), console: String::new() };
         };
         let documents = ASYNCAPI.iter().filter_map(|version| catalog.asyncapi(version, path));
-        Self { asyncapi: documents.collect(), console: page(catalog.title(), url) }
+        let console = match &pages.component {
+            Some(component) => component.page(catalog.title(), url),
+            None => page(catalog.title(), url),
+        };
+        Self { asyncapi: documents.collect(), console }
     }
 
     /// The document of the version that is asked for, if there is one of it.

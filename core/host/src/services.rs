@@ -2,6 +2,7 @@
 
 use crate::front::panicked;
 use crate::inbox::End;
+use crate::metrics::ServiceEvent;
 use crate::shared::Shared;
 use fastws_core::config::SlowConsumer;
 use fastws_core::desk::{Ask, Desk, Feed, Local, Reservation, Sleep, Starter};
@@ -41,6 +42,7 @@ pub(crate) struct News {
     pub(crate) life: Option<u64>,
     /// The moment at which it has become the topic's last, if it has.
     pub(crate) kept: Option<u64>,
+    pub(crate) policy: Option<SlowConsumer>,
 }
 
 struct Topic {
@@ -127,6 +129,7 @@ impl Services {
             // Who waited has left before it was this shard's turn: somebody else's, if anybody's.
             return self.shared.ended(topic, generation);
         };
+        self.shared.count_service(topic, ServiceEvent::Start);
         let stop = Rc::<Stop>::default();
         self.running.insert((topic.clone(), generation), stop.clone());
         let feed = Feed { desk: self.desk.clone(), topic: Rc::from(&**topic), life: generation };
@@ -265,6 +268,7 @@ impl Services {
                 }
                 Event::Stopped(topic, generation) => {
                     self.running.remove(&(topic.clone(), generation));
+                    self.shared.count_service(&topic, ServiceEvent::Stop);
                     self.shared.ended(&topic, generation);
                 }
             }
@@ -273,6 +277,7 @@ impl Services {
     }
 
     fn fail(&mut self, topic: Arc<str>, generation: u64, end: End) {
+        self.shared.count_service(&topic, ServiceEvent::Failure);
         self.running.remove(&(topic.clone(), generation));
         self.shared.failed(&topic, generation, &end);
         // It may have been told to stop before it failed.
@@ -301,7 +306,7 @@ impl Services {
             return 0;
         }
         let audience =
-            engine.publish_frame(&topic, &news.frame, None).expect("owned memory has room");
+            engine.publish_frame(&topic, &news.frame, news.policy).expect("owned memory has room");
         match audience.listeners == 0 && audience.awaited {
             true => drop(self.held.insert(topic, VecDeque::from([news]))),
             false => keep(&self.desk, &topic, news),
@@ -313,7 +318,7 @@ impl Services {
     pub(crate) fn release(&mut self, engine: &mut Engine<'static>) {
         self.held.retain(|topic, held| {
             while let Some(news) = held.pop_front() {
-                let audience = engine.publish_frame(topic, &news.frame, None);
+                let audience = engine.publish_frame(topic, &news.frame, news.policy);
                 let audience = audience.expect("owned memory has room");
                 if audience.listeners == 0 && audience.awaited {
                     held.push_front(news);
@@ -339,7 +344,7 @@ impl Services {
 }
 
 /// Who comes from now on gets it.
-fn keep(desk: &Desk, topic: &str, News { frame, life, kept }: News) {
+fn keep(desk: &Desk, topic: &str, News { frame, life, kept, .. }: News) {
     if let Some(moment) = kept {
         desk.retained.keep(topic, Kept { moment, life, frame });
     }
