@@ -22,15 +22,23 @@ use serde_json::Value;
 
 /// What an [`Api`](crate::api::Api) is built into.
 ///
-/// It is what a driver's [`Dispatch`](crate::dispatch::Dispatch) answers with:
+/// It is what a driver's [`Dispatch`](crate::dispatch::Dispatch) answers with, beside an engine of its own.
+/// What else the driver does for its [`Desk`] is there.
 ///
 /// ```
 /// use fastws_core::catalog::{Catalog, Pending, Rest};
 /// use fastws_core::desk::Desk;
 /// use fastws_core::dispatch::{Answer, Call, Dispatch, Verdict};
+/// use fastws_core::config::Config;
+/// use fastws_core::engine::Engine;
+/// use fastws_core::frame::Opcode;
 /// use fastws_core::ids::OperationId;
+/// use fastws_core::time::Instant;
 /// use fastws_core::{api::Api, router::Router};
 /// use std::rc::Rc;
+/// # use fastws_core::declared::Treatment;
+/// # use fastws_core::desk::{Metrics, Published, Reach, Shards, Source};
+/// # use fastws_core::shelf::Full;
 ///
 /// struct Front {
 ///     catalog: Catalog,
@@ -58,11 +66,35 @@ use serde_json::Value;
 ///     }
 /// }
 ///
+/// # struct Nobody;
+/// # impl Shards for Nobody {
+/// #     fn publish(&self, _: Source, _: &str, _: &[u8], _: Treatment) -> Published {
+/// #         Published::default()
+/// #     }
+/// #     fn expect(&self, _: &str) {}
+/// #     fn reach(&self, _: Option<&str>, _: &[u8], _: Treatment) -> Result<Reach, Full> {
+/// #         Err(Full)
+/// #     }
+/// #     fn metrics(&self) -> Metrics {
+/// #         Metrics::default()
+/// #     }
+/// # }
 /// let router = Router::new().send("greet", "greeting", || "hello");
 /// let catalog = Api::new("Greetings", "1.0.0").include(router).build()?;
 /// let greet = catalog.find("greet").expect("it was declared");
 /// assert_eq!((catalog.name(greet), catalog.title()), ("greet", "Greetings"));
-/// # Ok::<(), fastws_core::api::BuildError>(())
+///
+/// // `Nobody` stands for the other shards.
+/// let desk = Desk::new(catalog.declared().clone(), std::sync::Arc::new(Nobody), 0);
+/// let mut front = Front { catalog, desk, payload: Vec::new(), pending: Vec::new() };
+/// let (mut engine, now) = (Engine::new(Config::default(), 0), Instant::ZERO);
+/// let id = engine.open(now, [7; 16])?;
+/// engine.handle_message(now, id, Opcode::Text, &mut br#"{"type":"greet"}"#.to_vec(), &mut front);
+/// let mut written = Vec::new();
+/// let transmit = engine.poll_transmit(now).expect("there is a reply");
+/// transmit.parts().for_each(|part| written.extend_from_slice(part));
+/// assert!(written.ends_with(br#"{"type":"greeting","payload":"hello"}"#));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Catalog {
     pub(crate) document: Value,

@@ -33,7 +33,7 @@ pub struct Config {
     pub slow_consumer: SlowConsumer,
     /// Topics of one connection; with 0 nobody subscribes.
     pub topics_per_connection: u32,
-    /// Bytes of a topic's name, at most [`MAX_TOPIC`](crate::topic::MAX_TOPIC).
+    /// Bytes of a topic's name, at most [`MAX_TOPIC`].
     pub topic_bytes: u16,
     /// Time for a topic's service to start; then its subscribers are refused.
     pub start: Duration,
@@ -111,6 +111,8 @@ impl Config {
 }
 
 /// Which number of a [`Config`] cannot work, by the name of its field.
+///
+/// The example is at [`Config::check`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigError {

@@ -59,6 +59,12 @@ pub(crate) struct Report {
 }
 
 /// What becomes of an update besides being sent.
+///
+/// ```
+/// use fastws_core::declared::Treatment;
+/// let treatment = Treatment::default();
+/// assert!(!treatment.keep && treatment.policy.is_none());
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Treatment {
     /// It is the topic's last update from now on.

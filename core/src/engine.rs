@@ -149,6 +149,8 @@ impl<'e> Transmit<'e> {
 }
 
 /// What a socket's driver does next.
+///
+/// [`Engine::handle_sent`] tells it; the loop is in the example of [`Engine`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
     /// Nothing, until there is more to write.

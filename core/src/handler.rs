@@ -63,9 +63,9 @@ pub trait Handler<Shape>: Send + Sync + 'static {
     fn reply() -> Reply;
 }
 
-/// The shape of a plain function.
+/// The shape of a plain function, for [`Handler`].
 pub struct Plain;
-/// The shape of an async function.
+/// The shape of an async function, for [`Handler`].
 pub struct Async;
 
 macro_rules! handlers {

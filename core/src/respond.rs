@@ -237,9 +237,9 @@ pub enum Reply {
     Unknown(&'static str),
 }
 
-/// Marks results that serialize.
+/// Marks results that serialize, for [`Respond`].
 pub struct Plain;
-/// Marks results that may fail.
+/// Marks results that may fail, for [`Respond`].
 pub struct Fallible;
 
 impl<T: Outgoing> Respond<Plain> for T {
