@@ -265,6 +265,8 @@ pub struct Ask {
 pub type Starter = Box<dyn FnOnce(Feed) -> Local<Result<Local<Fault>, Refused>>>;
 
 /// Where a service's updates go, before their type is known.
+///
+/// A [`Starter`] makes [`Updates`](crate::service::Updates) of it.
 #[derive(Clone)]
 pub struct Feed {
     /// The shard that the service runs on.

@@ -126,7 +126,8 @@ pub struct Engine<'m> {
     pub(crate) state: State<'m>,
 }
 
-/// What can be written to one socket now.
+/// What can be written to one socket now. [`Engine::poll_transmit`] offers one until there is no more; the
+/// loop is in the example of [`Engine`].
 pub struct Transmit<'e> {
     id: ConnectionId,
     parts: Parts<'e>,
@@ -140,9 +141,6 @@ impl<'e> Transmit<'e> {
 
     /// The bytes in order, at most 64 slices. There may be none: then nothing is written, and
     /// [`Engine::handle_sent`] is told so.
-    ///
-    /// One is offered by [`Engine::poll_transmit`] until there is no more; the loop is in the example of
-    /// [`Engine`].
     pub fn parts(self) -> impl Iterator<Item = &'e [u8]> {
         self.parts
     }

@@ -257,7 +257,7 @@ impl Outcome for Never {
 /// The type of a loop without an end, which has no name of its own yet.
 type Never = <fn() -> ! as Returns>::Output;
 
-/// What a function returns.
+/// What a function returns: by it [`Outcome`] knows the type of a loop without an end.
 pub trait Returns {
     /// Its type.
     type Output;
