@@ -88,7 +88,10 @@ pub(crate) struct Update {
 }
 
 impl Declared {
-    /// Encodes an update of a `recv` operation as a whole frame, for a topic or for everybody.
+    /// Encodes an update of a `recv` operation as a whole frame, for a topic or for everybody. O(bytes).
+    ///
+    /// # Errors
+    /// What [`PublishError`] says, where the example is, but for its `Full`.
     pub fn update<T: Serialize + 'static>(
         &self,
         topic: Option<&str>,

@@ -328,7 +328,7 @@ impl Effects<'_, '_> {
     }
 
     /// Subscribes; it cannot fail where a place was reserved. Subscribing twice is one subscription:
-    /// true if it is new.
+    /// true if it is new. On an error nothing has changed.
     pub fn subscribe(&mut self, topic: &str) -> Result<bool, Denied> {
         self.state.subscribe(self.slot, topic)
     }
@@ -354,7 +354,7 @@ impl Effects<'_, '_> {
         self.state.publish(topic, &message, policy)
     }
 
-    /// The same with a whole text frame that was encoded before.
+    /// The same with a whole text frame that was encoded before. On an error nobody has got it.
     pub fn publish_frame(
         &mut self,
         topic: &str,
@@ -378,7 +378,7 @@ impl Effects<'_, '_> {
         self.state.broadcast(&Message { kind, topic: None, payload: Some(payload), id: None })
     }
 
-    /// The same with a whole text frame that was encoded before.
+    /// The same with a whole text frame that was encoded before. On an error nobody has got it.
     pub fn broadcast_frame(&mut self, frame: &[u8]) -> Result<usize, Unpublished> {
         self.state.broadcast_frame(frame)
     }

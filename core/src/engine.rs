@@ -536,7 +536,8 @@ impl Engine<'_> {
         self.state.publish(topic, &message, policy)
     }
 
-    /// The same with a whole text frame that was encoded before, perhaps on another thread.
+    /// The same with a whole text frame that was encoded before, perhaps on another thread. On
+    /// an error nobody has got it; the example is at [`Unpublished`].
     pub fn publish_frame(
         &mut self,
         topic: &str,
@@ -552,7 +553,8 @@ impl Engine<'_> {
         self.state.broadcast(&Message { kind, topic: None, payload: Some(payload), id: None })
     }
 
-    /// The same with a whole text frame that was encoded before, perhaps on another thread.
+    /// The same with a whole text frame that was encoded before, perhaps on another thread. On
+    /// an error nobody has got it; the example is at [`Unpublished`].
     pub fn broadcast_frame(&mut self, frame: &[u8]) -> Result<usize, Unpublished> {
         self.state.broadcast_frame(frame)
     }

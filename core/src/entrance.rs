@@ -140,7 +140,8 @@ impl Entrance {
         )
     }
 
-    /// Asks the door, if there is one; what it yields is for the connection's handlers.
+    /// Asks the door, if there is one; what it yields is for the connection's handlers. Its error is the
+    /// response.
     pub fn admit(&self, visitor: &Visitor<'_>) -> Result<Option<Rc<dyn Any>>, HttpError> {
         self.door.as_ref().map(|(door, _)| door(visitor)).transpose()
     }
