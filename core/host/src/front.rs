@@ -1,8 +1,8 @@
 //! The catalog as an engine's application: runs handlers, catches their panics, answers HTTP. Knows no socket.
 
 use crate::metrics::OPEN_METRICS;
-use crate::pages::{Page, live};
-use crate::settings::{Doorway, Settings};
+use crate::pages::{Page, Texts, live};
+use crate::settings::{Doorway, Settings, Visit};
 use crate::shared::Shared;
 use fastws_core::action::Close;
 use fastws_core::catalog::{Pending, Rest, Trouble};
@@ -33,13 +33,17 @@ pub struct Front {
     pub(crate) pending: Vec<Pending>,
     /// Connections whose request is still to come.
     pub(crate) arrivals: HashMap<ConnectionId, Arrival>,
+    /// The pages of those visitors that write something before the paths, and what they write.
+    pub(crate) texts: Option<(String, Texts)>,
 }
 
 /// Where a connection has come from.
-#[derive(Clone, Copy, Default)]
+#[derive(Default)]
 pub(crate) struct Arrival {
     pub(crate) peer: Option<SocketAddr>,
     pub(crate) doorway: Doorway,
+    pub(crate) visit: Option<Visit>,
+    pub(crate) guest: Option<Rc<dyn Any>>,
 }
 
 impl Dispatch for Front {
@@ -63,10 +67,17 @@ impl Dispatch for Front {
 
     fn request(&mut self, id: ConnectionId, request: &Request<'_>) -> Admission<'_> {
         let arrival = self.arrivals.remove(&id).unwrap_or_default();
+        let visit = arrival.visit.as_ref();
+        if visit.is_some_and(|visit| visit.is_websocket) {
+            return self.websocket(id, arrival, request);
+        }
         let Settings { pages, .. } = &self.shared.settings;
         if let Some(page) = pages.find(request.path, arrival.doorway.is_private) {
             return match request.method {
-                "GET" | "HEAD" => self.page(page, request),
+                "GET" | "HEAD" => {
+                    let base = visit.map_or("", |visit| &visit.base);
+                    self.page(page, base, request)
+                }
                 _ => wrong_method("Allow: GET, HEAD\r\n"),
             };
         }
@@ -122,13 +133,13 @@ impl Front {
         (verdict, has_ended)
     }
 
-    fn page(&mut self, page: Page, request: &Request<'_>) -> Admission<'_> {
+    fn page(&mut self, page: Page, base: &str, request: &Request<'_>) -> Admission<'_> {
         match page {
-            Page::AsyncApi => match self.shared.texts.asyncapi(request) {
+            Page::AsyncApi => match self.texts(base).asyncapi(request) {
                 Some(document) => Admission::Respond(document),
                 None => Admission::Refuse(Refusal::NotFound),
             },
-            Page::Console => Admission::Respond(self.shared.texts.console()),
+            Page::Console => Admission::Respond(self.texts(base).console()),
             Page::Health if self.shared.is_draining() => {
                 Admission::Respond(live(503, b"draining\n"))
             }
@@ -139,6 +150,15 @@ impl Front {
                 Admission::Respond(Response { content_type: OPEN_METRICS, ..response })
             }
         }
+    }
+
+    fn texts(&mut self, base: &str) -> &Texts {
+        if base.is_empty() {
+            return &self.shared.texts;
+        }
+        let kept = self.texts.take().filter(|(own, _)| own == base);
+        let texts = kept.unwrap_or_else(|| (base.into(), self.shared.texts_below(base)));
+        &self.texts.insert(texts).1
     }
 
     fn websocket(
@@ -162,7 +182,10 @@ impl Front {
         }
         let entrance = self.shared.catalog.entrance();
         let visitor = Visitor::new(request, arrival.peer);
-        let admitted = catch_unwind(AssertUnwindSafe(|| entrance.admit(&visitor)));
+        let admitted = catch_unwind(AssertUnwindSafe(|| match arrival.guest {
+            Some(guest) => Ok(Some(guest)),
+            None => entrance.admit(&visitor),
+        }));
         let error = match admitted {
             Ok(Ok(guest)) => {
                 if !self.shared.admit(self.index) {
