@@ -1,5 +1,5 @@
 //! What every binding needs besides sockets: a [`Shard`](shard::Shard) is an engine, its handlers and
-//! services, and its mail from other threads. No I/O, no runtime, no clock of its own.
+//! services, and its mail from other threads. No runtime, no clock of its own.
 //!
 //! ```text
 //!            ┌───────────────────────── Shared ─────────────────────────┐
@@ -22,9 +22,23 @@ pub mod peer;
 pub mod page;
 pub mod pages;
 pub mod services;
+pub mod server;
 pub mod settings;
 pub mod shard;
 pub mod shared;
 pub mod simulation;
+pub mod socket;
+pub mod stream;
 pub mod tasks;
 pub mod test_client;
+
+/// What every binding offers beside its server.
+pub mod offered {
+    pub use crate::error::Error;
+    pub use crate::page::Component;
+    pub use crate::pages::{Pages, Place};
+    pub use crate::test_client::{TestClient, TestSocket};
+    #[doc(hidden)]
+    pub use fastws_core::expanded;
+    pub use fastws_core::typed::*;
+}

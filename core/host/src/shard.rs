@@ -3,7 +3,7 @@
 use crate::front::{Arrival, Front, panicked, report};
 use crate::inbox::Mail;
 use crate::services::{News, Services};
-use crate::settings::Doorway;
+use crate::settings::{Doorway, Visit};
 use crate::shared::Shared;
 use fastws_core::catalog::{Pending, Rest};
 use fastws_core::client::Client;
@@ -149,6 +149,7 @@ impl Shard {
                 payload: Vec::new(),
                 pending: Vec::new(),
                 arrivals: HashMap::new(),
+                texts: None,
             },
             shared,
             index,
@@ -173,7 +174,20 @@ impl Shard {
         doorway: Doorway,
     ) -> Result<ConnectionId, Full> {
         let id = self.engine.accept(self.now, uid())?;
-        self.front.arrivals.insert(id, Arrival { peer, doorway });
+        self.front.arrivals.insert(id, Arrival { peer, doorway, ..Arrival::default() });
+        Ok(id)
+    }
+
+    /// Somebody else has read a request, whose bytes follow in [`handle_bytes`](Self::handle_bytes). With
+    /// a guest it is let in without asking the API's door. On `Full` nobody answers it.
+    pub fn visit(
+        &mut self,
+        visit: Visit,
+        guest: Option<Rc<dyn Any>>,
+    ) -> Result<ConnectionId, Full> {
+        let id = self.engine.accept(self.now, uid())?;
+        let (peer, doorway) = (visit.peer, Doorway::default());
+        self.front.arrivals.insert(id, Arrival { peer, doorway, visit: Some(visit), guest });
         Ok(id)
     }
 
