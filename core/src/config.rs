@@ -23,7 +23,7 @@ pub struct Config {
     /// Bytes of one message; a longer one closes with 1009. From 12, which is the shortest message, to 1 GiB.
     pub message_bytes: u32,
     /// Objects and arrays inside one another, the message itself among them; more close with 1003. At most
-    /// [`MAX_NESTING`](crate::envelope::MAX_NESTING).
+    /// [`MAX_NESTING`].
     pub nesting: u16,
     /// Bytes that may wait for a connection whose socket takes no more. Its buffer holds at most an
     /// eighth and a 512th more, 400 bytes, and the frame that the socket has taken a part of. At least
