@@ -64,13 +64,15 @@ pub use fastws_macros::{payload_smol as payload, recv_smol as recv, send_smol as
 pub use shard::Smol;
 
 /// A server that listens already and does not accept yet; [`start`](Server::start) and
-/// [`serve`](Server::serve) do.
+/// [`serve`](Server::serve) do. The examples are those of the [crate].
 pub type Server = fastws_host::server::Server<Smol>;
 
-/// A server that serves; [`wait`](Running::wait) tells how it has ended.
+/// A server that serves; [`wait`](Running::wait) tells how it has ended. The example is the second of the
+/// [crate]'s.
 pub type Running = fastws_host::server::Running<Smol>;
 
-/// A running server, for any thread; [`shutdown`](Handle::shutdown) ends it.
+/// A running server, for any thread; [`shutdown`](Handle::shutdown) ends it. The example is the second of
+/// the [crate]'s.
 pub type Handle = fastws_host::server::Handle<Smol>;
 
 #[doc = include_str!("../docs/guide.md")]
