@@ -23,6 +23,37 @@
 //!
 //! Handlers and services run on the thread of their shard, on a smol `LocalExecutor`: they need not
 //! be `Send`, and one that blocks holds up the connections of its shard.
+//!
+//! A server that is told more, and that another thread publishes from and ends:
+//!
+//! ```
+//! use fastws_smol::{Api, Config, Pages, Place, Router, Server};
+//! use std::num::NonZeroUsize;
+//! use std::thread;
+//!
+//! # fn main() -> Result<(), fastws_smol::Error> {
+//! let api = Api::new("Alerts", "1.0.0").include(Router::new().recv::<String>("alert"));
+//! let running = Server::bind("127.0.0.1:0")?
+//!     // For the operator: what is private is served there, and nothing else.
+//!     .private("127.0.0.1:0")?
+//!     .pages(Pages { health: Place::Private("/healthz".into()), ..Pages::default() })
+//!     .path("/stream")
+//!     .origin("https://example.org")
+//!     .shards(NonZeroUsize::MIN)
+//!     .config(Config { connections: 1_000, ..Config::default() })
+//!     .start(api)?;
+//!
+//! let handle = running.handle();
+//! assert_eq!(handle.addresses().len(), 2);
+//! thread::spawn(move || {
+//!     let alert = String::from("it rains");
+//!     handle.publisher().publish("alerts", "alert", &alert).expect("it was declared");
+//!     handle.shutdown();
+//! });
+//! // Until everybody has gone.
+//! running.wait()
+//! # }
+//! ```
 #![forbid(unsafe_code)]
 
 mod shard;

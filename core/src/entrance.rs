@@ -20,6 +20,17 @@ type Door = Box<dyn Fn(&Visitor<'_>) -> Result<Rc<dyn Any>, HttpError> + Send + 
 type Guest = (TypeId, &'static str);
 
 /// Everybody is let in, with nothing, unless something is declared.
+///
+/// ```
+/// use fastws_core::api::Api;
+/// let api = Api::new("News", "1.0.0").post("/notify", || "thanks").bearer("secret");
+/// let catalog = api.build()?;
+/// let entrance = catalog.entrance();
+/// assert_eq!(entrance.post("/notify").map(|operation| catalog.name(operation)), Some("POST /notify"));
+/// assert_eq!(entrance.bearer(), Some("secret"));
+/// assert_eq!(entrance.authenticator(), None);
+/// # Ok::<(), fastws_core::api::BuildError>(())
+/// ```
 #[derive(Default)]
 pub struct Entrance {
     door: Option<(Door, Guest)>,
