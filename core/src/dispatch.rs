@@ -178,7 +178,48 @@ pub struct Call<'a> {
 /// The order is in the types: what takes effect comes after the reply, and a call that fails has had
 /// no effect at all.
 ///
-/// The example is at [`Dispatch`]; an answer that takes its time is at [`later`](Self::later).
+/// The example of a reply is at [`Dispatch`], that of one that takes its time at [`later`](Self::later).
+/// What is known before, and how to refuse:
+///
+/// ```
+/// use fastws_core::action::Close;
+/// use fastws_core::dispatch::{Answer, Call, Verdict};
+///
+/// /// Subscribes to one topic more, of ten.
+/// fn subscribe(call: Call<'_>, mut answer: Answer<'_, '_>) -> Verdict {
+///     let topic = call.payload.unwrap_or_default().trim_matches('"');
+///     if topic.len() > answer.topic_bytes() || answer.topics().any(|known| known == topic) {
+///         return answer.reject("subscribe", Close::INVALID);
+///     }
+///     if answer.topic_count() == 10 || answer.places_left() == 0 || answer.reserve(topic).is_err() {
+///         return answer.close(Close { code: 4000, reason: "too many topics" });
+///     }
+///     let mut effects = answer.reply("subscribed", None);
+///     let _ = effects.subscribe(topic);
+///     effects.done()
+/// }
+/// # use fastws_core::{config::Config, dispatch::Dispatch, engine::Engine, frame::Opcode};
+/// # use fastws_core::{ids::OperationId, time::Instant};
+/// # struct App;
+/// # impl Dispatch for App {
+/// #     fn find(&self, _: &str) -> Option<OperationId> {
+/// #         Some(OperationId(0))
+/// #     }
+/// #     fn call(&mut self, call: Call<'_>, answer: Answer<'_, '_>) -> Verdict {
+/// #         subscribe(call, answer)
+/// #     }
+/// # }
+/// # let (mut engine, now) = (Engine::new(Config::default(), 0), Instant::ZERO);
+/// # let id = engine.open(now, [7; 16])?;
+/// # let mut say = |topic: &str| {
+/// #     let mut text = format!(r#"{{"type":"subscribe","payload":"{topic}"}}"#).into_bytes();
+/// #     engine.handle_message(now, id, Opcode::Text, &mut text, &mut App);
+/// #     (engine.subscriptions(), engine.connections())
+/// # };
+/// // Subscriptions and connections after each of three requests, the last of them in vain.
+/// assert_eq!([say("a"), say("b"), say("a")], [(1, 1), (2, 1), (0, 0)]);
+/// # Ok::<(), fastws_core::shelf::Full>(())
+/// ```
 pub struct Answer<'a, 'm> {
     pub(crate) state: &'a mut State<'m>,
     pub(crate) now: Instant,

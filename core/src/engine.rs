@@ -184,6 +184,44 @@ impl Engine<'_> {
     /// From now on a new connection is a stranger until the application's
     /// [`authenticator`](Dispatch::authenticator) has taken its first message: it gets no broadcast, and
     /// closes with 1008 after the time for a handshake.
+    ///
+    /// ```
+    /// use fastws_core::config::Config;
+    /// use fastws_core::dispatch::{Answer, Call, Dispatch, Verdict};
+    /// use fastws_core::engine::Engine;
+    /// use fastws_core::frame::Opcode;
+    /// use fastws_core::ids::OperationId;
+    /// use fastws_core::time::Instant;
+    ///
+    /// struct Guarded;
+    ///
+    /// impl Dispatch for Guarded {
+    ///     fn find(&self, _: &str) -> Option<OperationId> {
+    ///         None
+    ///     }
+    ///
+    ///     fn authenticator(&self) -> Option<OperationId> {
+    ///         Some(OperationId(0))
+    ///     }
+    ///
+    ///     fn call(&mut self, call: Call<'_>, answer: Answer<'_, '_>) -> Verdict {
+    ///         match call.payload {
+    ///             Some("secret") => answer.silent().done(),
+    ///             // Whatever it says, the peer reads 1008 `Not authenticated`.
+    ///             _ => answer.close(fastws_core::action::Close::INTERNAL),
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// let (mut engine, now) = (Engine::new(Config::default(), 0), Instant::ZERO);
+    /// engine.demand_authentication();
+    /// for first in ["secret", "guess"] {
+    ///     let id = engine.open(now, [7; 16])?;
+    ///     engine.handle_message(now, id, Opcode::Text, &mut first.as_bytes().to_vec(), &mut Guarded);
+    /// }
+    /// assert_eq!(engine.connections(), 1);
+    /// # Ok::<(), fastws_core::shelf::Full>(())
+    /// ```
     pub fn demand_authentication(&mut self) {
         self.state.authenticates = true;
     }
@@ -567,6 +605,22 @@ impl Engine<'_> {
     }
 
     /// Closes everybody; who has not finished its handshake is dropped.
+    ///
+    /// ```
+    /// use fastws_core::action::Close;
+    /// use fastws_core::config::Config;
+    /// use fastws_core::engine::Engine;
+    /// use fastws_core::time::Instant;
+    ///
+    /// let (mut engine, now) = (Engine::new(Config::default(), 0), Instant::ZERO);
+    /// let visitor = engine.accept(now, [1; 16])?;
+    /// engine.open(now, [2; 16])?;
+    /// engine.close_all(now, Close::SHUTDOWN);
+    /// assert_eq!(engine.poll_gone(), Some(visitor));
+    /// // The other one's close frame is to be written, and answered.
+    /// assert!(engine.queued() > 0 && engine.connections() == 0 && !engine.is_empty());
+    /// # Ok::<(), fastws_core::shelf::Full>(())
+    /// ```
     pub fn close_all(&mut self, now: Instant, close: Close<'_>) {
         for slot in 0..self.state.seats.len() {
             match self.state.seats[slot].session.phase {
@@ -693,6 +747,37 @@ impl Engine<'_> {
 
     /// Ends every subscription to a topic, and takes back the places that calls have set aside in it.
     /// O(listeners).
+    ///
+    /// ```
+    /// # use fastws_core::config::Config;
+    /// # use fastws_core::dispatch::{Answer, Call, Dispatch, Verdict};
+    /// # use fastws_core::engine::Engine;
+    /// # use fastws_core::frame::Opcode;
+    /// # use fastws_core::ids::OperationId;
+    /// # use fastws_core::time::Instant;
+    /// # struct App;
+    /// # impl Dispatch for App {
+    /// #     fn find(&self, _: &str) -> Option<OperationId> {
+    /// #         Some(OperationId(0))
+    /// #     }
+    /// #     fn call(&mut self, _: Call<'_>, answer: Answer<'_, '_>) -> Verdict {
+    /// #         let mut effects = answer.reply("listening", None);
+    /// #         let _ = effects.subscribe("prices");
+    /// #         effects.done()
+    /// #     }
+    /// # }
+    /// # let (now, app) = (Instant::ZERO, &mut App);
+    /// # let mut engine = Engine::new(Config::default(), 0);
+    /// # let id = engine.open(now, [7; 16])?;
+    /// # engine.handle_message(now, id, Opcode::Text, &mut br#"{"type":"listen"}"#.to_vec(), app);
+    /// // One connection listens to `prices`.
+    /// assert!(engine.listens(id, "prices"));
+    /// assert_eq!((engine.topics(), engine.subscriptions()), (1, 1));
+    /// engine.end_topic("prices");
+    /// assert!(!engine.listens(id, "prices"));
+    /// assert_eq!((engine.topics(), engine.connections()), (0, 1));
+    /// # Ok::<(), fastws_core::shelf::Full>(())
+    /// ```
     pub fn end_topic(&mut self, topic: &str) {
         self.state.end_topic(topic);
     }

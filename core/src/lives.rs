@@ -179,6 +179,16 @@ impl Life {
 
     /// The service has refused to start, or its future has ended by itself: the shards to be told.
     /// Nothing is left of that life; who is interested afterwards joins anew.
+    ///
+    /// ```
+    /// use fastws_core::lives::{Joined, Life};
+    /// let mut life = Life::new();
+    /// life.join(0, 1);
+    /// life.join(1, 2);
+    /// assert!(life.failed(1).iter().eq([0, 1]));
+    /// assert!(life.is_over());
+    /// assert_eq!(life.join(1, 3), Joined::Start(3));
+    /// ```
     pub fn failed(&mut self, generation: u64) -> Shards {
         if self.generation != generation || matches!(self.phase, Phase::Idle | Phase::Ending) {
             return Shards::default();

@@ -326,6 +326,15 @@ where
     /// only payloads: `{"type":"bars.update","payload":{"topic":"bars:AAPL:1","payload":{"close":189.5}}}`.
     /// The payloads of the route's errors and gaps have a `topic` in any case. Such an update belongs to a
     /// topic and cannot be broadcast.
+    ///
+    /// ```
+    /// # use fastws_core::{api::Api, topic_route::TopicRoute};
+    /// let bars = TopicRoute::<(), f64>::new("bars").topic_in_payload();
+    /// let catalog = Api::new("Bars", "1.0.0").include(bars).build().expect("it has no mistake");
+    /// let frame = catalog.declared().update(Some("bars"), "bars.update", &189.5)?;
+    /// assert!(frame.ends_with(br#"{"type":"bars.update","payload":{"topic":"bars","payload":189.5}}"#));
+    /// # Ok::<(), fastws_core::declared::PublishError>(())
+    /// ```
     pub fn topic_in_payload(mut self) -> Self {
         self.wraps = true;
         self

@@ -237,6 +237,15 @@ impl TestSocket {
     }
 
     /// Sends a text that need not be a message.
+    ///
+    /// ```
+    /// # use fastws_core::api::Api;
+    /// # use fastws_host::test_client::TestClient;
+    /// let server = TestClient::new(Api::new("Nothing", "1.0.0"));
+    /// let mut socket = server.connect("/ws");
+    /// socket.send_text("hello?");
+    /// socket.expect_close(1003, "Could not decode message");
+    /// ```
     #[track_caller]
     pub fn send_text(&mut self, text: &str) {
         let mut simulation = self.simulation.borrow_mut();
