@@ -73,6 +73,42 @@ pub type Running = fastws_host::server::Running<Smol>;
 
 /// A running server, for any thread; [`shutdown`](Handle::shutdown) ends it. The example is the second of
 /// the [crate]'s.
+///
+/// A stream of one's own, over TLS, in memory or a Unix socket, is brought by it:
+///
+/// ```
+/// use async_tungstenite::tungstenite::Message;
+/// use async_tungstenite::{accept_async, client_async};
+/// use fastws_smol::{Api, Router, Server};
+/// use futures_lite::StreamExt;
+/// use smol::future::try_zip;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let greet = Router::new().send("greet", "greeting", || "hello");
+/// let running = Server::new().start(Api::new("Greetings", "1.0.0").include(greet))?;
+/// let handle = running.handle();
+/// let greeting = smol::block_on(async {
+///     # #[cfg(unix)]
+///     let (ours, theirs) = smol::net::unix::UnixStream::pair()?;
+///     # #[cfg(not(unix))]
+///     # let (ours, theirs) = {
+///     #     let listener = smol::net::TcpListener::bind("127.0.0.1:0").await?;
+///     #     let ours = smol::net::TcpStream::connect(listener.local_addr()?).await?;
+///     #     (ours, listener.accept().await?.0)
+///     # };
+///     let client = client_async("ws://localhost/ws", ours);
+///     let ((mut client, _), stream) = try_zip(client, accept_async(theirs)).await?;
+///     handle.attach(stream);
+///     client.send(Message::text(r#"{"type":"greet"}"#)).await?;
+///     let greeting = client.next().await.expect("it is open")?;
+///     Ok::<_, Box<dyn std::error::Error>>(greeting)
+/// })?;
+/// assert_eq!(greeting.to_text()?, r#"{"type":"greeting","payload":"hello"}"#);
+/// handle.shutdown();
+/// running.wait()?;
+/// # Ok(())
+/// # }
+/// ```
 pub type Handle = fastws_host::server::Handle<Smol>;
 
 #[doc = include_str!("../docs/guide.md")]
