@@ -19,6 +19,7 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 use subtle::ConstantTimeEq;
 
 /// One shard's application.
@@ -58,33 +59,10 @@ impl Dispatch for Front {
 
     #[inline]
     fn call(&mut self, call: Call<'_>, answer: Answer<'_, '_>) -> Verdict {
-        let Self { shared, index, desk, payload, pending, .. } = self;
-        let catalog = &shared.catalog;
-        let calls = shared.figures.calls(*index, call.operation);
-        let begun = calls.begin();
-        // A handler that panics has had no effect: its wishes are applied after it has ended.
-        let ran = catch_unwind(AssertUnwindSafe(|| catalog.run(&call, &answer, desk, payload)));
-        let took = begun.map(|begun| begun.elapsed());
-        let (verdict, rest) = match ran {
-            Ok(outcome) => catalog.finish(&call, answer, payload, outcome),
-            Err(panic) => {
-                let verdict = answer.reject(catalog.name(call.operation), Close::INTERNAL);
-                (verdict, Rest::Trouble(Trouble::Handler(panicked(&*panic))))
-            }
-        };
-        match rest {
-            Rest::Nothing => {}
-            Rest::Pending(call) => {
-                pending.push(call);
-                // It is timed when it has ended.
-                return verdict;
-            }
-            Rest::Trouble(trouble) => report(catalog.name(call.operation), trouble),
+        match self.shared.figures.calls(self.index, call.operation).is_timed() {
+            true => self.time(call, answer),
+            false => self.carry_out(call, answer).0,
         }
-        if let Some(took) = took {
-            calls.time(took);
-        }
-        verdict
     }
 
     fn request(&mut self, id: ConnectionId, request: &Request<'_>) -> Admission<'_> {
@@ -121,6 +99,40 @@ impl Dispatch for Front {
 }
 
 impl Front {
+    #[cold]
+    fn time(&mut self, call: Call<'_>, answer: Answer<'_, '_>) -> Verdict {
+        let (operation, begun) = (call.operation, Instant::now());
+        let (verdict, has_ended) = self.carry_out(call, answer);
+        // One that waits is timed when it has ended.
+        if has_ended {
+            self.shared.figures.calls(self.index, operation).time(begun.elapsed());
+        }
+        verdict
+    }
+
+    /// Runs a call's handler. True: that has ended.
+    #[inline]
+    fn carry_out(&mut self, call: Call<'_>, answer: Answer<'_, '_>) -> (Verdict, bool) {
+        let Self { shared, desk, payload, pending, .. } = self;
+        let catalog = &shared.catalog;
+        // A handler that panics has had no effect: its wishes are applied after it has ended.
+        let ran = catch_unwind(AssertUnwindSafe(|| catalog.run(&call, &answer, desk, payload)));
+        let (verdict, rest) = match ran {
+            Ok(outcome) => catalog.finish(&call, answer, payload, outcome),
+            Err(panic) => {
+                let verdict = answer.reject(catalog.name(call.operation), Close::INTERNAL);
+                (verdict, Rest::Trouble(Trouble::Handler(panicked(&*panic))))
+            }
+        };
+        let has_ended = !matches!(rest, Rest::Pending(_));
+        match rest {
+            Rest::Nothing => {}
+            Rest::Pending(call) => pending.push(call),
+            Rest::Trouble(trouble) => report(catalog.name(call.operation), trouble),
+        }
+        (verdict, has_ended)
+    }
+
     fn page(&mut self, page: Page, base: &str, request: &Request<'_>) -> Admission<'_> {
         match page {
             Page::AsyncApi => match self.texts(base).asyncapi(request) {
