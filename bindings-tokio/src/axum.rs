@@ -26,7 +26,7 @@
 //! ```
 //!
 //! Extractors run before the WebSocket is opened: where one refuses, that is the response. What they
-//! yield may become the [guest](crate::Guest) of the connection:
+//! yield may become the [guest](fastws_core::extract::Guest) of the connection:
 //!
 //! ```
 //! use axum::extract::FromRequestParts;
@@ -58,7 +58,7 @@
 //! ```
 
 use crate::link::{Answer, Moved, Request};
-use crate::{Api, Error, Handle, HttpError, Running, Server, Visitor};
+use crate::server::{Handle, Running, Server};
 use ::axum::body::{Body, Bytes, to_bytes};
 use ::axum::extract::{ConnectInfo, FromRequestParts, OriginalUri};
 use ::axum::http::header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
@@ -67,6 +67,7 @@ use ::axum::http::{HeaderName, HeaderValue, StatusCode, Version};
 use ::axum::response::{IntoResponse, Response};
 use ::axum::routing::any;
 use fastws_core::handshake::Refusal;
+use fastws_host::offered::{Api, Error, HttpError, Visitor};
 use fastws_host::settings::Visit;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
