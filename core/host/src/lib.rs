@@ -12,6 +12,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod cipher;
 pub mod descriptors;
 pub mod error;
 pub mod front;
@@ -27,3 +28,6 @@ pub mod shared;
 pub mod simulation;
 pub mod tasks;
 pub mod test_client;
+#[cfg(feature = "tls")]
+pub mod tls;
+pub mod wire;
