@@ -1,7 +1,8 @@
 //! What a real server does on a real socket: closes, refusals, shards, shutdown, foreign streams.
 
-use async_tungstenite::accept_async;
+use async_tungstenite::tungstenite::protocol::Role;
 use async_tungstenite::tungstenite::{Error, Message};
+use async_tungstenite::{WebSocketStream, accept_async};
 use fastws_smol::{Api, App, Config, Handle, Router, Server, TopicRoute};
 use fastws_tests::client::{Client, within};
 use fastws_tests::server::{Served, bind, serve};
@@ -9,7 +10,7 @@ use fastws_trading::feed::Feed;
 use serde_json::{Value, json};
 use smol::future::try_zip;
 use smol::net::unix::UnixStream;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -85,6 +86,21 @@ fn an_update_without_a_topic_reaches_everybody_and_is_counted() {
     for client in &mut clients {
         assert_eq!(client.hear(), json!({"type": "noise.update", "payload": "to all"}));
     }
+}
+
+#[test]
+fn a_foreign_stream_is_dropped_also_where_its_peer_says_nothing() {
+    let soon = Duration::from_millis(20);
+    let config = Config { lifespan: Some(soon), closing: soon, ..Config::default() };
+    let server = start(bind().config(config), noise());
+    let (mut ours, theirs) = std::os::unix::net::UnixStream::pair().expect("there are descriptors");
+    let theirs = smol::Async::new(theirs).expect("it is a socket");
+    let stream = within(WebSocketStream::from_raw_socket(theirs, Role::Server, None));
+    server.handle().attach(stream);
+    ours.set_read_timeout(Some(Duration::from_secs(20))).expect("it is not zero");
+    let mut heard = Vec::new();
+    ours.read_to_end(&mut heard).expect("the stream ends");
+    assert_eq!(heard[0], 0x88, "it was told why");
 }
 
 // protocol: E20
