@@ -34,6 +34,8 @@ pub use fastws_core::typed::*;
 pub use fastws_host::error::Error;
 pub use fastws_host::pages::{Pages, Place};
 pub use fastws_host::test_client::{TestClient, TestSocket};
+#[cfg(feature = "tls")]
+pub use fastws_host::tls::Tls;
 pub use fastws_macros::{payload_smol as payload, recv_smol as recv, send_smol as send};
 pub use shard::Smol;
 

@@ -8,11 +8,12 @@ use fastws_core::time::{Duration, Instant};
 use fastws_host::server::{Arrivals, Binding, Seat};
 use fastws_host::settings::Doorway;
 use fastws_host::shard::Shard;
-use fastws_host::socket::{is_one_connections, write};
+use fastws_host::socket::is_one_connections;
 use fastws_host::stream::{Foreign, Lines, Outlet};
+use fastws_host::wire::Wire;
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, IoSlice, Write};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -90,12 +91,13 @@ struct House {
 /// One connection's way out.
 enum Way {
     None,
-    Plain(Rc<Socket>),
+    Own(Rc<Socket>),
     Foreign(Outlet),
 }
 
 struct Socket {
     stream: RefCell<TcpStream>,
+    wire: RefCell<Wire>,
     id: ConnectionId,
     blocked: Cell<bool>,
     /// Its task, which sleeps until the socket is ready or a turn has something for it.
@@ -103,6 +105,10 @@ struct Socket {
 }
 
 impl Socket {
+    fn finish(&self) {
+        self.wire.borrow_mut().finish(&mut Now(&self.stream.borrow()));
+    }
+
     /// tokio's streams shut down without waiting.
     fn shut_down(&self) {
         let mut stream = self.stream.borrow_mut();
@@ -113,6 +119,25 @@ impl Socket {
         if let Some(task) = self.task.take() {
             task.wake();
         }
+    }
+}
+
+/// A socket's writing side, without waiting for it.
+struct Now<'s>(&'s TcpStream);
+
+impl Write for Now<'_> {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.try_write(bytes)
+    }
+
+    #[inline]
+    fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.try_write_vectored(parts)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -161,14 +186,16 @@ impl House {
     fn welcome(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr, doorway: Doorway) {
         // It only fails where the peer has gone already.
         let _ = stream.set_nodelay(true);
-        let Ok(id) = self.shard.borrow_mut().accept(Some(peer), doorway) else { return };
+        let mut shard = self.shard.borrow_mut();
+        let Ok(id) = shard.accept(Some(peer), doorway) else { return };
         let socket = Rc::new(Socket {
             stream: RefCell::new(stream),
+            wire: RefCell::new(Wire::new(&shard, doorway)),
             id,
             blocked: Cell::new(false),
             task: Cell::default(),
         });
-        self.place(id, Way::Plain(socket.clone()));
+        self.place(id, Way::Own(socket.clone()));
         let house = self.clone();
         spawn_local(poll_fn(move |context| house.poll_socket(&socket, context)));
     }
@@ -185,6 +212,7 @@ impl House {
     fn poll_socket(&self, socket: &Socket, context: &mut Context<'_>) -> Poll<()> {
         let mut shard = self.shard.borrow_mut();
         let mut stream = socket.stream.borrow_mut();
+        let mut wire = socket.wire.borrow_mut();
         loop {
             let Some(room) = shard.room(socket.id) else { return Poll::Ready(()) };
             if room == 0 {
@@ -192,11 +220,17 @@ impl House {
             }
             let mut buffer = self.buffer.borrow_mut();
             let room = room.min(buffer.len());
+            if wire.has_rest() {
+                wire.take_rest(&mut shard, socket.id, &mut buffer[..room]);
+                self.bell.0.notify_one();
+                continue;
+            }
             let mut read = ReadBuf::new(&mut buffer[..room]);
             match Pin::new(&mut *stream).poll_read(context, &mut read) {
                 Poll::Pending => break,
                 Poll::Ready(Ok(())) if !read.filled().is_empty() => {
-                    shard.handle_bytes(socket.id, read.filled_mut());
+                    let bytes = read.filled_mut();
+                    wire.handle_bytes(&mut shard, socket.id, bytes, &mut Now(&stream));
                     self.bell.0.notify_one();
                 }
                 Poll::Ready(_) => {
@@ -206,9 +240,10 @@ impl House {
                 }
             }
         }
-        if socket.blocked.get() && stream.poll_write_ready(context).is_ready() {
-            socket.blocked.set(false);
-            shard.handle_writable(socket.id);
+        socket.blocked.set(socket.blocked.get() || wire.is_blocked());
+        while socket.blocked.get() && stream.poll_write_ready(context).is_ready() {
+            let is_free = wire.handle_writable(&mut shard, socket.id, &mut Now(&stream));
+            socket.blocked.set(!is_free);
             self.bell.0.notify_one();
         }
         socket.task.set(Some(context.waker().clone()));
@@ -237,12 +272,9 @@ impl House {
             let written = match &sockets[id.slot()] {
                 Way::None => continue,
                 Way::Foreign(outlet) => Ok(outlet.write(transmit.parts())),
-                Way::Plain(socket) => {
+                Way::Own(socket) => {
                     let stream = socket.stream.borrow();
-                    write(transmit.parts(), |slices| match slices {
-                        [one] => stream.try_write(one),
-                        several => stream.try_write_vectored(several),
-                    })
+                    socket.wire.borrow_mut().write(transmit.parts(), &mut Now(&stream))
                 }
             };
             let Ok(written) = written else {
@@ -252,11 +284,14 @@ impl House {
             let sent = shard.handle_sent(id, written);
             match &sockets[id.slot()] {
                 Way::Foreign(outlet) if sent == Sent::Finished => outlet.finish(),
-                Way::Plain(socket) => {
+                Way::Own(socket) => {
                     match sent {
                         Sent::Idle => {}
                         Sent::Blocked => socket.blocked.set(true),
-                        Sent::Finished => socket.shut_down(),
+                        Sent::Finished => {
+                            socket.finish();
+                            socket.shut_down();
+                        }
                     }
                     socket.wake();
                 }
@@ -267,7 +302,8 @@ impl House {
             self.bell.0.notify_one();
         }
         while let Some(id) = shard.poll_gone() {
-            if let Way::Plain(socket) = std::mem::replace(&mut sockets[id.slot()], Way::None) {
+            if let Way::Own(socket) = std::mem::replace(&mut sockets[id.slot()], Way::None) {
+                socket.finish();
                 socket.wake();
             }
         }

@@ -42,6 +42,6 @@ pub trait Cipher {
     /// Ciphertext waits for the socket.
     fn is_blocked(&self) -> bool;
 
-    /// Tells the peer that nothing more comes.
+    /// Tells the peer that nothing more comes, once.
     fn finish(&mut self, stream: &mut dyn Write);
 }

@@ -126,6 +126,8 @@ struct Session {
     /// Bytes that are decrypted and not taken.
     ahead: usize,
     over: bool,
+    /// The peer does not speak TLS, and was told so.
+    is_plain: bool,
     /// The first byte of the next offer is encrypted already.
     withheld: bool,
 }
@@ -134,14 +136,13 @@ impl Session {
     fn new(tls: &Tls) -> Self {
         let mut tls = ServerConnection::new(tls.config()).expect("the configuration has a version");
         tls.set_buffer_limit(Some(RECORD));
-        Self { tls, ahead: 0, over: false, withheld: false }
+        Self { tls, ahead: 0, over: false, is_plain: false, withheld: false }
     }
 }
 
 impl Cipher for Session {
-    fn decrypt(&mut self, bytes: &mut [u8], mut stream: &mut dyn Write) -> usize {
-        let is_http =
-            self.tls.is_handshaking() && bytes.first().is_some_and(u8::is_ascii_uppercase);
+    fn decrypt(&mut self, bytes: &mut [u8], stream: &mut dyn Write) -> usize {
+        let is_http = bytes.first().is_some_and(u8::is_ascii_uppercase);
         let (mut read, mut filled) = (0, 0);
         while read < bytes.len() && !self.over {
             // It takes some, since less than a record is ahead: what is not whole was the rest of one, and
@@ -156,7 +157,8 @@ impl Cipher for Session {
                 Err(error) => {
                     log::debug!("a client does not speak TLS: {error}");
                     self.over = true;
-                    if is_http {
+                    if is_http && self.tls.is_handshaking() {
+                        self.is_plain = true;
                         // It only fails where the peer has gone already.
                         let _ = stream.write(PLAIN);
                         return 0;
@@ -165,11 +167,8 @@ impl Cipher for Session {
             }
             filled += self.take(&mut bytes[filled..read]);
         }
-        match self.over {
-            true => self.finish(stream),
-            // An error tells itself when something is read or written again.
-            false => drop(self.flush(&mut stream)),
-        }
+        // An error tells itself when something is read or written again.
+        let _ = self.flush(stream);
         filled
     }
 
@@ -231,6 +230,9 @@ impl Cipher for Session {
     }
 
     fn finish(&mut self, stream: &mut dyn Write) {
+        if self.is_plain {
+            return;
+        }
         self.tls.send_close_notify();
         // A socket that is full or gone ends without.
         let _ = self.flush(stream);

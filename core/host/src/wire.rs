@@ -107,7 +107,7 @@ impl Wire {
         true
     }
 
-    /// All is written, and the socket's writing side is to be shut down.
+    /// The socket's writing side is to be shut down, or all of it dropped.
     pub fn finish(&mut self, stream: &mut impl Write) {
         if let Some(cipher) = &mut self.0 {
             cipher.finish(stream);

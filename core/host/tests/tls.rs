@@ -93,6 +93,7 @@ fn a_request_without_tls_is_told_so_and_other_noise_gets_an_alert() {
         let (mut cipher, mut socket) = (tls.cipher(), Socket::open());
         assert_eq!(cipher.decrypt(&mut bytes.to_vec(), &mut socket), 0);
         assert!(cipher.is_over());
+        cipher.finish(&mut socket);
         socket.bytes.into_iter().collect::<Vec<_>>()
     };
     let answer = String::from_utf8(said(b"GET /ws HTTP/1.1\r\nHost: a\r\n\r\n")).unwrap();
@@ -115,6 +116,10 @@ fn a_peer_that_leaves_in_order_is_answered_in_order() {
     pair.settle();
     assert_eq!(pair.heard_by_server.split_off(5), b"last");
     assert!(pair.cipher.is_over());
+    for _ in 0..2 {
+        pair.cipher.finish(&mut pair.to_client);
+    }
+    pair.settle();
     // Without a close_notify this would be an error, of a stream that was cut.
     assert_eq!(pair.client.reader().read(&mut [0]).unwrap(), 0);
 }

@@ -72,6 +72,14 @@ pub struct Options {
     #[arg(long, value_name = "SECRET")]
     pub token: Option<String>,
 
+    /// Serve https:// and wss:// with the certificates in this PEM file, the server's own first; SIGHUP reads it again
+    #[arg(long, value_name = "FILE.pem", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// The key of that certificate, in PEM
+    #[arg(long, value_name = "FILE.pem", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+
     /// By which share a price has to move for a new candle
     #[arg(long, value_name = "SHARE", default_value = "0.01", value_parser = share)]
     pub threshold: f64,
@@ -208,6 +216,7 @@ mod tests {
             "--listen 127.0.0.1:0 --listen [::1]:8000 --shards 3 --heartbeat 10 --lifespan 0.5 --max-connections 5
              --max-message-bytes 100 --max-topics 2 --max-backlog-bytes 4096 --drain 0
              --replay bars.csv --speed 60 --seed 18446744073709551615 --path / --path /api/v2/ws
+             --tls-cert chain.pem --tls-key key.pem
              --slow-consumer latest --on-error reply --origin https://a.example --origin * --token secret --threshold 0",
         )
         .expect("all are in range");
@@ -229,6 +238,8 @@ mod tests {
             on_error: "reply".into(),
             origins: vec!["https://a.example".into(), "*".into()],
             token: Some("secret".into()),
+            tls_cert: Some("chain.pem".into()),
+            tls_key: Some("key.pem".into()),
             threshold: 0.0,
             paths: vec!["/".into(), "/api/v2/ws".into()],
         };
@@ -293,6 +304,8 @@ mod tests {
             ("--path /ws?a", "'/ws?a' for '--path <PATH>': it must begin with `/`"),
             ("--replay", "a value is required for '--replay <FILE.csv>'"),
             ("--seed 1 --seed 2", "'--seed <N>' cannot be used multiple times"),
+            ("--tls-cert chain.pem", "--tls-key <FILE.pem>"),
+            ("--tls-key key.pem", "--tls-cert <FILE.pem>"),
             ("--fast", "unexpected argument '--fast' found"),
             ("bars.csv", "unexpected argument 'bars.csv' found"),
         ] {
