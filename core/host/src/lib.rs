@@ -34,3 +34,15 @@ pub mod test_client;
 #[cfg(feature = "tls")]
 pub mod tls;
 pub mod wire;
+
+/// What every binding offers beside its server.
+pub mod offered {
+    pub use crate::error::Error;
+    pub use crate::pages::{Pages, Place};
+    pub use crate::test_client::{TestClient, TestSocket};
+    #[cfg(feature = "tls")]
+    pub use crate::tls::Tls;
+    #[doc(hidden)]
+    pub use fastws_core::expanded;
+    pub use fastws_core::typed::*;
+}
