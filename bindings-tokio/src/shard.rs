@@ -54,6 +54,7 @@ async fn drive(bell: Arc<Bell>, seat: Seat<Foreign>) -> io::Result<()> {
         arrivals: seat.arrivals,
         lines: RefCell::default(),
         sockets: RefCell::default(),
+        unread: RefCell::default(),
         buffer: RefCell::new(vec![0; READ]),
         start: tokio::time::Instant::now(),
         bell,
@@ -83,6 +84,8 @@ struct House {
     arrivals: Arc<Arrivals<Foreign>>,
     lines: RefCell<Lines>,
     sockets: RefCell<Vec<Way>>,
+    /// Sockets that are not read until there is room.
+    unread: RefCell<Vec<Rc<Socket>>>,
     buffer: RefCell<Vec<u8>>,
     start: tokio::time::Instant,
     bell: Arc<Bell>,
@@ -100,6 +103,7 @@ struct Socket {
     wire: RefCell<Wire>,
     id: ConnectionId,
     blocked: Cell<bool>,
+    unread: Cell<bool>,
     /// Its task, which sleeps until the socket is ready or a turn has something for it.
     task: Cell<Option<Waker>>,
 }
@@ -193,11 +197,14 @@ impl House {
             wire: RefCell::new(Wire::new(&shard, doorway)),
             id,
             blocked: Cell::new(false),
+            unread: Cell::new(false),
             task: Cell::default(),
         });
         self.place(id, Way::Own(socket.clone()));
         let house = self.clone();
         spawn_local(poll_fn(move |context| house.poll_socket(&socket, context)));
+        // There is a deadline that the next turn has to know of.
+        self.bell.0.notify_one();
     }
 
     fn place(&self, id: ConnectionId, way: Way) {
@@ -209,13 +216,16 @@ impl House {
     }
 
     /// Reads while there is something, and tells when the socket takes bytes again.
-    fn poll_socket(&self, socket: &Socket, context: &mut Context<'_>) -> Poll<()> {
+    fn poll_socket(&self, socket: &Rc<Socket>, context: &mut Context<'_>) -> Poll<()> {
         let mut shard = self.shard.borrow_mut();
         let mut stream = socket.stream.borrow_mut();
         let mut wire = socket.wire.borrow_mut();
         loop {
             let Some(room) = shard.room(socket.id) else { return Poll::Ready(()) };
             if room == 0 {
+                if !socket.unread.replace(true) {
+                    self.unread.borrow_mut().push(socket.clone());
+                }
                 break;
             }
             let mut buffer = self.buffer.borrow_mut();
@@ -307,6 +317,14 @@ impl House {
                 socket.wake();
             }
         }
+        self.unread.borrow_mut().retain(|socket| {
+            let is_full = shard.room(socket.id) == Some(0);
+            if !is_full {
+                socket.unread.set(false);
+                socket.wake();
+            }
+            is_full
+        });
         shard.poll_timeout().map(|at| self.start + Duration::from_micros(at.micros()))
     }
 }
