@@ -3,7 +3,8 @@
 use crate::client::Client;
 use fastws_core::api::Api;
 use fastws_core::config::Config;
-use fastws_smol::{Running, Server};
+use fastws_host::server::{Binding, Running};
+use fastws_smol::{Server, Smol};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::ops::Deref;
@@ -19,7 +20,7 @@ pub trait Serving {
     fn end(self) -> bool;
 }
 
-impl Serving for Running {
+impl<B: Binding> Serving for Running<B> {
     fn addresses(&self) -> Vec<SocketAddr> {
         self.handle().addresses().to_vec()
     }
@@ -49,7 +50,7 @@ impl Serving for Running {
 /// let mut client = server.client();
 /// assert_eq!(client.ask("hello", "hello.response", ().into()), "world");
 /// ```
-pub struct Served<S: Serving = Running>(Option<S>);
+pub struct Served<S: Serving = Running<Smol>>(Option<S>);
 
 /// A server with default limits.
 pub fn serve(api: Api) -> Served {

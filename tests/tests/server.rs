@@ -32,6 +32,15 @@ fn a_rate_over_the_limit_closes_with_1008_also_on_a_foreign_stream() {
     }
 }
 
+#[test]
+fn limits_with_which_nobody_is_served_are_told_before_anybody_connects() {
+    let Err(error) = bind().config(Config { nesting: 0, ..Config::default() }).start(noise())
+    else {
+        panic!("there is a mistake")
+    };
+    assert_eq!(error.to_string(), "`nesting` of `Config` is 0: write at least 1");
+}
+
 // protocol: M14
 #[test]
 fn replies_keep_the_order_of_their_requests_also_when_a_handler_is_async() {

@@ -38,6 +38,7 @@ pub mod wire;
 /// What every binding offers beside its server.
 pub mod offered {
     pub use crate::error::Error;
+    pub use crate::page::Component;
     pub use crate::pages::{Pages, Place};
     pub use crate::test_client::{TestClient, TestSocket};
     #[cfg(feature = "tls")]
