@@ -16,6 +16,7 @@ pub mod cipher;
 pub mod descriptors;
 pub mod error;
 pub mod front;
+mod metrics;
 pub mod reach;
 pub mod inbox;
 pub mod peer;

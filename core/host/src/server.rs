@@ -90,7 +90,8 @@ impl<S> Arrivals<S> {
 /// A server that listens already and does not accept yet.
 ///
 /// It answers `/ws` with a WebSocket, `/asyncapi.json` with the API's document, `/asyncapi` with a page
-/// for people and `/healthz` with its health, on every address it is bound to.
+/// for people, `/healthz` with its health and `/metrics` with its figures, on every address it is bound
+/// to.
 pub struct Server<B> {
     /// With those for the operator only.
     listeners: Vec<(TcpListener, bool)>,
@@ -100,20 +101,25 @@ pub struct Server<B> {
 }
 
 impl<B: Binding> Server<B> {
+    /// Listens nowhere; for connections that are brought by others.
+    #[expect(
+        clippy::new_without_default,
+        reason = "a server that listens nowhere is the exception"
+    )]
+    pub fn new() -> Self {
+        let shards = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let settings = Settings::default();
+        Self { listeners: Vec::new(), settings, shards, binding: PhantomData }
+    }
+
     /// Listens on `address`; with port 0 the system chooses one. A port in use is an error.
     pub fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
-        Self::deaf().and_bind(address)
+        Self::new().and_bind(address)
     }
 
     /// Takes a socket that listens already.
     pub fn on(listener: TcpListener) -> io::Result<Self> {
-        Self::deaf().listen(listener, false)
-    }
-
-    fn deaf() -> Self {
-        let shards = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        let settings = Settings::default();
-        Self { listeners: Vec::new(), settings, shards, binding: PhantomData }
+        Self::new().listen(listener, false)
     }
 
     /// Listens on one more address.
@@ -317,6 +323,23 @@ impl<B: Binding> Handle<B> {
     /// The addresses it listens on, with their real ports.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// The limits and deadlines that hold.
+    pub fn config(&self) -> &Config {
+        &self.shared.settings.config
+    }
+
+    /// The paths of the WebSocket.
+    pub fn websockets(&self) -> impl Iterator<Item = &str> {
+        self.shared.settings.websockets()
+    }
+
+    /// The paths of everything else that is served to the public: pages, and operations over HTTP.
+    pub fn resources(&self) -> impl Iterator<Item = &str> {
+        let pages = self.shared.settings.pages.served();
+        let pages = pages.filter(|(.., is_private)| !is_private).map(|(_, path, _)| path);
+        pages.chain(self.shared.catalog.entrance().posts())
     }
 
     /// Publishes from any thread.

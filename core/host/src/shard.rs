@@ -4,11 +4,11 @@ use crate::cipher::Ciphers;
 use crate::front::{Arrival, Front, panicked, report};
 use crate::inbox::Mail;
 use crate::services::{News, Services};
-use crate::settings::Doorway;
+use crate::settings::{Doorway, Visit};
 use crate::shared::Shared;
 use fastws_core::catalog::{Pending, Rest};
 use fastws_core::client::Client;
-use fastws_core::desk::{Desk, Local, Metrics};
+use fastws_core::desk::{Desk, Local};
 use fastws_core::engine::{Engine, Life, Sent, Transmit};
 use fastws_core::frame::Opcode;
 use fastws_core::ids::{CallId, ConnectionId, OperationId};
@@ -20,7 +20,7 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -51,6 +51,7 @@ struct Finished {
     echo: Option<Box<str>>,
     client: Option<Client>,
     outcome: Result<Option<Vec<u8>>, Failure>,
+    took: Duration,
 }
 
 impl Shard {
@@ -63,6 +64,9 @@ impl Shard {
         if shared.catalog.entrance().authenticator().is_some() {
             engine.demand_authentication();
         }
+        if !shared.catalog.hooks().is_empty() {
+            engine.watch();
+        }
         Self {
             engine,
             services: Services::new(shared.clone(), index, desk.clone()),
@@ -73,6 +77,7 @@ impl Shard {
                 payload: Vec::new(),
                 pending: Vec::new(),
                 arrivals: HashMap::new(),
+                texts: None,
             },
             shared,
             index,
@@ -97,7 +102,20 @@ impl Shard {
         doorway: Doorway,
     ) -> Result<ConnectionId, Full> {
         let id = self.engine.accept(self.now, uid())?;
-        self.front.arrivals.insert(id, Arrival { peer, doorway });
+        self.front.arrivals.insert(id, Arrival { peer, doorway, ..Arrival::default() });
+        Ok(id)
+    }
+
+    /// Somebody else has read a request, whose bytes follow in [`handle_bytes`](Self::handle_bytes). With
+    /// a guest it is let in without asking the API's door. On `Full` nobody answers it.
+    pub fn visit(
+        &mut self,
+        visit: Visit,
+        guest: Option<Rc<dyn Any>>,
+    ) -> Result<ConnectionId, Full> {
+        let id = self.engine.accept(self.now, uid())?;
+        let (peer, doorway) = (visit.peer, Doorway::default());
+        self.front.arrivals.insert(id, Arrival { peer, doorway, visit: Some(visit), guest });
         Ok(id)
     }
 
@@ -188,22 +206,26 @@ impl Shard {
             }
         }
         self.handle_lives();
+        self.tell_changes();
         self.count();
     }
 
     fn count(&self) {
-        let counts = self.engine.counts();
-        self.shared.count(
-            self.index,
-            Metrics {
-                connections: self.engine.connections(),
-                subscriptions: self.engine.subscriptions(),
-                messages_received: counts.received,
-                messages_sent: counts.sent,
-                updates_dropped: counts.dropped,
-                ..Metrics::default()
-            },
-        );
+        let Self { engine, shared, index, .. } = self;
+        let (connections, subscriptions) = (engine.connections(), engine.subscriptions());
+        shared.figures.count(*index, connections, subscriptions, &engine.counts());
+    }
+
+    /// Tells the API's own functions whose subscriptions have begun and ended.
+    fn tell_changes(&mut self) {
+        while let Some(change) = self.engine.poll_change() {
+            let hooks = self.shared.catalog.hooks();
+            let told = catch_unwind(AssertUnwindSafe(|| hooks.tell(&change, &self.front.desk)));
+            if let Err(panic) = told {
+                let what = if change.begun { "on_subscribe" } else { "on_unsubscribe" };
+                log::error!("`{what}` for topic `{}` {}", change.topic, panicked(&*panic));
+            }
+        }
     }
 
     fn handle_mail(&mut self, mail: Mail) {
@@ -249,7 +271,8 @@ impl Shard {
     }
 
     fn settle(&mut self, finished: Finished) {
-        let Finished { call, operation, echo, client, outcome } = finished;
+        let Finished { call, operation, echo, client, outcome, took } = finished;
+        self.shared.figures.calls(self.index, operation).time(took);
         let catalog = &self.shared.catalog;
         self.engine.settle(self.now, call, echo.as_deref(), |answer| {
             let (payload, failure) = match outcome {
@@ -278,10 +301,12 @@ impl Shard {
     fn call(&self, pending: Pending) -> Local<()> {
         let Pending { call, operation, echo, client, outcome } = pending;
         let finished = self.finished.clone();
+        let begun = std::time::Instant::now();
         Box::pin(async move {
             let outcome = AssertUnwindSafe(outcome).catch_unwind().await;
             let outcome = outcome.unwrap_or_else(|panic| Err(panicked(&*panic)));
-            finished.borrow_mut().push(Finished { call, operation, echo, client, outcome });
+            let took = begun.elapsed();
+            finished.borrow_mut().push(Finished { call, operation, echo, client, outcome, took });
         })
     }
 
@@ -299,7 +324,13 @@ impl Shard {
 
     /// The next connection whose socket is to be dropped.
     pub fn poll_gone(&mut self) -> Option<ConnectionId> {
-        let id = self.engine.poll_gone()?;
+        // Whoever goes is still known by what it was let in with.
+        self.tell_changes();
+        let Some(id) = self.engine.poll_gone() else {
+            // What was written in this turn is known before the next.
+            self.count();
+            return None;
+        };
         self.front.arrivals.remove(&id);
         self.front.desk.forget(id);
         Some(id)
