@@ -28,6 +28,8 @@ pub struct Pages {
 }
 
 /// Where a page is.
+///
+/// The example is at [`Pages`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     /// Nowhere.

@@ -18,6 +18,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
 
 /// One server's shared part.
+///
+/// ```
+/// use fastws_core::{api::Api, config::Config};
+/// use fastws_host::shared::Shared;
+/// use std::task::Waker;
+///
+/// let catalog = Api::new("Nothing", "1.0.0").build()?;
+/// // Two shards.
+/// let shared = Shared::new(catalog, Config::default(), vec![Waker::noop().clone(); 2])?;
+/// assert!(shared.is_empty() && !shared.is_draining());
+/// shared.shutdown();
+/// assert!(shared.is_draining());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Shared {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) settings: Settings,
