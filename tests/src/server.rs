@@ -1,9 +1,6 @@
 //! A real server of its own for a test, which ends it and leaves nothing behind. Knows no protocol.
 
 use crate::client::Client;
-use fastws_core::api::Api;
-use fastws_core::config::Config;
-use fastws_smol::{Running, Server};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::ops::Deref;
@@ -19,7 +16,7 @@ pub trait Serving {
     fn end(self) -> bool;
 }
 
-impl Serving for Running {
+impl Serving for fastws_smol::Running {
     fn addresses(&self) -> Vec<SocketAddr> {
         self.handle().addresses().to_vec()
     }
@@ -39,32 +36,7 @@ impl Serving for Running {
 ///
 /// When it is dropped it is shut down, and then nothing may be left of anybody. Its clients go first,
 /// or it waits until they have answered its close.
-///
-/// ```
-/// use fastws_core::{api::Api, router::Router};
-/// use fastws_tests::server::serve;
-///
-/// let greetings = Router::new().send("hello", "hello.response", || "world");
-/// let server = serve(Api::new("Greetings", "1").include(greetings));
-/// let mut client = server.client();
-/// assert_eq!(client.ask("hello", "hello.response", ().into()), "world");
-/// ```
-pub struct Served<S: Serving = Running>(Option<S>);
-
-/// A server with default limits.
-pub fn serve(api: Api) -> Served {
-    serve_with(Config::default(), api)
-}
-
-/// A server with limits of its own.
-pub fn serve_with(config: Config, api: Api) -> Served {
-    Served::new(bind().config(config).start(api).expect("the API has no mistake"))
-}
-
-/// A server that is still to be told what it is like.
-pub fn bind() -> Server {
-    Server::bind("127.0.0.1:0").expect("there is a free port")
-}
+pub struct Served<S: Serving>(Option<S>);
 
 impl<S: Serving> Served<S> {
     /// Takes over a server that a test has started.

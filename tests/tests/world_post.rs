@@ -8,7 +8,6 @@ use fastws_core::publisher::App;
 use fastws_core::respond::{Close, Failure};
 use fastws_core::router::Router;
 use fastws_core::time::Duration;
-use fastws_tests::server::serve;
 use fastws_tests::witness::{Gate, Witness};
 use fastws_tests::world::World;
 use std::fmt::Display;
@@ -286,14 +285,4 @@ fn mistakes_about_requests_are_told_when_the_api_is_built() {
     );
     assert!(told(api().post("/a", |_: FirstMessage| ())).contains("takes `FirstMessage`"));
     assert!(told(api().post("/a", |_: State<u8>| ())).contains("takes `State<u8>`"));
-}
-
-#[test]
-fn a_real_server_answers_requests_too() {
-    let server = serve(api());
-    let mut client = server.client();
-    let answer = server.answer(request("/notify", JSON, "\"hi\""));
-    assert!(answer.ends_with(b"\r\n\r\n1"), "{}", String::from_utf8_lossy(&answer));
-    assert_eq!(client.hear_payload("notification"), "hi");
-    assert_eq!(server.fetch("/notify").0, 405);
 }
