@@ -217,7 +217,7 @@ impl Driver {
             let Some(Socket::Plain(stream, _)) = self.sockets.get_mut(id.slot()) else { return };
             let room = room.min(self.buffer.len());
             match stream.read(&mut self.buffer[..room]) {
-                Ok(0) => return self.shard.handle_end(id),
+                Ok(0) => return self.shard.handle_eof(id),
                 Ok(read) => {
                     self.shard.handle_bytes(id, &mut self.buffer[..read]);
                     if read < room && !ended {

@@ -216,6 +216,33 @@ fn a_handler_that_does_not_end_in_time_is_not_waited_for() {
 }
 
 #[test]
+fn who_says_no_more_behind_its_request_is_answered_and_then_gone() {
+    let post = request("/double", JSON, "21");
+    let slow = request("/slow", JSON, "");
+    let get = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
+    for (request, seconds, end) in [
+        (get, 0, "\r\n\r\nok\n"),
+        (&post, 0, "\r\n\r\n42"),
+        (&slow, 10, "took too long\"}"),
+    ] {
+        let mut world = World::new(api());
+        world.connect(0, "ann");
+        world.window("ann", 10);
+        world.post("ann", request);
+        world.hang_up("ann");
+        world.advance(Duration::from_secs(seconds));
+        world.window("ann", usize::MAX);
+        assert!(world.answer("ann").ends_with(end), "{}", world.answer("ann"));
+        assert!(world.gone("ann"));
+    }
+    let mut world = World::new(api());
+    world.connect(0, "ann");
+    world.post("ann", &post[..post.len() - 1]);
+    world.hang_up("ann");
+    assert_eq!((world.answer("ann"), world.gone("ann")), (String::new(), true));
+}
+
+#[test]
 fn who_leaves_while_its_request_is_answered_leaves_nothing_behind() {
     let gate = Gate::default();
     let wait = async |gate: State<Gate>| gate.wait().await.to_owned();
