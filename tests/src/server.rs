@@ -1,6 +1,7 @@
 //! A real server of its own for a test, which ends it and leaves nothing behind. Knows no protocol.
 
 use crate::client::Client;
+use fastws_core::publisher::Publisher;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::ops::Deref;
@@ -10,6 +11,8 @@ use std::time::Duration;
 pub trait Serving {
     /// Where it listens, first address first.
     fn addresses(&self) -> Vec<SocketAddr>;
+    /// Publishes from here.
+    fn publisher(&self) -> Publisher;
     /// Closes everybody.
     fn shutdown(&self);
     /// Waits for the end. True: nothing is left of anybody.
@@ -19,6 +22,10 @@ pub trait Serving {
 impl Serving for fastws_smol::Running {
     fn addresses(&self) -> Vec<SocketAddr> {
         self.handle().addresses().to_vec()
+    }
+
+    fn publisher(&self) -> Publisher {
+        self.handle().publisher()
     }
 
     fn shutdown(&self) {
