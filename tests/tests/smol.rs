@@ -7,5 +7,6 @@ mod foreign;
 
 use fastws_smol as binding;
 
-/// A server in a process of its own.
+const BENCH_SERVER: &str = env!("CARGO_BIN_EXE_bench-server-smol");
 const LONE: &str = env!("CARGO_BIN_EXE_lone-smol");
+const TRADING: &str = env!("CARGO_BIN_EXE_trading-smol");

@@ -11,6 +11,7 @@ mod errors;
 mod http;
 mod messages;
 mod pages;
+mod process;
 mod server;
 mod topics;
 mod trading;

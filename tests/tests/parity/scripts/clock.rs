@@ -30,7 +30,7 @@ pub(crate) fn scripts() -> Vec<Script> {
             play.send("ann", post("/nap", "application/json", "3600000"));
             play.end("ann");
         })
-        .config(|config| config.handshake = SOON),
+        .config(|config| config.handshake = SOON * 10),
         Script::new("a client that says nothing for its heartbeat", |play| {
             play.join("ann");
             play.end("ann");
@@ -102,7 +102,7 @@ pub(crate) fn scripts() -> Vec<Script> {
             play.end("ann");
         })
         .shows("E14")
-        .config(|config| config.handshake = SOON * 5)
+        .config(|config| config.handshake = SOON * 10)
         .with(|api| {
             api.authenticate(|FirstMessage(_): FirstMessage| Err::<(), _>(Close::new(1008, "")))
         }),
