@@ -220,11 +220,9 @@ fn who_says_no_more_behind_its_request_is_answered_and_then_gone() {
     let post = request("/double", JSON, "21");
     let slow = request("/slow", JSON, "");
     let get = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
-    for (request, seconds, end) in [
-        (get, 0, "\r\n\r\nok\n"),
-        (&post, 0, "\r\n\r\n42"),
-        (&slow, 10, "took too long\"}"),
-    ] {
+    for (request, seconds, end) in
+        [(get, 0, "\r\n\r\nok\n"), (&post, 0, "\r\n\r\n42"), (&slow, 10, "took too long\"}")]
+    {
         let mut world = World::new(api());
         world.connect(0, "ann");
         world.window("ann", 10);

@@ -120,14 +120,10 @@ fn hold(scripts: Vec<Script>) {
         for (ground, transcript) in
             [("two simulated shards", on_clock(&script, 2)), ("smol", on_sockets(&script, smol))]
         {
-            let lines = expected.len().max(transcript.len());
-            for line in 0..lines {
-                let [expected, heard] = [&expected, &transcript].map(|lines| lines.get(line));
-                assert_eq!(
-                    heard, expected,
-                    "{}: line {line} of {ground} is not that of the simulated clock",
-                    script.name
-                );
+            for line in 0..expected.len().max(transcript.len()) {
+                let [heard, expected] = [&transcript, &expected].map(|lines| lines.get(line));
+                let name = script.name;
+                assert_eq!(heard, expected, "{name}: line {line} of {ground} and of one shard");
             }
         }
     }
@@ -147,6 +143,7 @@ fn on_sockets<S: Serving>(script: &Script, start: impl Fn(Config, Api) -> S) -> 
 }
 
 fn play(script: &Script, ground: &mut dyn Ground, inside: Inside) -> Vec<String> {
+    let _name = Name(script.name);
     let mut play = Play::new(ground, inside);
     (script.play)(&mut play);
     play.finish()
@@ -156,4 +153,15 @@ fn smol(config: Config, api: Api) -> fastws_smol::Running {
     let server = fastws_smol::Server::bind("127.0.0.1:0").expect("there is a free port");
     let server = server.config(config).shards(NonZeroUsize::MIN);
     server.start(api).expect("the API has no mistake")
+}
+
+/// Tells which script it was that panicked.
+struct Name(&'static str);
+
+impl Drop for Name {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("this was the script \"{}\"", self.0);
+        }
+    }
 }

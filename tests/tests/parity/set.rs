@@ -2,7 +2,7 @@
 
 use crate::play::Inside;
 use fastws_core::api::Api;
-use fastws_core::extract::{Clock, Payload};
+use fastws_core::extract::{Clock, Payload, State};
 use fastws_core::payload;
 use fastws_core::publisher::App;
 use fastws_core::respond::Fault;
@@ -11,6 +11,7 @@ use fastws_core::service::Updates;
 use fastws_core::time::Duration;
 use fastws_core::topic_route::TopicRoute;
 use fastws_tests::stage::stage;
+use fastws_tests::witness::{Gate, Witness};
 use serde_json::{Value, json};
 
 #[payload]
@@ -29,7 +30,7 @@ struct Order {
 /// * topics `bars:SYMBOL`. Their service refuses `NOPE`, does not start `NEVER`, starts `SLOW` when
 ///   the gate opens, fails to start `BROKEN`, and then has faults as ordered.
 /// * `last`, which keeps its last update, and `noise`.
-/// * `POST /double` and `POST /nap`.
+/// * `POST /double`, `POST /nap`, and `POST /wait`, which waits at the gate.
 pub(crate) fn set(inside: &Inside) -> Api {
     let (witness, gate, faults) =
         (inside.witness.clone(), inside.gate.clone(), inside.faults.clone());
@@ -85,6 +86,10 @@ pub(crate) fn set(inside: &Inside) -> Api {
         .include(TopicRoute::<(), String>::new("noise"))
         .post("/double", |Payload(number): Payload<u32>| 2 * u64::from(number))
         .post("/nap", nap)
+        .post("/wait", async |witness: State<Witness>, gate: State<Gate>| {
+            witness.note("asked");
+            gate.wait().await.to_owned()
+        })
 }
 
 /// A request that does not name its payload.

@@ -8,9 +8,9 @@ use futures_lite::io::{BufReader, Lines};
 use futures_lite::{AsyncBufReadExt, StreamExt};
 use serde_json::{Value, json};
 use smol::process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio};
+use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::fs;
 use std::path::Path;
 
 // trading: S2

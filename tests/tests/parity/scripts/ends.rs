@@ -1,5 +1,6 @@
 //! Ends: of a client's stream, and of the server.
 
+use super::opening::post;
 use super::{LONG, SOON, Script};
 use crate::set::{echo, on};
 use fastws_tests::stage::{act, later};
@@ -115,6 +116,35 @@ pub(crate) fn scripts() -> Vec<Script> {
             play.join("ann");
             play.say("ann", "what?");
             play.shutdown();
+            play.end("ann");
+        }),
+        Script::new("the server ends while an operation over HTTP waits", |play| {
+            play.join("bob");
+            play.connect("ann");
+            play.send("ann", post("/wait", "application/json", ""));
+            play.noted("asked");
+            play.shutdown();
+            play.end("ann");
+            play.end("bob");
+        }),
+        Script::new("a client that goes while its operation over HTTP waits", |play| {
+            play.connect("ann");
+            play.send("ann", post("/wait", "application/json", ""));
+            play.noted("asked");
+            play.reset("ann");
+            play.join("bob");
+            play.say("bob", later(["wait"]));
+            play.noted("waits");
+            play.order("a handler that goes on for nobody, if it does");
+            play.order("a handler that goes on");
+            play.hear("bob");
+        }),
+        Script::new("a client that says no more while its operation over HTTP waits", |play| {
+            play.connect("ann");
+            play.send("ann", post("/wait", "application/json", ""));
+            play.half_close("ann");
+            play.noted("asked");
+            play.order("done");
             play.end("ann");
         }),
         Script::new("the server ends slowly, and serves who stays", |play| {

@@ -74,7 +74,7 @@ pub(crate) fn all() -> Vec<Script> {
     .collect()
 }
 
-/// Longer than any script.
-const LONG: Duration = Duration::from_secs(3_600);
+/// Longer than any script, and than any ground waits for anything.
+const LONG: Duration = Duration::from_secs(36_000);
 /// As long as it takes nobody to wait for.
 const SOON: Duration = Duration::from_millis(20);
