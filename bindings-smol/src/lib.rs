@@ -25,9 +25,7 @@
 //! be `Send`, and one that blocks holds up the connections of its shard.
 #![forbid(unsafe_code)]
 
-mod server;
 mod shard;
-mod stream;
 
 #[doc(hidden)]
 pub use fastws_core::expanded;
@@ -37,7 +35,17 @@ pub use fastws_host::error::Error;
 pub use fastws_host::pages::{Pages, Place};
 pub use fastws_host::test_client::{TestClient, TestSocket};
 pub use fastws_macros::{payload_smol as payload, recv_smol as recv, send_smol as send};
-pub use server::{Handle, Running, Server};
+pub use shard::Smol;
+
+/// A server that listens already and does not accept yet; [`start`](Server::start) and
+/// [`serve`](Server::serve) do.
+pub type Server = fastws_host::server::Server<Smol>;
+
+/// A server that serves; [`wait`](Running::wait) tells how it has ended.
+pub type Running = fastws_host::server::Running<Smol>;
+
+/// A running server, for any thread; [`shutdown`](Handle::shutdown) ends it.
+pub type Handle = fastws_host::server::Handle<Smol>;
 
 #[doc = include_str!("../docs/guide.md")]
 pub mod guide {}

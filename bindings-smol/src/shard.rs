@@ -1,56 +1,61 @@
 //! One thread: sockets, their poller, an executor, and the shard that says what to do with them.
 //! Knows no rule of the protocol.
 
-use crate::stream::Line;
 use fastws_core::engine::Sent;
 use fastws_core::ids::ConnectionId;
 use fastws_core::time::Instant;
+use fastws_host::server::{Arrivals, Binding, Seat};
 use fastws_host::settings::Doorway;
 use fastws_host::shard::Shard;
-use fastws_host::shared::Shared;
+use fastws_host::socket::{is_one_connections, write};
+use fastws_host::stream::{Foreign, Lines, Outlet};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use smol::LocalExecutor;
-use std::any::Any;
 use std::future::Future;
-use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::pin::pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Wake, Waker};
 use std::time::{Duration, SystemTime};
 
-pub(crate) use crate::stream::Arrival;
+/// Shards on threads of mio and smol.
+pub enum Smol {}
+
+impl Binding for Smol {
+    type Poller = (Poll, Arc<Note>);
+    type Stream = Foreign;
+
+    fn poller() -> io::Result<(Self::Poller, Waker)> {
+        let poll = Poll::new()?;
+        let note = Note::new(&poll)?;
+        let waker = Waker::from(note.clone());
+        Ok(((poll, note), waker))
+    }
+
+    fn drive(poller: Self::Poller, seat: Seat<Foreign>) -> io::Result<()> {
+        Driver::new(poller, seat)?.run()
+    }
+}
 
 /// A shard's bell: rung by its tasks and by other threads, heard before and during a wait.
-pub(crate) struct Note {
+pub struct Note {
     waker: mio::Waker,
     rung: AtomicBool,
     asleep: AtomicBool,
-    arrivals: Mutex<Vec<Arrival>>,
 }
 
 impl Note {
-    pub(crate) fn new(poll: &Poll) -> io::Result<Arc<Self>> {
+    fn new(poll: &Poll) -> io::Result<Arc<Self>> {
         Ok(Arc::new(Self {
             waker: mio::Waker::new(poll.registry(), WAKE)?,
             // An executor that was never polled wakes nobody.
             rung: AtomicBool::new(true),
             asleep: AtomicBool::new(false),
-            arrivals: Mutex::default(),
         }))
-    }
-
-    /// Hands a foreign stream over.
-    pub(crate) fn arrive(&self, arrival: Arrival) {
-        self.arrivals.lock().unwrap_or_else(PoisonError::into_inner).push(arrival);
-        self.ring();
-    }
-
-    fn arrivals(&self) -> Vec<Arrival> {
-        std::mem::take(&mut *self.arrivals.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// One system call at most, and none while the shard is awake.
@@ -77,18 +82,19 @@ impl Wake for Note {
 enum Socket {
     None,
     Plain(TcpStream, ConnectionId),
-    Foreign(Rc<Line>, ConnectionId),
+    Foreign(Outlet),
 }
 
-pub(crate) struct Driver {
+struct Driver {
     poll: Poll,
     note: Arc<Note>,
+    arrivals: Arc<Arrivals<Foreign>>,
     listeners: Vec<(TcpListener, Doorway)>,
     shard: Shard,
     sockets: Vec<Socket>,
     /// Sockets that may have more to read than was taken: no event will tell.
     unread: Vec<ConnectionId>,
-    foreign: Vec<ConnectionId>,
+    lines: Lines,
     /// A listener may have more connections than were taken, from then on.
     unaccepted: Option<Instant>,
     executor: Rc<LocalExecutor<'static>>,
@@ -98,13 +104,8 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    pub(crate) fn new(
-        poll: Poll,
-        note: Arc<Note>,
-        listeners: Vec<(std::net::TcpListener, Doorway)>,
-        shared: Arc<Shared>,
-        index: usize,
-    ) -> io::Result<Self> {
+    fn new((poll, note): (Poll, Arc<Note>), seat: Seat<Foreign>) -> io::Result<Self> {
+        let Seat { shard, listeners, arrivals } = seat;
         let listeners = listeners.into_iter();
         let mut listeners: Vec<_> =
             listeners.map(|(socket, doorway)| (TcpListener::from_std(socket), doorway)).collect();
@@ -114,11 +115,12 @@ impl Driver {
         Ok(Self {
             poll,
             note,
+            arrivals,
             listeners,
-            shard: Shard::new(shared, index),
+            shard,
             sockets: Vec::new(),
             unread: Vec::new(),
-            foreign: Vec::new(),
+            lines: Lines::default(),
             unaccepted: None,
             executor: Rc::new(LocalExecutor::new()),
             buffer: vec![0; READ],
@@ -128,7 +130,7 @@ impl Driver {
     }
 
     /// Turns until the server has ended.
-    pub(crate) fn run(mut self) -> io::Result<()> {
+    fn run(mut self) -> io::Result<()> {
         let executor = self.executor.clone();
         let mut tasks = pin!(executor.run(std::future::pending::<()>()));
         let waker = Waker::from(self.note.clone());
@@ -149,7 +151,7 @@ impl Driver {
             }
             self.shard.turn();
             self.transmit();
-            if self.relay() {
+            if self.lines.relay(&mut self.shard) {
                 // What comes of it is the next turn's.
                 self.note.ring();
             }
@@ -294,27 +296,12 @@ impl Driver {
         if !self.note.rung.load(SeqCst) {
             return;
         }
-        for mut arrival in self.note.arrivals() {
-            let guest = arrival.guest.take().map(|guest| Rc::from(guest as Box<dyn Any>));
+        for (stream, guest) in self.arrivals.take() {
             let Ok(id) = self.shard.open(guest) else { continue };
-            let line = arrival.connect(&self.executor);
-            self.place(id, Socket::Foreign(line, id));
-            self.foreign.push(id);
+            let (outlet, carried) = self.lines.connect(id, stream);
+            self.executor.spawn(carried).detach();
+            self.place(id, Socket::Foreign(outlet));
         }
-    }
-
-    /// Takes what foreign streams have said. True if there was anything that could be taken.
-    fn relay(&mut self) -> bool {
-        let Self { foreign, sockets, shard, .. } = self;
-        let mut any = false;
-        foreign.retain(|&id| match &sockets[id.slot()] {
-            Socket::Foreign(line, at) if *at == id => {
-                any |= line.relay(shard, id);
-                true
-            }
-            _ => false,
-        });
-        any
     }
 
     /// Writes what is there to be written, until it is done or the sockets take no more.
@@ -323,8 +310,11 @@ impl Driver {
         while let Some(transmit) = self.shard.poll_transmit() {
             let id = transmit.id();
             let written = match &mut self.sockets[id.slot()] {
-                Socket::Plain(stream, _) => write(stream, transmit.parts()),
-                Socket::Foreign(line, _) => Ok(line.write(transmit.parts())),
+                Socket::Plain(stream, _) => write(transmit.parts(), |slices| match slices {
+                    [one] => stream.write(one),
+                    several => stream.write_vectored(several),
+                }),
+                Socket::Foreign(outlet) => Ok(outlet.write(transmit.parts())),
                 Socket::None => Err(ErrorKind::NotConnected.into()),
             };
             match written.map(|written| self.shard.handle_sent(id, written)) {
@@ -332,49 +322,13 @@ impl Driver {
                 Ok(Sent::Finished) => match &self.sockets[id.slot()] {
                     // It only fails where the peer has gone already.
                     Socket::Plain(stream, _) => drop(stream.shutdown(Shutdown::Write)),
-                    Socket::Foreign(line, _) => line.finish(),
+                    Socket::Foreign(outlet) => outlet.finish(),
                     Socket::None => {}
                 },
                 Err(_) => self.shard.handle_end(id),
             }
         }
     }
-}
-
-/// As much as the socket takes now.
-#[inline]
-fn write<'e>(
-    stream: &mut TcpStream,
-    mut parts: impl Iterator<Item = &'e [u8]>,
-) -> io::Result<usize> {
-    let Some(first) = parts.next() else { return Ok(0) };
-    let written = match parts.next() {
-        None => stream.write(first),
-        Some(second) => {
-            let mut slices = [IoSlice::new(&[]); 64];
-            (slices[0], slices[1]) = (IoSlice::new(first), IoSlice::new(second));
-            let mut count = 2;
-            for part in parts {
-                slices[count] = IoSlice::new(part);
-                count += 1;
-            }
-            stream.write_vectored(&slices[..count])
-        }
-    };
-    match written {
-        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
-            Ok(0)
-        }
-        written => written,
-    }
-}
-
-/// The error is of the connection that would have been accepted, not of the listener (`accept(2)`).
-fn is_one_connections(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted
-    )
 }
 
 const WAKE: Token = Token(usize::MAX);

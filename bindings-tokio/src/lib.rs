@@ -1,24 +1,23 @@
 //! Typed, topic-based JSON APIs over WebSocket, on tokio.
 //!
-//! One shard on the thread that awaits [`serve`]; handlers and services run there, with tokio's timers
-//! and sockets at hand.
+//! ```no_run
+//! use fastws_tokio::{Api, Router, Server};
 //!
+//! fn main() -> Result<(), fastws_tokio::Error> {
+//!     let hello = Router::new().send("hello", "hello.response", async || "world");
+//!     let api = Api::new("Greetings", "1.0.0").include(hello);
+//!     Server::bind("127.0.0.1:8000")?.serve(api)
+//! }
 //! ```
-//! use fastws_tokio::{Api, Config, Router, serve};
 //!
-//! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> Result<(), fastws_tokio::Error> {
-//! let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-//! let hello = Router::new().send("hello", "hello.response", async || "world");
-//! let api = Api::new("Greetings", "1.0.0").include(hello);
-//! let end = async { /* a signal, a message, or whatever ends your server */ };
-//! serve(listener, api, Config::default(), end).await
-//! # }
-//! ```
+//! Handlers and services run on the thread of their shard, on a tokio runtime of its own with timers
+//! and sockets: they need not be `Send`, and one that blocks holds up the connections of its shard. A
+//! program that runs on tokio itself awaits [`serve`].
 #![forbid(unsafe_code)]
 
-mod server;
 mod shard;
+
+use tokio::net::TcpListener;
 
 #[doc(hidden)]
 pub use fastws_core::expanded;
@@ -28,4 +27,41 @@ pub use fastws_host::error::Error;
 pub use fastws_host::pages::{Pages, Place};
 pub use fastws_host::test_client::{TestClient, TestSocket};
 pub use fastws_macros::{payload_tokio as payload, recv_tokio as recv, send_tokio as send};
-pub use server::{Server, serve};
+pub use shard::Tokio;
+
+/// A server that listens already and does not accept yet; [`start`](Server::start) and
+/// [`serve`](Server::serve) do.
+pub type Server = fastws_host::server::Server<Tokio>;
+
+/// A server that serves. Await it, or let a thread [`wait`](Running::wait), to know how it has ended.
+pub type Running = fastws_host::server::Running<Tokio>;
+
+/// A running server, for any thread; [`shutdown`](Handle::shutdown) ends it.
+pub type Handle = fastws_host::server::Handle<Tokio>;
+
+/// Serves on a socket that listens already, with default limits and a thread for each core, until a
+/// shard fails. If the future is dropped, the server closes every connection and ends.
+///
+/// To end it and to see it end, start a [`Server`] and await what runs:
+///
+/// ```
+/// use fastws_tokio::{Api, Router, Server};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), fastws_tokio::Error> {
+/// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+/// let hello = Router::new().send("hello", "hello.response", async || "world");
+/// let api = Api::new("Greetings", "1.0.0").include(hello);
+/// let running = Server::on(listener.into_std()?)?.origin("https://example.org").start(api)?;
+/// let handle = running.handle();
+/// tokio::spawn(async move {
+///     // A signal, a message, or whatever ends your server.
+///     handle.shutdown();
+/// });
+/// running.await
+/// # }
+/// ```
+pub async fn serve(listener: TcpListener, api: Api) -> Result<(), Error> {
+    let listener = listener.into_std()?;
+    Server::on(listener)?.start(api)?.await
+}

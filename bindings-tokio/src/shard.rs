@@ -1,19 +1,18 @@
-//! One shard on a tokio thread: a task for each socket, and one that takes the turns. Knows no rule of
-//! the protocol.
+//! One shard on a thread with a tokio runtime: a task for each socket, and one that takes the turns.
+//! Knows no rule of the protocol.
 
-use fastws_core::api::Api;
+use fastws_core::desk::Local;
 use fastws_core::engine::Sent;
 use fastws_core::ids::ConnectionId;
-use fastws_core::time::Instant;
-use fastws_host::descriptors;
-use fastws_host::error::Error;
-use fastws_host::settings::{Doorway, Settings};
+use fastws_core::time::{Duration, Instant};
+use fastws_host::server::{Arrivals, Binding, Seat};
+use fastws_host::settings::Doorway;
 use fastws_host::shard::Shard;
-use fastws_host::shared::Shared;
+use fastws_host::socket::{is_one_connections, write};
+use fastws_host::stream::{Foreign, Lines, Outlet};
 use std::cell::{Cell, RefCell};
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::io;
-use std::io::{ErrorKind, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -22,54 +21,51 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::SystemTime;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
-use tokio::task::{JoinHandle, LocalSet};
+use tokio::task::{LocalSet, spawn_local};
 
-/// Serves until `end` is ready and every connection has been closed. With the listeners comes whether
-/// they are private.
-pub(crate) async fn serve(
-    listeners: Vec<(TcpListener, bool)>,
-    api: Api,
-    mut settings: Settings,
-    end: impl Future<Output = ()>,
-) -> Result<(), Error> {
-    let catalog = api.build().map_err(Error::Build)?;
-    settings.config.connections = descriptors::cap(settings.config.connections);
-    let bell = Arc::new(Bell(Notify::new()));
-    let shared = Shared::new(catalog, settings, vec![Waker::from(bell.clone())])?;
+/// Shards on threads of tokio, each with a runtime of its own.
+pub enum Tokio {}
+
+impl Binding for Tokio {
+    type Poller = (Runtime, Arc<Bell>);
+    type Stream = Foreign;
+
+    fn poller() -> io::Result<(Self::Poller, Waker)> {
+        let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
+        let bell = Arc::new(Bell(Notify::new()));
+        let waker = Waker::from(bell.clone());
+        Ok(((runtime, bell), waker))
+    }
+
+    fn drive((runtime, bell): Self::Poller, seat: Seat<Foreign>) -> io::Result<()> {
+        let driven = LocalSet::new().block_on(&runtime, drive(bell, seat));
+        // What handlers have left to other threads is not waited for.
+        runtime.shutdown_background();
+        driven
+    }
+}
+
+async fn drive(bell: Arc<Bell>, seat: Seat<Foreign>) -> io::Result<()> {
     let house = Rc::new(House {
-        shard: RefCell::new(Shard::new(shared.clone(), 0)),
+        shard: RefCell::new(seat.shard),
+        arrivals: seat.arrivals,
+        lines: RefCell::default(),
         sockets: RefCell::default(),
         buffer: RefCell::new(vec![0; READ]),
         start: tokio::time::Instant::now(),
         bell,
     });
-    let tasks = LocalSet::new();
-    let mut accepting = Vec::new();
-    for (listener, is_private) in listeners {
-        let doorway = Doorway::new(listener.local_addr()?, is_private);
-        accepting.push(tasks.spawn_local(accept(house.clone(), listener, doorway)));
+    for (listener, doorway) in seat.listeners {
+        spawn_local(accept(house.clone(), TcpListener::from_std(listener)?, doorway));
     }
-    let turns = async {
-        let ended = async {
-            end.await;
-            accepting.iter().for_each(JoinHandle::abort);
-            shared.shutdown();
-            std::future::pending().await
-        };
-        tokio::select! {
-            () = turn(house.clone()) => {}
-            () = ended => {}
-        }
-    };
-    tasks.run_until(turns).await;
-    drop((tasks, house));
-    debug_assert!(shared.is_empty(), "nothing is left of anybody");
+    house.turns().await;
     Ok(())
 }
 
 /// Rung by sockets, by other threads, and by whoever has something for the next turn.
-struct Bell(Notify);
+pub struct Bell(Notify);
 
 impl Wake for Bell {
     fn wake(self: Arc<Self>) {
@@ -83,10 +79,19 @@ impl Wake for Bell {
 
 struct House {
     shard: RefCell<Shard>,
-    sockets: RefCell<Vec<Option<Rc<Socket>>>>,
+    arrivals: Arc<Arrivals<Foreign>>,
+    lines: RefCell<Lines>,
+    sockets: RefCell<Vec<Way>>,
     buffer: RefCell<Vec<u8>>,
     start: tokio::time::Instant,
     bell: Arc<Bell>,
+}
+
+/// One connection's way out.
+enum Way {
+    None,
+    Plain(Rc<Socket>),
+    Foreign(Outlet),
 }
 
 struct Socket {
@@ -98,6 +103,12 @@ struct Socket {
 }
 
 impl Socket {
+    /// tokio's streams shut down without waiting.
+    fn shut_down(&self) {
+        let mut stream = self.stream.borrow_mut();
+        let _ = Pin::new(&mut *stream).poll_shutdown(&mut Context::from_waker(Waker::noop()));
+    }
+
     fn wake(&self) {
         if let Some(task) = self.task.take() {
             task.wake();
@@ -109,34 +120,44 @@ async fn accept(house: Rc<House>, listener: TcpListener, doorway: Doorway) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => house.welcome(stream, peer, doorway),
+            Err(error) if is_one_connections(&error) => {}
             Err(error) => {
                 log::warn!("cannot accept: {error}");
-                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
     }
 }
 
-/// Takes turns until the server has ended.
-async fn turn(house: Rc<House>) {
-    loop {
-        let deadline = house.turn();
-        if house.shard.borrow().is_drained() {
-            return;
-        }
-        if house.shard.borrow().is_ready() {
-            tokio::task::yield_now().await;
-            continue;
-        }
-        let rung = house.bell.0.notified();
-        match deadline {
-            Some(at) => drop(tokio::time::timeout_at(at, rung).await),
-            None => rung.await,
+impl House {
+    /// Takes turns until the server has ended.
+    async fn turns(self: &Rc<Self>) {
+        loop {
+            let deadline = self.turn();
+            if self.shard.borrow().is_drained() {
+                return;
+            }
+            if self.shard.borrow().is_ready() {
+                tokio::task::yield_now().await;
+                continue;
+            }
+            let rung = self.bell.0.notified();
+            match deadline {
+                Some(at) => drop(tokio::time::timeout_at(at, rung).await),
+                None => rung.await,
+            }
         }
     }
-}
 
-impl House {
+    /// Runs a task. Whatever it has done, the next turn carries out.
+    fn spawn(&self, mut task: Local<()>) {
+        let bell = self.bell.clone();
+        spawn_local(poll_fn(move |context| {
+            bell.0.notify_one();
+            task.as_mut().poll(context)
+        }));
+    }
+
     fn welcome(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr, doorway: Doorway) {
         // It only fails where the peer has gone already.
         let _ = stream.set_nodelay(true);
@@ -147,13 +168,17 @@ impl House {
             blocked: Cell::new(false),
             task: Cell::default(),
         });
+        self.place(id, Way::Plain(socket.clone()));
+        let house = self.clone();
+        spawn_local(poll_fn(move |context| house.poll_socket(&socket, context)));
+    }
+
+    fn place(&self, id: ConnectionId, way: Way) {
         let mut sockets = self.sockets.borrow_mut();
         if sockets.len() <= id.slot() {
-            sockets.resize_with(id.slot() + 1, || None);
+            sockets.resize_with(id.slot() + 1, || Way::None);
         }
-        sockets[id.slot()] = Some(socket.clone());
-        let house = self.clone();
-        tokio::task::spawn_local(poll_fn(move |context| house.poll_socket(&socket, context)));
+        sockets[id.slot()] = way;
     }
 
     /// Reads while there is something, and tells when the socket takes bytes again.
@@ -201,60 +226,57 @@ impl House {
         let unix = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
         let mut shard = self.shard.borrow_mut();
         shard.handle_time(now, unix);
-        while let Some(mut task) = shard.poll_task() {
-            let bell = self.bell.clone();
-            // Whatever a task has done, the next turn carries out.
-            tokio::task::spawn_local(poll_fn(move |context| {
-                bell.0.notify_one();
-                task.as_mut().poll(context)
-            }));
+        for (stream, guest) in self.arrivals.take() {
+            let Ok(id) = shard.open(guest) else { continue };
+            let (outlet, carried) = self.lines.borrow_mut().connect(id, stream);
+            self.spawn(carried);
+            self.place(id, Way::Foreign(outlet));
+        }
+        while let Some(task) = shard.poll_task() {
+            self.spawn(task);
         }
         shard.turn();
         let mut sockets = self.sockets.borrow_mut();
         while let Some(transmit) = shard.poll_transmit() {
             let id = transmit.id();
-            let Some(socket) = &sockets[id.slot()] else { continue };
-            let Ok(written) = write(&socket.stream.borrow(), transmit.parts()) else {
+            let written = match &sockets[id.slot()] {
+                Way::None => continue,
+                Way::Foreign(outlet) => Ok(outlet.write(transmit.parts())),
+                Way::Plain(socket) => {
+                    let stream = socket.stream.borrow();
+                    write(transmit.parts(), |slices| match slices {
+                        [one] => stream.try_write(one),
+                        several => stream.try_write_vectored(several),
+                    })
+                }
+            };
+            let Ok(written) = written else {
                 shard.handle_end(id);
                 continue;
             };
-            match shard.handle_sent(id, written) {
-                Sent::Idle => {}
-                Sent::Blocked => socket.blocked.set(true),
-                // tokio's streams shut down without waiting.
-                Sent::Finished => {
-                    let mut stream = socket.stream.borrow_mut();
-                    let _ = Pin::new(&mut *stream)
-                        .poll_shutdown(&mut Context::from_waker(Waker::noop()));
+            let sent = shard.handle_sent(id, written);
+            match &sockets[id.slot()] {
+                Way::Foreign(outlet) if sent == Sent::Finished => outlet.finish(),
+                Way::Plain(socket) => {
+                    match sent {
+                        Sent::Idle => {}
+                        Sent::Blocked => socket.blocked.set(true),
+                        Sent::Finished => socket.shut_down(),
+                    }
+                    socket.wake();
                 }
+                Way::Foreign(_) | Way::None => {}
             }
-            socket.wake();
+        }
+        if self.lines.borrow_mut().relay(&mut shard) {
+            self.bell.0.notify_one();
         }
         while let Some(id) = shard.poll_gone() {
-            if let Some(socket) = sockets[id.slot()].take() {
+            if let Way::Plain(socket) = std::mem::replace(&mut sockets[id.slot()], Way::None) {
                 socket.wake();
             }
         }
-        shard.poll_timeout().map(|at| self.start + std::time::Duration::from_micros(at.micros()))
-    }
-}
-
-/// As much as the socket takes now.
-fn write<'e>(stream: &TcpStream, parts: impl Iterator<Item = &'e [u8]>) -> io::Result<usize> {
-    let mut slices = [IoSlice::new(&[]); 64];
-    let mut count = 0;
-    for part in parts {
-        slices[count] = IoSlice::new(part);
-        count += 1;
-    }
-    let written = match count {
-        0 => Ok(0),
-        1 => stream.try_write(&slices[0]),
-        _ => stream.try_write_vectored(&slices[..count]),
-    };
-    match written {
-        Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(0),
-        written => written,
+        shard.poll_timeout().map(|at| self.start + Duration::from_micros(at.micros()))
     }
 }
 

@@ -109,8 +109,9 @@ pub mod api;
 #[cfg(feature = "alloc")]
 pub mod typed {
     pub use crate::api::{Api, BuildError};
+    pub use crate::canonical::Style;
     pub use crate::client::Client;
-    pub use crate::config::{Config, OnError};
+    pub use crate::config::{Config, OnError, SlowConsumer};
     pub use crate::declared::PublishError;
     pub use crate::desk::{Metrics, Reach};
     pub use crate::door::{HttpError, Visitor};

@@ -66,6 +66,26 @@ fn bindings_name_no_close_code_and_no_envelope_member() {
     }
 }
 
+#[test]
+fn bindings_are_short_and_share_no_six_lines() {
+    let mut seen: HashMap<String, String> = HashMap::new();
+    let bindings = rooms().into_iter().filter(|(folder, _)| folder.starts_with("bindings-"));
+    for (folder, rooms) in bindings {
+        let mut total = 0;
+        for room in rooms {
+            let code = code(&root().join(&folder).join(format!("{room}.rs")));
+            let lines: Vec<&str> =
+                code.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+            total += lines.len();
+            for six in lines.windows(6) {
+                let other = seen.entry(six.join("\n")).or_insert(folder.clone());
+                assert_eq!(other, &folder, "both bindings have these lines:\n{}", six.join("\n"));
+            }
+        }
+        assert!(total < 700, "{folder} has {total} lines of code");
+    }
+}
+
 /// Each folder of the room list, with its rooms from top to bottom.
 fn rooms() -> Vec<(String, Vec<String>)> {
     let text =

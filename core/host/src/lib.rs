@@ -1,5 +1,5 @@
 //! What every binding needs besides sockets: a [`Shard`](shard::Shard) is an engine, its handlers and
-//! services, and its mail from other threads. No I/O, no runtime, no clock of its own.
+//! services, and its mail from other threads. No runtime, no clock of its own.
 //!
 //! ```text
 //!            ┌───────────────────────── Shared ─────────────────────────┐
@@ -21,9 +21,12 @@ pub mod peer;
 pub mod page;
 pub mod pages;
 pub mod services;
+pub mod server;
 pub mod settings;
 pub mod shard;
 pub mod shared;
 pub mod simulation;
+pub mod socket;
+pub mod stream;
 pub mod tasks;
 pub mod test_client;

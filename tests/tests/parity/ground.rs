@@ -3,9 +3,10 @@
 use fastws_core::publisher::Publisher;
 use fastws_core::time::Duration;
 use fastws_host::peer::Peer;
+use fastws_host::server::Binding;
 use fastws_host::simulation::Simulation;
 use fastws_tests::client::until;
-use fastws_tests::server::{Served, Serving};
+use fastws_tests::server::Served;
 use socket2::{Domain, SockRef, Socket, Type};
 use std::cell::RefCell;
 use std::io::{ErrorKind, Read, Write};
@@ -132,9 +133,9 @@ impl Line for Thread {
 }
 
 /// A server of a binding, and clients on real sockets.
-pub(crate) struct Sockets<S: Serving>(pub(crate) Served<S>);
+pub(crate) struct Sockets<B: Binding>(pub(crate) Served<B>);
 
-impl<S: Serving> Ground for Sockets<S> {
+impl<B: Binding> Ground for Sockets<B> {
     fn connect(&mut self, narrow: bool) -> Box<dyn Line> {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("there are descriptors");
         if narrow {
@@ -148,11 +149,11 @@ impl<S: Serving> Ground for Sockets<S> {
     }
 
     fn publisher(&self) -> Publisher {
-        self.0.publisher()
+        self.0.handle().publisher()
     }
 
     fn shutdown(&mut self) {
-        Serving::shutdown(&*self.0);
+        self.0.handle().shutdown();
     }
 
     fn wait(&mut self, holds: &mut dyn FnMut() -> bool) {

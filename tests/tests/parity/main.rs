@@ -9,10 +9,11 @@ mod set;
 use crate::ground::{Clockwork, Ground, Sockets};
 use crate::play::{Inside, Play};
 use crate::scripts::Script;
-use fastws_core::api::Api;
-use fastws_core::config::Config;
+use fastws_host::server::{Binding, Server};
 use fastws_host::simulation::Simulation;
-use fastws_tests::server::{Served, Serving};
+use fastws_smol::Smol;
+use fastws_tests::server::Served;
+use fastws_tokio::Tokio;
 use std::collections::BTreeSet;
 use std::num::NonZeroUsize;
 
@@ -117,9 +118,11 @@ fn sign(protocol: &str, label: &str) -> String {
 fn hold(scripts: Vec<Script>) {
     for script in scripts {
         let expected = on_clock(&script, 1);
-        for (ground, transcript) in
-            [("two simulated shards", on_clock(&script, 2)), ("smol", on_sockets(&script, smol))]
-        {
+        for (ground, transcript) in [
+            ("two simulated shards", on_clock(&script, 2)),
+            ("smol", on_sockets::<Smol>(&script)),
+            ("tokio", on_sockets::<Tokio>(&script)),
+        ] {
             for line in 0..expected.len().max(transcript.len()) {
                 let [heard, expected] = [&transcript, &expected].map(|lines| lines.get(line));
                 let name = script.name;
@@ -136,10 +139,12 @@ fn on_clock(script: &Script, shards: usize) -> Vec<String> {
     play(script, &mut Clockwork::new(simulation), inside)
 }
 
-fn on_sockets<S: Serving>(script: &Script, start: impl Fn(Config, Api) -> S) -> Vec<String> {
+fn on_sockets<B: Binding>(script: &Script) -> Vec<String> {
     let inside = Inside::default();
-    let server = start(script.config.clone(), script.api(&inside));
-    play(script, &mut Sockets(Served::new(server)), inside)
+    let server = Server::<B>::bind("127.0.0.1:0").expect("there is a free port");
+    let server = server.config(script.config.clone()).shards(NonZeroUsize::MIN);
+    let running = server.start(script.api(&inside)).expect("the API has no mistake");
+    play(script, &mut Sockets(Served::new(running)), inside)
 }
 
 fn play(script: &Script, ground: &mut dyn Ground, inside: Inside) -> Vec<String> {
@@ -147,12 +152,6 @@ fn play(script: &Script, ground: &mut dyn Ground, inside: Inside) -> Vec<String>
     let mut play = Play::new(ground, inside);
     (script.play)(&mut play);
     play.finish()
-}
-
-fn smol(config: Config, api: Api) -> fastws_smol::Running {
-    let server = fastws_smol::Server::bind("127.0.0.1:0").expect("there is a free port");
-    let server = server.config(config).shards(NonZeroUsize::MIN);
-    server.start(api).expect("the API has no mistake")
 }
 
 /// Tells which script it was that panicked.

@@ -1,17 +1,20 @@
-//! Streams whose handshake somebody else has done. Knows that the binding takes futures' streams.
+//! Streams whose handshake somebody else has done.
 
 use crate::binding::{
     Api, Close, Config, FirstMessage, Guest, Handle, HttpError, Payload, Router, Visitor,
 };
 use crate::real::{TWO, bind, noise, serve, serve_with, start, trading};
 use async_tungstenite::tungstenite::Message;
+use async_tungstenite::tungstenite::protocol::Role;
 use async_tungstenite::{WebSocketStream, accept_async};
 use fastws_tests::client::{Client, within};
 use fastws_trading::feed::Feed;
 use serde_json::{Value, json};
 use smol::future::try_zip;
 use smol::net::unix::UnixStream;
+use std::io::Read;
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 #[test]
 fn a_foreign_stream_is_served_like_any_other() {
@@ -119,6 +122,21 @@ fn a_foreign_stream_that_was_slow_is_heard_when_it_has_caught_up() {
     }
     client.say("subscriptions", Value::Null);
     assert_eq!(client.hear_but("noise.update"), json!({"type": "count", "payload": 1}));
+}
+
+#[test]
+fn a_foreign_stream_is_dropped_also_where_its_peer_says_nothing() {
+    let soon = Duration::from_millis(20);
+    let config = Config { lifespan: Some(soon), closing: soon, ..Config::default() };
+    let server = start(bind().config(config), noise());
+    let (mut ours, theirs) = std::os::unix::net::UnixStream::pair().expect("there are descriptors");
+    let theirs = smol::Async::new(theirs).expect("it is a socket");
+    let stream = within(WebSocketStream::from_raw_socket(theirs, Role::Server, None));
+    server.handle().attach(stream);
+    ours.set_read_timeout(Some(Duration::from_secs(20))).expect("it is not zero");
+    let mut heard = Vec::new();
+    ours.read_to_end(&mut heard).expect("the stream ends");
+    assert_eq!(heard[0], 0x88, "it was told why");
 }
 
 struct User {

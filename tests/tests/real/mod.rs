@@ -1,6 +1,7 @@
 //! Laws of a real server, whatever its binding is. They speak of `crate::binding` and know none.
 
-use crate::binding::{Api, App, Config, Router, Running, Server, TopicRoute};
+use crate::Binding;
+use crate::binding::{Api, App, Config, Router, Server, TopicRoute};
 use fastws_trading::feed::Feed;
 use std::num::NonZeroUsize;
 
@@ -8,15 +9,16 @@ mod crowd;
 #[cfg(unix)]
 mod descriptors;
 mod errors;
+#[cfg(unix)]
+mod foreign;
 mod http;
 mod messages;
 mod pages;
-mod process;
 mod server;
 mod topics;
 mod trading;
 
-pub(crate) type Served = fastws_tests::server::Served<Running>;
+pub(crate) type Served = fastws_tests::server::Served<Binding>;
 
 /// A server with default limits.
 pub(crate) fn serve(api: Api) -> Served {

@@ -7,7 +7,7 @@
 
 use crate::cpu::now_ns;
 use crate::hist::Hist;
-use crate::net::{Net, number_after};
+use crate::net::{Net, Target, number_after};
 use crate::{Args, Report, SEQ_BASE, Template, Window, cpu};
 use memchr::memmem::Finder;
 
@@ -18,7 +18,11 @@ struct Slot {
     left: u32,
 }
 
-struct State {
+pub const SUBSCRIBE: &str = r#"{"type":"bars.subscribe","payload":{"topic":"{topic}"}}"#;
+pub const PUBLISH: &str =
+    r#"{"type":"bars.publish","payload":{"topic":"{topic}","seq":{seq},"data":"{pad}"}}"#;
+
+pub struct State {
     topics: u64,
     subs_of: Vec<u32>,
     next: Vec<u64>, // per connection: the sequence it must see next
@@ -28,20 +32,20 @@ struct State {
     // counted over one phase
     published: u64,
     expected: u64,
-    delivered: u64,
+    pub delivered: u64,
     text_bytes: u64,
     lost: u64,
     order_errors: u64,
     bad: u64,
     last: u64,
-    lat: Hist,
+    pub lat: Hist,
     round: Hist, // publish to last receiver
     stalled: bool,
     unsent_max: usize,
 }
 
 impl State {
-    fn new(subs: usize, topics: usize, ring: usize) -> Self {
+    pub fn new(subs: usize, topics: usize, ring: usize) -> Self {
         let mut subs_of = vec![0u32; topics];
         (0..subs).for_each(|i| subs_of[i % topics] += 1);
         State {
@@ -80,6 +84,11 @@ impl State {
         self.stalled = false;
     }
 
+    /// Everything was delivered once and in order.
+    pub fn is_whole(&self) -> bool {
+        self.delivered == self.expected && self.lost + self.order_errors + self.bad == 0
+    }
+
     fn settle(&mut self, seq: u64, now: u64) {
         let i = (seq as usize) & (self.ring.len() - 1);
         let s = &mut self.ring[i];
@@ -116,11 +125,13 @@ impl State {
     }
 }
 
-struct Cfg {
-    window: u64,
-    rate: f64,
-    publisher: usize,
-    no_spin: bool,
+pub struct Cfg {
+    pub window: u64,
+    pub rate: f64,
+    pub publisher: usize,
+    pub no_spin: bool,
+    pub tpl: Template,
+    pub finder: Finder<'static>,
 }
 
 pub fn run(a: &Args, r: &mut Report) -> Result<bool, String> {
@@ -131,11 +142,8 @@ pub fn run(a: &Args, r: &mut Report) -> Result<bool, String> {
     let rate: f64 = a.num("rate", 0.0);
     let secs: f64 = a.num("duration", 3.0);
     let warm: f64 = a.num("warmup", 0.5);
-    let sub_t = a.str("sub-template", r#"{"type":"bars.subscribe","payload":{"topic":"{topic}"}}"#);
-    let pub_t = a.str(
-        "pub-template",
-        r#"{"type":"bars.publish","payload":{"topic":"{topic}","seq":{seq},"data":"{pad}"}}"#,
-    );
+    let sub_t = a.str("sub-template", SUBSCRIBE);
+    let pub_t = a.str("pub-template", PUBLISH);
     let key = format!("\"{}\"", a.str("seq-key", "seq"));
     let pid = a.pid();
     if topics > subs {
@@ -143,55 +151,22 @@ pub fn run(a: &Args, r: &mut Report) -> Result<bool, String> {
     }
 
     let mut net = Net::new(!a.flag("no-spin")).map_err(|e| e.to_string())?;
-    let target = a.target();
-    net.open(subs, &target, 15.0)?;
+    gather(&mut net, subs, topics, &a.target(), &Template::new(&sub_t, 0))?;
 
-    // Subscribe everyone, `concurrency` at a time, and wait for one message each.
-    let sub_t = Template::new(&sub_t, 0);
-    let mut buf = vec![];
-    let (mut sent, mut acked) = (0usize, 0usize);
-    let mut seen = vec![false; subs];
-    let mut progress = now_ns();
-    while acked < subs {
-        while sent < subs && sent - acked < target.concurrency {
-            sub_t.render(&mut buf, sent % topics, 0);
-            net.queue_text(sent, &buf);
-            net.flush(sent);
-            sent += 1;
-        }
-        let n = net.poll.wait(50);
-        for i in 0..n {
-            let ev = net.poll.events[i];
-            let c = ev.u64 as usize;
-            net.on_event(c, ev.events, &mut |_| {
-                if c < subs && !seen[c] {
-                    seen[c] = true;
-                    acked += 1;
-                    progress = now_ns();
-                }
-            });
-        }
-        if let Some(e) = &net.error {
-            return Err(format!("while subscribing: {e}"));
-        }
-        if now_ns() - progress > 10_000_000_000 {
-            return Err(format!("subscribe acks stalled at {acked}/{subs}"));
-        }
-    }
-    net.open(1, &target, 15.0)?;
-    // What subscribing left to do in the server must not be charged to the publishes.
-    std::thread::sleep(std::time::Duration::from_millis(100));
+    let mut st = State::new(subs, topics, ring(window, rate));
+    let cfg = Cfg {
+        window,
+        rate,
+        publisher: subs,
+        no_spin: a.flag("no-spin"),
+        tpl: Template::new(&pub_t, size),
+        finder: Finder::new(&key).into_owned(),
+    };
 
-    let ring = if rate > 0.0 { 1 << 20 } else { (window as usize * 2).next_power_of_two() };
-    let mut st = State::new(subs, topics, ring);
-    let tpl = Template::new(&pub_t, size);
-    let finder = Finder::new(key.as_bytes());
-    let cfg = Cfg { window, rate, publisher: subs, no_spin: a.flag("no-spin") };
-
-    drive(&mut net, &mut st, &tpl, &finder, &cfg, warm);
+    drive(&mut net, &mut st, &cfg, warm, &mut || {});
     let warm_bad = st.order_errors + st.bad + st.lost;
     let w = Window::start(pid, &net);
-    drive(&mut net, &mut st, &tpl, &finder, &cfg, secs);
+    drive(&mut net, &mut st, &cfg, secs, &mut || {});
 
     r.u("subs", subs as u64);
     r.u("topics", topics as u64);
@@ -223,7 +198,60 @@ pub fn run(a: &Args, r: &mut Report) -> Result<bool, String> {
     Ok(st.delivered == st.expected && st.order_errors + st.bad + warm_bad == 0 && st.delivered > 0)
 }
 
-fn drive(net: &mut Net, st: &mut State, tpl: &Template, f: &Finder, cfg: &Cfg, secs: f64) {
+/// How many publishes are remembered.
+pub fn ring(window: u64, rate: f64) -> usize {
+    if rate > 0.0 { 1 << 20 } else { (window as usize * 2).next_power_of_two() }
+}
+
+/// Opens `subs` connections that listen and, behind them, the publisher's.
+pub fn gather(
+    net: &mut Net,
+    subs: usize,
+    topics: usize,
+    target: &Target,
+    sub_t: &Template,
+) -> Result<(), String> {
+    net.open(subs, target, 15.0)?;
+
+    // Subscribe everyone, `concurrency` at a time, and wait for one message each.
+    let mut buf = vec![];
+    let (mut sent, mut acked) = (0usize, 0usize);
+    let mut seen = vec![false; subs];
+    let mut progress = now_ns();
+    while acked < subs {
+        while sent < subs && sent - acked < target.concurrency {
+            sub_t.render(&mut buf, sent % topics, 0);
+            net.queue_text(sent, &buf);
+            net.flush(sent);
+            sent += 1;
+        }
+        let n = net.poll.wait(50);
+        for i in 0..n {
+            let ev = net.poll.events[i];
+            let c = ev.u64 as usize;
+            net.on_event(c, ev.events, &mut |_| {
+                if c < subs && !seen[c] {
+                    seen[c] = true;
+                    acked += 1;
+                    progress = now_ns();
+                }
+            });
+        }
+        if let Some(e) = &net.error {
+            return Err(format!("while subscribing: {e}"));
+        }
+        if now_ns() - progress > 10_000_000_000 {
+            return Err(format!("subscribe acks stalled at {acked}/{subs}"));
+        }
+    }
+    net.open(1, target, 15.0)?;
+    // What subscribing left to do in the server must not be charged to the publishes.
+    std::thread::sleep(std::time::Duration::from_millis(100));
+    Ok(())
+}
+
+/// Publishes for `secs` and waits until everybody has everything. `meanwhile` is called often.
+pub fn drive(net: &mut Net, st: &mut State, cfg: &Cfg, secs: f64, meanwhile: &mut dyn FnMut()) {
     st.reset();
     let mut buf = Vec::with_capacity(4096);
     let t0 = now_ns();
@@ -232,6 +260,7 @@ fn drive(net: &mut Net, st: &mut State, tpl: &Template, f: &Finder, cfg: &Cfg, s
     let mut scheduled = 0u64;
     let mut progress = t0;
     loop {
+        meanwhile();
         let now = now_ns();
         if now < end {
             let mut queued = 0;
@@ -241,13 +270,13 @@ fn drive(net: &mut Net, st: &mut State, tpl: &Template, f: &Finder, cfg: &Cfg, s
                     if due > now || queued == 256 || st.outstanding as usize + 1 >= st.ring.len() {
                         break;
                     }
-                    publish(net, st, tpl, &mut buf, cfg.publisher, due);
+                    publish(net, st, &cfg.tpl, &mut buf, cfg.publisher, due);
                     scheduled += 1;
                     queued += 1;
                 }
             } else {
                 while st.outstanding < cfg.window {
-                    publish(net, st, tpl, &mut buf, cfg.publisher, now);
+                    publish(net, st, &cfg.tpl, &mut buf, cfg.publisher, now);
                     queued += 1;
                 }
             }
@@ -272,7 +301,7 @@ fn drive(net: &mut Net, st: &mut State, tpl: &Template, f: &Finder, cfg: &Cfg, s
                 if at == 0 {
                     at = now_ns();
                 }
-                match number_after(f, msg) {
+                match number_after(&cfg.finder, msg) {
                     Some(seq) => {
                         st.text_bytes += msg.len() as u64;
                         st.receive(c, seq, at)

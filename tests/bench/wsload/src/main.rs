@@ -2,6 +2,7 @@
 //! results are printed; its modes know what to send.
 
 mod cpu;
+mod crowd;
 mod fanout;
 mod frame;
 mod hist;
@@ -226,8 +227,9 @@ fn main() {
     let res = match mode.as_str() {
         "rpc" => rpc::run(&args, &mut r),
         "fanout" => fanout::run(&args, &mut r),
+        "crowd" => crowd::run(&args, &mut r),
         "idle" => idle::run(&args, &mut r),
-        _ => die("usage: wsload rpc|fanout|idle [--key value]... (see README.md)"),
+        _ => die("usage: wsload rpc|fanout|crowd|idle [--key value]... (see README.md)"),
     };
     let ok = match &res {
         Ok(ok) => *ok,

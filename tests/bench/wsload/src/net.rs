@@ -79,6 +79,16 @@ pub struct Target {
     pub concurrency: usize,
 }
 
+impl Target {
+    pub fn request(&self) -> String {
+        format!(
+            "GET {} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n",
+            self.path, self.port
+        )
+    }
+}
+
 impl Net {
     pub fn new(spin: bool) -> io::Result<Self> {
         Ok(Net {
@@ -151,11 +161,7 @@ impl Net {
         let t0 = crate::cpu::now_ns();
         let first = self.conns.len();
         let (mut done, mut progress) = (0usize, t0);
-        let req = format!(
-            "GET {} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n\r\n",
-            t.path, t.port
-        );
+        let req = t.request();
         while done < n {
             while self.conns.len() - first < n && self.conns.len() - first - done < t.concurrency {
                 self.start_connect(t).map_err(|e| format!("connect: {e}"))?;

@@ -114,8 +114,10 @@ pub(crate) fn scripts() -> Vec<Script> {
         .config(|config| config.closing = SOON * 5),
         Script::new("the server ends while a client closes", |play| {
             play.join("ann");
-            play.say("ann", "what?");
+            play.rude("ann");
+            play.ask("ann", "what?");
             play.shutdown();
+            play.close("ann", b"\x03\xeb");
             play.end("ann");
         }),
         Script::new("the server ends while an operation over HTTP waits", |play| {

@@ -1,6 +1,7 @@
-//! Streams that are framed elsewhere, by async-tungstenite: a task carries their messages, a line
-//! connects it with its shard.
+//! Streams that are framed elsewhere, by async-tungstenite: a future carries their messages, a line
+//! connects it with its shard. Knows no runtime.
 
+use crate::shard::Shard;
 use async_tungstenite::WebSocketStream;
 use async_tungstenite::tungstenite::Message;
 use async_tungstenite::tungstenite::protocol::CloseFrame;
@@ -8,42 +9,83 @@ use fastws_core::assembly::{Incoming, Reader};
 use fastws_core::desk::Local;
 use fastws_core::frame::{Opcode, Role, close_payload};
 use fastws_core::ids::ConnectionId;
-use fastws_host::shard::Shard;
 use futures_lite::{AsyncRead, AsyncWrite, StreamExt};
-use smol::LocalExecutor;
-use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::task::{Poll, Waker};
 
 /// A foreign stream on its way to its shard.
-pub(crate) struct Arrival {
-    carry: Box<dyn FnOnce(Rc<Line>) -> Local<()> + Send>,
-    /// What its connection is let in with.
-    pub(crate) guest: Option<Box<dyn Any + Send>>,
+pub struct Foreign(Box<dyn FnOnce(Rc<Line>) -> Local<()> + Send>);
+
+impl<S> From<WebSocketStream<S>> for Foreign
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    fn from(stream: WebSocketStream<S>) -> Self {
+        Self(Box::new(move |line| Box::pin(carry(stream, line))))
+    }
 }
 
-impl Arrival {
-    pub(crate) fn new<S>(stream: WebSocketStream<S>, guest: Option<Box<dyn Any + Send>>) -> Self
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        Self { carry: Box::new(move |line| Box::pin(carry(stream, line))), guest }
+/// The foreign streams of one shard.
+#[derive(Default)]
+pub struct Lines(Vec<(ConnectionId, Weak<Line>)>);
+
+impl Lines {
+    /// Connects a stream with a connection; the future carries its messages and is to be run on this
+    /// thread.
+    pub fn connect(&mut self, id: ConnectionId, stream: Foreign) -> (Outlet, Local<()>) {
+        let line = Rc::new(Line::default());
+        self.0.push((id, Rc::downgrade(&line)));
+        let carried = (stream.0)(line.clone());
+        (Outlet(line), carried)
     }
 
-    /// Starts to carry, on the shard's thread.
-    pub(crate) fn connect(self, executor: &LocalExecutor<'static>) -> Rc<Line> {
-        let line = Rc::new(Line::default());
-        executor.spawn((self.carry)(line.clone())).detach();
-        line
+    /// Tells the shard what its streams have said. True if it has taken anything.
+    pub fn relay(&mut self, shard: &mut Shard) -> bool {
+        let mut any = false;
+        self.0.retain(|(id, line)| {
+            let line = line.upgrade();
+            line.inspect(|line| any |= line.relay(shard, *id)).is_some()
+        });
+        any
+    }
+}
+
+/// One connection's way out. When it is dropped, the stream is closed.
+pub struct Outlet(Rc<Line>);
+
+impl Outlet {
+    /// Takes all of it, or nothing while enough waits already.
+    pub fn write<'e>(&self, parts: impl Iterator<Item = &'e [u8]>) -> usize {
+        let mut outgoing = self.0.outgoing.borrow_mut();
+        let before = outgoing.len();
+        if before >= ENOUGH {
+            self.0.full.set(true);
+            return 0;
+        }
+        parts.for_each(|part| outgoing.extend_from_slice(part));
+        self.0.wake();
+        outgoing.len() - before
+    }
+
+    /// The stream is closed after what was written.
+    pub fn finish(&self) {
+        self.0.finished.set(true);
+        self.0.wake();
+    }
+}
+
+impl Drop for Outlet {
+    fn drop(&mut self) {
+        self.0.wake();
     }
 }
 
 /// Between a foreign stream's task and its shard, both on one thread.
 #[derive(Default)]
-pub(crate) struct Line {
+struct Line {
     said: RefCell<VecDeque<(Opcode, Vec<u8>)>>,
     /// The peer has sent something, if only a pong.
     heard: Cell<bool>,
@@ -57,7 +99,7 @@ pub(crate) struct Line {
 
 impl Line {
     /// Tells the shard what the stream has said. True if it has taken anything.
-    pub(crate) fn relay(&self, shard: &mut Shard, id: ConnectionId) -> bool {
+    fn relay(&self, shard: &mut Shard, id: ConnectionId) -> bool {
         let mut any = false;
         if self.heard.take() {
             shard.handle_message(id, Opcode::Pong, &mut []);
@@ -85,35 +127,10 @@ impl Line {
         any
     }
 
-    /// Takes all of it, or nothing while enough waits already.
-    pub(crate) fn write<'e>(&self, parts: impl Iterator<Item = &'e [u8]>) -> usize {
-        let mut outgoing = self.outgoing.borrow_mut();
-        let before = outgoing.len();
-        if before >= ENOUGH {
-            self.full.set(true);
-            return 0;
-        }
-        parts.for_each(|part| outgoing.extend_from_slice(part));
-        self.wake();
-        outgoing.len() - before
-    }
-
-    /// The stream is closed after what was written.
-    pub(crate) fn finish(&self) {
-        self.finished.set(true);
-        self.wake();
-    }
-
     fn wake(&self) {
         if let Some(waker) = self.task.take() {
             waker.wake();
         }
-    }
-}
-
-impl Drop for Line {
-    fn drop(&mut self) {
-        self.wake();
     }
 }
 
