@@ -27,13 +27,8 @@
 
 mod shard;
 
-#[doc(hidden)]
-pub use fastws_core::expanded;
 #[doc(inline)]
-pub use fastws_core::typed::*;
-pub use fastws_host::error::Error;
-pub use fastws_host::pages::{Pages, Place};
-pub use fastws_host::test_client::{TestClient, TestSocket};
+pub use fastws_host::offered::*;
 pub use fastws_macros::{payload_smol as payload, recv_smol as recv, send_smol as send};
 pub use shard::Smol;
 

@@ -19,13 +19,8 @@ mod shard;
 
 use tokio::net::TcpListener;
 
-#[doc(hidden)]
-pub use fastws_core::expanded;
 #[doc(inline)]
-pub use fastws_core::typed::*;
-pub use fastws_host::error::Error;
-pub use fastws_host::pages::{Pages, Place};
-pub use fastws_host::test_client::{TestClient, TestSocket};
+pub use fastws_host::offered::*;
 pub use fastws_macros::{payload_tokio as payload, recv_tokio as recv, send_tokio as send};
 pub use shard::Tokio;
 

@@ -201,6 +201,7 @@ impl Api {
             return Err(BuildError::TwoGuests { door, first });
         }
         share(core::mem::take(&mut self.router.states), &mut self.states);
+        self.router.declare_told();
         let document = asyncapi::document(self.about, &self.router);
         let Router { operations: declared, routes, .. } = self.router;
         let mut names: BTreeMap<&str, &'static str> = BTreeMap::new();
@@ -215,9 +216,16 @@ impl Api {
                     }
                 }
             };
-            let Role::Send { reply, needs, result, .. } = role else {
-                claim(name, "a `recv` operation")?;
-                continue;
+            let (reply, needs, result) = match role {
+                Role::Send { reply, needs, result, .. } => (reply, needs, result),
+                Role::Recv { .. } => {
+                    claim(name, "a `recv` operation")?;
+                    continue;
+                }
+                Role::Told { .. } => {
+                    claim(name, "a message of the server's own")?;
+                    continue;
+                }
             };
             claim(name, "a `send` operation")?;
             check_result(name, reply.is_some(), result)?;
@@ -242,6 +250,7 @@ impl Api {
                     operations.push(catalog::Operation { name, reply, run });
                 }
                 Role::Recv { update, .. } => drop(updates.insert(name, update)),
+                Role::Told { .. } => {}
             }
         }
         // By length first: most comparisons end at a number.

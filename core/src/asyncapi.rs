@@ -78,6 +78,16 @@ struct Document {
     tags: BTreeMap<String, String>,
 }
 
+/// What a message has besides its type and its payload.
+enum Also {
+    /// The request's id.
+    Id,
+    /// The topic's name, beside the payload.
+    Topic,
+    /// The same in the payload, around it.
+    TopicInside,
+}
+
 /// The channel of everything that belongs to no topic route.
 const CONNECTION: &str = "connection";
 
@@ -115,18 +125,24 @@ impl Document {
                         Reply::Payload(schema) => Some(*schema),
                         _ => None,
                     };
-                    let message = self.message(CONNECTION, reply, payload, "id");
+                    let message = self.message(CONNECTION, reply, payload, Also::Id);
                     described["reply"] = json!({
                         "channel": {"$ref": format!("#/channels/{CONNECTION}")},
                         "messages": [{"$ref": message}],
                     });
                 }
                 let payload = needs.payloads.first().copied();
-                let message = self.message(CONNECTION, name, payload, "id");
+                let message = self.message(CONNECTION, name, payload, Also::Id);
                 ("receive", CONNECTION.to_string(), message)
             }
-            Role::Recv { payload, .. } => {
-                let message = self.message(&channel, name, Some(*payload), "topic");
+            Role::Recv { payload, update } => {
+                let also = if update.wraps { Also::TopicInside } else { Also::Topic };
+                let message = self.message(&channel, name, Some(*payload), also);
+                ("send", channel, message)
+            }
+            Role::Told { payload, answers } => {
+                let also = if *answers { Also::Id } else { Also::Topic };
+                let message = self.message(&channel, name, Some(*payload), also);
                 ("send", channel, message)
             }
         };
@@ -148,32 +164,51 @@ impl Document {
         channel: &str,
         name: &str,
         payload: Option<SchemaOf>,
-        also: &str,
+        also: Also,
     ) -> String {
         let mut properties = json!({"type": {"const": name}});
         let mut required = Vec::from(["type"]);
         let mut examples = Vec::new();
+        let topic =
+            json!({"type": "string", "description": "The topic that this is an update of."});
         if let Some(schema) = payload {
-            let schema = schema(&mut self.generator);
-            examples = self.examples(name, schema.as_value());
+            let schema = schema(&mut self.generator).to_value();
+            examples = self.examples(&schema);
+            let schema = match also {
+                Also::TopicInside => {
+                    let address = &self.channels[channel]["address"];
+                    for example in &mut examples {
+                        *example = json!({"topic": address, "payload": example.take()});
+                    }
+                    json!({
+                        "type": "object",
+                        "properties": {"topic": topic, "payload": schema},
+                        "required": ["topic", "payload"],
+                    })
+                }
+                _ => schema,
+            };
             // A payload that may be `null` may be missing.
-            if !self.takes_null(schema.as_value()) {
+            if !self.takes_null(&schema) {
                 required.push("payload");
             }
-            properties["payload"] = schema.to_value();
+            properties["payload"] = schema;
         }
-        properties[also] = match also {
-            "id" => {
-                json!({"type": ["string", "integer"], "description": "Comes back with the reply."})
+        match also {
+            Also::Id => {
+                let id = json!({"type": ["string", "integer"], "description": "Comes back with the reply."});
+                properties["id"] = id;
             }
-            _ => json!({"type": "string", "description": "The topic that this is an update of."}),
-        };
+            Also::Topic => properties["topic"] = topic,
+            Also::TopicInside => {}
+        }
         let mut schema = json!({"type": "object", "properties": properties, "required": required});
         let key = key(name);
         name_schema(&mut schema, &key);
         let mut message = json!({"name": name, "title": name, "payload": schema});
         if !examples.is_empty() {
-            message["examples"] = examples.into();
+            let example = |payload| json!({"payload": {"type": name, "payload": payload}});
+            message["examples"] = examples.into_iter().map(example).collect();
         }
         self.messages.insert(key.clone(), message);
         let reference = json!({"$ref": format!("#/components/messages/{key}")});
@@ -181,11 +216,9 @@ impl Document {
         format!("#/channels/{channel}/messages/{key}")
     }
 
-    /// A message for each example of its payload.
-    fn examples(&self, name: &str, schema: &Value) -> Vec<Value> {
+    fn examples(&self, schema: &Value) -> Vec<Value> {
         let examples = self.resolve(schema).get("examples").and_then(Value::as_array);
-        let message = |payload| json!({"payload": {"type": name, "payload": payload}});
-        examples.into_iter().flatten().map(message).collect()
+        examples.cloned().unwrap_or_default()
     }
 
     fn takes_null(&self, schema: &Value) -> bool {

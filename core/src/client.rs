@@ -1,7 +1,7 @@
 //! The connection as its handler sees it: facts, and wishes that take effect when the handler ends.
 
 use crate::action::Denied;
-use crate::declared::PublishError;
+use crate::declared::{PublishError, Treatment};
 use crate::desk::{Ask, Desk, Reservation, Source, Starter};
 use crate::dispatch::{Answer, Effects};
 use crate::ids::CallId;
@@ -74,7 +74,7 @@ enum Wish {
     Publish {
         topic: Rc<str>,
         frame: Vec<u8>,
-        keep: bool,
+        treatment: Treatment,
     },
 }
 
@@ -202,8 +202,8 @@ impl Client {
     ) -> Result<(), PublishError> {
         let topic = topic.as_ref();
         let frame = self.call.desk.declared.update(Some(topic), kind, payload)?;
-        let keep = self.call.desk.declared.keeps(topic, kind);
-        self.wish(Wish::Publish { topic: Rc::from(topic), frame, keep });
+        let treatment = self.call.desk.declared.treatment(topic, kind);
+        self.wish(Wish::Publish { topic: Rc::from(topic), frame, treatment });
         Ok(())
     }
 
@@ -241,11 +241,12 @@ impl Client {
                 Wish::Hear(frames) => frames.iter().for_each(|frame| effects.send_frame(frame)),
                 Wish::Unsubscribe(topic) => effects.unsubscribe(&topic),
                 Wish::Admit(guest) => desk.admit(call.connection(), guest),
-                Wish::Publish { topic, frame, keep } => {
+                Wish::Publish { topic, frame, treatment } => {
                     // Owned memory has room; another shard's full inbox is counted there.
-                    let _ = effects.publish_frame(&topic, &frame, None);
+                    let _ = effects.publish_frame(&topic, &frame, treatment.policy);
                     let source = Source::Shard(desk.shard);
-                    if let Some(moment) = desk.shards.publish(source, &topic, &frame, keep).kept {
+                    let published = desk.shards.publish(source, &topic, &frame, treatment);
+                    if let Some(moment) = published.kept {
                         let kept = Kept { moment, life: None, frame: frame.into() };
                         desk.retained.keep(&topic, kept);
                     }

@@ -1,6 +1,7 @@
 //! What the application has declared besides its operations: what it publishes, and what it shares.
 
-use crate::envelope::{Encode, Outgoing as Message};
+use crate::config::SlowConsumer;
+use crate::envelope::{Encode, Outgoing as Message, Wrapped};
 use crate::frame::{Head, Opcode};
 use crate::respond::{Failure, Fault, encode};
 use crate::time::Duration;
@@ -37,6 +38,8 @@ pub(crate) struct Route {
     pub(crate) serves: bool,
     /// Who comes gets the last update.
     pub(crate) retains: bool,
+    /// Where it is not as the engine has it.
+    pub(crate) slow_consumer: Option<SlowConsumer>,
     /// How long its services wait for somebody to come back.
     pub(crate) linger: Duration,
 }
@@ -53,9 +56,25 @@ pub(crate) struct Report {
     retry_after_ms: Option<u64>,
 }
 
+/// What becomes of an update besides being sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Treatment {
+    /// It is the topic's last update from now on.
+    pub keep: bool,
+    /// What becomes of it where a reader is too slow, if that is not as the engine has it.
+    pub policy: Option<SlowConsumer>,
+}
+
+impl Treatment {
+    /// What a topic's listeners have to know, or they are closed.
+    pub(crate) const NEVER_DROPPED: Self = Self { keep: false, policy: Some(SlowConsumer::Close) };
+}
+
 /// A `recv` operation.
 pub(crate) struct Update {
     pub(crate) payload: TypeId,
+    /// It names its topic inside its payload.
+    pub(crate) wraps: bool,
     /// Checks and changes what is published, if it has a handler.
     pub(crate) revise: Option<Revise>,
 }
@@ -81,15 +100,13 @@ impl Declared {
                 .map_err(|failure| PublishError::Refused(failure.to_string()))?,
             None => encode(payload, &mut json).map_err(PublishError::Payload)?,
         }
+        if update.wraps {
+            let topic = topic.ok_or(PublishError::Topic(TopicError::Empty))?;
+            return Ok(frame(&Wrapped { kind, topic, payload: &json }));
+        }
         // No JSON is empty: that is a handler without a result.
         let payload = Some(&*json).filter(|json| !json.is_empty());
-        let message = Message { kind, topic, payload, id: None };
-        let len = message.len();
-        let head = Head::new(Opcode::Text, len, None);
-        let mut frame = Vec::with_capacity(head.as_slice().len() + len);
-        frame.extend_from_slice(head.as_slice());
-        message.write(&mut frame).expect("a Vec grows");
-        Ok(frame)
+        Ok(frame(&Message { kind, topic, payload, id: None }))
     }
 
     /// Encodes what a topic's listeners are told about a fault as a whole frame. None: the topic is of
@@ -101,9 +118,12 @@ impl Declared {
         self.update(Some(topic), &self.route(topic)?.error, &report).ok()
     }
 
-    /// Whether an update of this kind is kept for who comes.
-    pub(crate) fn keeps(&self, topic: &str, kind: &str) -> bool {
-        self.route(topic).is_some_and(|route| route.retains && route.update == kind)
+    /// As the topic's route has it for an update of this kind.
+    pub(crate) fn treatment(&self, topic: &str, kind: &str) -> Treatment {
+        self.route(topic).map_or(Treatment::default(), |route| Treatment {
+            keep: route.retains && route.update == kind,
+            policy: route.slow_consumer,
+        })
     }
 
     /// Whether a topic's last update is kept for who comes.
@@ -125,6 +145,15 @@ impl Declared {
     pub(crate) fn state<S: Send + Sync + 'static>(&self) -> Option<Arc<S>> {
         self.states.get(&TypeId::of::<S>())?.clone().downcast().ok()
     }
+}
+
+fn frame(message: &impl Encode) -> Vec<u8> {
+    let len = message.len();
+    let head = Head::new(Opcode::Text, len, None);
+    let mut frame = Vec::with_capacity(head.as_slice().len() + len);
+    frame.extend_from_slice(head.as_slice());
+    message.write(&mut frame).expect("a Vec grows");
+    frame
 }
 
 /// Why an update was not published. Nobody has got it, but for [`Full`](Self::Full).

@@ -2,7 +2,7 @@
 //!
 //! Everything here belongs to one thread; nothing is locked and nothing is sent.
 
-use crate::declared::Declared;
+use crate::declared::{Declared, Treatment};
 use crate::ids::{CallId, ConnectionId};
 use crate::respond::{Fault, Refused};
 use crate::retained::Retained;
@@ -23,9 +23,10 @@ pub type Local<T> = Pin<Box<dyn Future<Output = T>>>;
 
 /// All shards, as one of them or a foreign thread sees them.
 pub trait Shards: Send + Sync {
-    /// Queues an encoded frame on the shards. With `keep` it is the topic's last update from now on, if
-    /// anybody on any shard is interested in the topic.
-    fn publish(&self, source: Source, topic: &str, frame: &[u8], keep: bool) -> Published;
+    /// Queues an encoded frame on the shards. What is to be kept is the topic's last update from now on,
+    /// if anybody on any shard is interested in the topic.
+    fn publish(&self, source: Source, topic: &str, frame: &[u8], treatment: Treatment)
+    -> Published;
 
     /// Somebody is about to become interested in a topic, and this was told of it before the shard
     /// tells it itself. Each time counts.
@@ -36,7 +37,7 @@ pub trait Shards: Send + Sync {
         &self,
         topic: Option<&str>,
         frame: &[u8],
-        keep: bool,
+        treatment: Treatment,
     ) -> Result<Reach, crate::shelf::Full>;
 
     /// Sums over all shards, each a moment old.
@@ -150,8 +151,8 @@ pub struct Feed {
 
 impl Feed {
     /// Sends a frame to who listens to this life. A shard's full inbox is counted there.
-    pub(crate) fn send(&self, frame: &[u8], keep: bool) {
-        self.desk.shards.publish(Source::Life(self.life), &self.topic, frame, keep);
+    pub(crate) fn send(&self, frame: &[u8], treatment: Treatment) {
+        self.desk.shards.publish(Source::Life(self.life), &self.topic, frame, treatment);
     }
 }
 

@@ -168,6 +168,15 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) id: Option<&'a str>,
 }
 
+/// The same for an update that names its topic inside its payload.
+#[cfg(feature = "alloc")]
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wrapped<'a> {
+    pub(crate) kind: &'a str,
+    pub(crate) topic: &'a str,
+    pub(crate) payload: &'a [u8],
+}
+
 /// What a request gets instead of a close. `kind` is its type as JSON writes it, without the quotes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Failed<'a> {
@@ -209,6 +218,19 @@ impl Encode for Outgoing<'_> {
             sink.put(id.as_bytes())?;
         }
         sink.put(if self.payload.is_some() || self.id.is_some() { b"}" } else { b"\"}" })
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl Encode for Wrapped<'_> {
+    fn write(&self, sink: &mut impl Sink) -> Result<(), Full> {
+        sink.put(b"{\"type\":\"")?;
+        sink.put(self.kind.as_bytes())?;
+        sink.put(b"\",\"payload\":{\"topic\":\"")?;
+        write_escaped(self.topic.as_bytes(), sink)?;
+        sink.put(b"\",\"payload\":")?;
+        sink.put(self.payload)?;
+        sink.put(b"}}")
     }
 }
 

@@ -17,7 +17,7 @@ impl Labels {
     pub(crate) fn of(frame: &[u8]) -> Option<Self> {
         let (_, head_len, _) = frame::split(frame)?;
         let kind = string_behind(frame, head_len, TYPE)?;
-        let topic = string_behind(frame, kind.end, b"\",\"topic\":\"")?;
+        let topic = NAMED.iter().find_map(|mark| string_behind(frame, kind.end, mark))?;
         let dot = frame[kind.clone()].iter().rposition(|&byte| byte == b'.');
         Some(Self { stem: kind.start..kind.start + dot.map_or(0, |dot| dot + 1), topic })
     }
@@ -89,6 +89,8 @@ fn string_behind(frame: &[u8], at: usize, mark: &[u8]) -> Option<Range<usize>> {
     Some(start..end - 1)
 }
 
+/// What precedes the topic, beside the payload or in it.
+const NAMED: [&[u8]; 2] = [b"\",\"topic\":\"", b"\",\"payload\":{\"topic\":\""];
 const TYPE: &[u8] = b"{\"type\":\"";
 const TOPIC: &[u8] = b"gap\",\"topic\":\"";
 const AGAIN: &[u8] = b"\",\"payload\":{\"topic\":\"";
@@ -107,6 +109,12 @@ mod tests {
 
     fn update(kind: &str, topic: &str, payload: &str) -> Vec<u8> {
         let text = format!("{{\"type\":\"{kind}\",\"topic\":{},{payload}}}", json!(topic));
+        [Head::new(Opcode::Text, text.len(), None).as_slice(), text.as_bytes()].concat()
+    }
+
+    fn wrapped(kind: &str, topic: &str, payload: &str) -> Vec<u8> {
+        let topic = json!(topic);
+        let text = format!(r#"{{"type":"{kind}","payload":{{"topic":{topic},{payload}}}}}"#);
         [Head::new(Opcode::Text, text.len(), None).as_slice(), text.as_bytes()].concat()
     }
 
@@ -162,7 +170,9 @@ mod tests {
             topic in ".{1,100}",
             payload in 0_usize..80_000,
             cut: bool,
+            inside: bool,
         ) {
+            let update = if inside { wrapped } else { update };
             let frame = update(&(stem.clone() + &name), &topic, &"x".repeat(payload));
             let gap = gap(frame.clone(), cut);
             let (of_update, of_gap) = (Labels::of(&frame).unwrap(), Labels::of(&gap).unwrap());

@@ -141,6 +141,8 @@ const INPUT_SLACK: usize = 256;
 impl Engine<'static> {
     /// An engine on owned memory that grows with its use, up to the limits of `config`. `seed` makes
     /// the hash of topic names unpredictable for clients.
+    ///
+    /// Numbers are taken as they are: with some that [`Config::check`] refuses nobody is served.
     pub fn new(config: Config, seed: u64) -> Self {
         use alloc::vec::Vec;
         fn row<T>() -> Shelf<'static, T> {

@@ -1,6 +1,6 @@
 //! The way to publish from anywhere. Knows all shards as one.
 
-use crate::declared::{Declared, PublishError};
+use crate::declared::{Declared, PublishError, Treatment};
 use crate::desk::{Metrics, Reach, Shards, Source};
 use alloc::sync::Arc;
 use serde::Serialize;
@@ -28,8 +28,8 @@ impl Publisher {
     ) -> Result<(), PublishError> {
         let topic = topic.as_ref();
         let frame = self.declared.update(Some(topic), kind, payload)?;
-        let keep = self.declared.keeps(topic, kind);
-        match self.shards.publish(Source::Anybody, topic, &frame, keep).full {
+        let treatment = self.declared.treatment(topic, kind);
+        match self.shards.publish(Source::Anybody, topic, &frame, treatment).full {
             true => Err(PublishError::Full),
             false => Ok(()),
         }
@@ -45,8 +45,8 @@ impl Publisher {
     ) -> Result<Reach, PublishError> {
         let topic = topic.as_ref();
         let frame = self.declared.update(Some(topic), kind, payload)?;
-        let keep = self.declared.keeps(topic, kind);
-        self.shards.reach(Some(topic), &frame, keep).map_err(|_| PublishError::Full)
+        let treatment = self.declared.treatment(topic, kind);
+        self.shards.reach(Some(topic), &frame, treatment).map_err(|_| PublishError::Full)
     }
 
     /// Sends an update without a topic to every open connection of the server, and tells how many those
@@ -57,7 +57,7 @@ impl Publisher {
         payload: &T,
     ) -> Result<Reach, PublishError> {
         let frame = self.declared.update(None, kind, payload)?;
-        self.shards.reach(None, &frame, false).map_err(|_| PublishError::Full)
+        self.shards.reach(None, &frame, Treatment::default()).map_err(|_| PublishError::Full)
     }
 }
 

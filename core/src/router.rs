@@ -6,12 +6,13 @@ use crate::handler::{Handler, Ran};
 use crate::payload::{Cloned, Outgoing};
 use crate::respond::{Reply, Respond, SchemaOf};
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::{Any, TypeId};
-use schemars::SchemaGenerator;
+use schemars::{Schema, SchemaGenerator, json_schema};
 
 pub(crate) type Run =
     Box<dyn Fn(&Context<'_>, &mut Vec<u8>) -> Result<Ran, Rejection> + Send + Sync>;
@@ -32,6 +33,8 @@ pub(crate) enum Role {
     Send { reply: Option<String>, run: Run, needs: Needs, result: Reply },
     /// Clients receive it.
     Recv { update: Update, payload: SchemaOf },
+    /// The server says it of its own accord, of a topic or as the answer to a request.
+    Told { payload: SchemaOf, answers: bool },
 }
 
 /// A family of topics, as its documentation shows it.
@@ -119,7 +122,7 @@ impl Router {
 
     /// An operation that clients receive: updates with a payload of this type.
     pub fn recv<T: Outgoing>(self, name: &str) -> Self {
-        let update = Update { payload: TypeId::of::<T>(), revise: None };
+        let update = Update { payload: TypeId::of::<T>(), wraps: false, revise: None };
         self.declare(name, Role::Recv { update, payload: SchemaGenerator::subschema_for::<T> })
     }
 
@@ -138,7 +141,7 @@ impl Router {
             Reply::Payload(schema) => schema,
             _ => SchemaGenerator::subschema_for::<()>,
         };
-        let update = Update { payload: TypeId::of::<T>(), revise: Some(revise) };
+        let update = Update { payload: TypeId::of::<T>(), wraps: false, revise: Some(revise) };
         self.declare(name, Role::Recv { update, payload })
     }
 
@@ -177,7 +180,80 @@ impl Router {
         }));
         self
     }
+
+    /// Declares what the server says of its own accord: what tells of dropped updates, beside every kind of
+    /// updates, and what tells why a request was not answered.
+    pub(crate) fn declare_told(&mut self) {
+        let mut gaps: BTreeMap<String, (&Option<String>, &Vec<String>)> = BTreeMap::new();
+        for Operation { name, channel, tags, role, .. } in &self.operations {
+            let is_error = self.routes.iter().any(|route| route.error == *name);
+            if is_error || !matches!(role, Role::Recv { .. }) {
+                continue;
+            }
+            let gap = gaps.entry(gap_of(name)).or_insert((channel, tags));
+            // Under a route's prefix it is the route's.
+            if gap.0.is_none() {
+                *gap = (channel, tags);
+            }
+        }
+        let told = gaps.into_iter().map(|(name, (channel, tags))| {
+            let whose =
+                channel.as_ref().map_or(String::new(), |channel| format!(" of `{channel}`"));
+            Operation {
+                name,
+                doc: format!("Updates of a topic{whose} are missing here.\n\n{GAP}"),
+                tags: tags.clone(),
+                channel: channel.clone(),
+                role: Role::Told { payload: gap, answers: false },
+            }
+        });
+        let told: Vec<_> = told.collect();
+        self.operations.extend(told);
+        let role = Role::Told { payload: failed, answers: true };
+        let (name, doc) = (String::from("error"), String::from(FAILED));
+        self.operations.push(Operation { name, doc, tags: Vec::new(), channel: None, role });
+    }
 }
+
+/// The type of what tells of dropped updates of this type.
+fn gap_of(update: &str) -> String {
+    let stem = update.rfind('.').map_or("", |dot| &update[..=dot]);
+    format!("{stem}gap")
+}
+
+fn gap(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "properties": {
+            "topic": {"type": "string"},
+            "dropped": {"type": "integer", "minimum": 1, "description": "How many are missing."},
+        },
+        "required": ["topic", "dropped"],
+    })
+}
+
+fn failed(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "properties": {
+            "type": {
+                "type": ["string", "null"],
+                "description": "The request's, or null where it could not be read.",
+            },
+            "code": {"type": "integer", "description": "What the close would have said."},
+            "message": {"type": "string", "description": "Why, as the close would have said it."},
+        },
+        "required": ["type", "code", "message"],
+    })
+}
+
+/// What people should know about it.
+const GAP: &str = "It stands in the place of the first of them. The server drops updates of clients \
+    that read too slowly where the topic's route or the operator has it so; by default it closes their \
+    connections instead, with 1008 `Slow consumer`.";
+const FAILED: &str = "A request was not answered.\n\nIt could not be read, no operation has its type, \
+    its payload does not fit, or its handler has failed. Servers say so where the operator has it so; by \
+    default they close the connection instead.";
 
 /// What can be included: a [`Router`], what becomes one, or a function that makes one, such as what
 /// `#[send]` leaves of a handler.

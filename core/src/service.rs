@@ -1,5 +1,6 @@
 //! What runs behind a topic while somebody listens. Knows its topic and the driver's clock, no listener.
 
+use crate::declared::Treatment;
 use crate::desk::{Feed, Local, Sleep};
 use crate::pace::{Pace, Rule};
 use crate::respond::{Fault, Refused};
@@ -64,7 +65,7 @@ impl<Update: Serialize + 'static> Updates<Update> {
     fn send(&self, update: &Update) {
         let Feed { desk, topic, .. } = &self.feed;
         match desk.declared.update(Some(topic), &self.kind, update) {
-            Ok(frame) => self.feed.send(&frame, desk.declared.retains(topic)),
+            Ok(frame) => self.feed.send(&frame, desk.declared.treatment(topic, &self.kind)),
             Err(error) => debug_assert!(false, "{error}"),
         }
     }
@@ -74,7 +75,7 @@ impl<Update: Serialize + 'static> Updates<Update> {
     pub fn error(&self, fault: Fault) {
         let Feed { desk, topic, .. } = &self.feed;
         if let Some(frame) = desk.declared.fault(topic, fault, true) {
-            self.feed.send(&frame, false);
+            self.feed.send(&frame, Treatment::NEVER_DROPPED);
         }
     }
 

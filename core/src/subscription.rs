@@ -18,6 +18,17 @@ pub struct SubscriptionResponse {
     pub(crate) topic: String,
 }
 
+/// The same with the members that a route adds.
+#[derive(JsonSchema)]
+#[schemars(rename = "SubscriptionResponseWith{E}", description = "")]
+#[expect(dead_code, reason = "only its schema is wanted")]
+pub(crate) struct Extended<E> {
+    #[schemars(flatten)]
+    response: SubscriptionResponse,
+    #[schemars(flatten)]
+    extra: E,
+}
+
 impl Serialize for SubscriptionResponse {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut members = serializer.serialize_map(None)?;

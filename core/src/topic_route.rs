@@ -2,14 +2,16 @@
 
 use crate::canonical::{Style, canonical};
 use crate::client::Client;
+use crate::config::SlowConsumer;
 use crate::declared::{Report, Route};
 use crate::desk::{Feed, Local};
 use crate::extract::Payload;
 use crate::pace::Rule;
 use crate::payload::{Cloned, Incoming, Outgoing};
-use crate::respond::{Fault, Refused};
-use crate::router::{Channel, Router};
+use crate::respond::{Fault, Refused, Reply, SchemaOf};
+use crate::router::{Channel, Role, Router};
 use crate::service::{Begun, Updates};
+use crate::subscription::Extended;
 pub use crate::subscription::{Params, SubscriptionResponse};
 use crate::time::Duration;
 use crate::topic::{self, MAX_TOPIC};
@@ -19,6 +21,7 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::TypeId;
+use schemars::SchemaGenerator;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -64,9 +67,13 @@ pub struct TopicRoute<Request, Update> {
     parameters: Vec<(String, String)>,
     naming: Naming<Request>,
     extra: Extra<Request>,
+    /// What both responses look like.
+    response: SchemaOf,
     start: Option<Start<Request, Update>>,
     pace: Option<Rule<Update>>,
     retains: bool,
+    wraps: bool,
+    slow_consumer: Option<SlowConsumer>,
     linger: Duration,
 }
 
@@ -79,9 +86,12 @@ impl<Request, Update> Clone for TopicRoute<Request, Update> {
             parameters: self.parameters.clone(),
             naming: self.naming.clone(),
             extra: self.extra.clone(),
+            response: self.response,
             start: self.start.clone(),
             pace: self.pace.clone(),
             retains: self.retains,
+            wraps: self.wraps,
+            slow_consumer: self.slow_consumer,
             linger: self.linger,
         }
     }
@@ -101,9 +111,12 @@ where
             parameters: Vec::new(),
             naming: Arc::new(|name, _| Ok(topic::join([name])?)),
             extra: Arc::new(|_| Map::new()),
+            response: SchemaGenerator::subschema_for::<SubscriptionResponse>,
             start: None,
             pace: None,
             retains: false,
+            wraps: false,
+            slow_consumer: None,
             linger: Duration::ZERO,
         }
     }
@@ -185,8 +198,9 @@ where
         self
     }
 
-    /// Members that both responses carry besides `status`, `message` and `topic`; an object.
-    pub fn respond_with<E: Serialize>(
+    /// Members that both responses carry besides `status`, `message` and `topic`; an object, whose type
+    /// is a `#[payload]`, so that the documentation knows them.
+    pub fn respond_with<E: Outgoing>(
         mut self,
         extra: impl Fn(&Request) -> E + Send + Sync + 'static,
     ) -> Self {
@@ -194,6 +208,7 @@ where
             Ok(Value::Object(members)) => members,
             _ => Map::new(),
         });
+        self.response = SchemaGenerator::subschema_for::<Extended<E>>;
         self
     }
 
@@ -229,6 +244,30 @@ where
     /// that all shards share.
     pub fn retain_last(mut self) -> Self {
         self.retains = true;
+        self
+    }
+
+    /// What becomes of the topics' updates where a reader is too slow for them, whoever has published
+    /// them; without it, what the server's [`Config`](crate::config::Config) says. The route's errors are
+    /// never dropped.
+    ///
+    /// ```
+    /// # use fastws_core::{config::SlowConsumer, topic_route::TopicRoute};
+    /// // An old price is worth nothing, and each order counts.
+    /// let prices = TopicRoute::<(), f64>::new("prices").slow_consumer(SlowConsumer::Latest);
+    /// let orders = TopicRoute::<(), u64>::new("orders").slow_consumer(SlowConsumer::Close);
+    /// ```
+    pub fn slow_consumer(mut self, policy: SlowConsumer) -> Self {
+        self.slow_consumer = Some(policy);
+        self
+    }
+
+    /// Names the topic inside an update's payload instead of beside it, for clients whose handlers see
+    /// only payloads: `{"type":"bars.update","payload":{"topic":"bars:AAPL:1","payload":{"close":189.5}}}`.
+    /// The payloads of the route's errors and gaps have a `topic` in any case. Such an update belongs to a
+    /// topic and cannot be broadcast.
+    pub fn topic_in_payload(mut self) -> Self {
+        self.wraps = true;
         self
     }
 
@@ -381,10 +420,14 @@ where
             error: "error".into(),
             serves: route.start.is_some(),
             retains: route.retains,
+            slow_consumer: route.slow_consumer,
             linger: route.linger,
         });
         for operation in &mut router.operations {
             operation.channel = Some(route.name.clone());
+        }
+        if let Role::Recv { update, .. } = &mut router.operations[0].role {
+            update.wraps = route.wraps;
         }
         router.channels.push(Channel {
             name: route.name.clone(),
@@ -426,8 +469,8 @@ where
                 },
             ),
         };
-        let router = router.doc(&said[0]);
-        router
+        router = router
+            .doc(&said[0])
             .send(
                 "unsubscribe",
                 "unsubscribe.response",
@@ -439,6 +482,12 @@ where
                     off.response(&request, result)
                 },
             )
-            .doc(&said[1])
+            .doc(&said[1]);
+        for operation in &mut router.operations {
+            if let Role::Send { result, .. } = &mut operation.role {
+                *result = Reply::Payload(route.response);
+            }
+        }
+        router
     }
 }

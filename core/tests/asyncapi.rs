@@ -19,8 +19,17 @@ struct Request {
 }
 
 #[payload]
+#[schemars(example = Bar { close: 189.5 })]
 struct Bar {
     close: f64,
+}
+
+/// What a response says besides.
+#[payload]
+struct Echo {
+    symbol: String,
+    /// Levels on each side.
+    depth: Option<u32>,
 }
 
 /// Adds two numbers.
@@ -32,6 +41,10 @@ fn add(Payload((a, b)): Payload<(i64, i64)>) -> i64 {
 }
 
 fn document() -> Value {
+    let ticks = TopicRoute::<Request, Bar>::new("ticks")
+        .respond_with(|request| Echo { symbol: request.symbol.clone(), depth: None })
+        .update("v2.tick")
+        .topic_in_payload();
     let bars = TopicRoute::<Request, Bar>::new("bars")
         .doc("Prices over spans of time.")
         .topic(|request| [request.symbol.clone()])
@@ -43,7 +56,8 @@ fn document() -> Value {
         .server("live", "wss://api.example.org/v1/ws")
         .tag("market", "What things cost")
         .include(Router::new().prefix("math.").tags(["math"]).include(add))
-        .include(Router::new().tags(["market"]).include(bars))
+        .include(Router::new().tags(["market"]).include(bars).include(ticks))
+        .include(Router::new().prefix("system.").recv::<String>("alert").recv::<String>("news"))
         .include(Router::new().send("hello", None, || ()).doc("Greets nobody."));
     let catalog = api.build().expect("the API has no mistake");
     let text = catalog.asyncapi("3.0.0", "/ws").expect("it is a known version");
@@ -108,6 +122,84 @@ fn a_topic_route_is_a_channel_whose_address_names_the_parts_of_its_topics() {
     assert_eq!(update["action"], "send");
     assert_eq!(update["channel"], json!({"$ref": "#/channels/bars"}));
     assert_eq!(update["tags"], json!([{"name": "market"}]));
+}
+
+// protocol: M6
+#[test]
+fn an_update_that_names_its_topic_inside_its_payload_is_described_so() {
+    let document = document();
+    let messages = &document["components"]["messages"];
+    let [beside, inside] =
+        ["bars.update", "ticks.v2.tick"].map(|name| &messages[name]["payload"]["properties"]);
+    let bar = json!({"$ref": "#/components/schemas/Bar"});
+    assert_eq!((&beside["payload"], &beside["topic"]["type"]), (&bar, &json!("string")));
+    assert_eq!(inside["topic"], Value::Null);
+    assert_eq!(inside["payload"]["properties"]["payload"], bar);
+    assert_eq!(inside["payload"]["properties"]["topic"]["type"], "string");
+    assert_eq!(inside["payload"]["required"], json!(["topic", "payload"]));
+    let example = &messages["ticks.v2.tick"]["examples"][0]["payload"];
+    let payload = json!({"topic": "ticks", "payload": {"close": 189.5}});
+    assert_eq!(*example, json!({"type": "ticks.v2.tick", "payload": payload}));
+}
+
+// protocol: E22 E23 E24
+#[test]
+fn what_the_server_says_of_its_own_accord_is_described_where_it_may_come() {
+    let document = document();
+    let operations = document["operations"].as_object().expect("they have names");
+    let gaps: Vec<&str> =
+        operations.keys().map(String::as_str).filter(|name| name.ends_with("gap")).collect();
+    assert_eq!(gaps, ["bars.gap", "system.gap", "ticks.v2.gap"]);
+    for (gap, channel, tag) in
+        [("bars.gap", "bars", json!("market")), ("system.gap", "connection", json!(null))]
+    {
+        let operation = &operations[gap];
+        assert_eq!(operation["action"], "send");
+        assert_eq!(operation["channel"], json!({"$ref": format!("#/channels/{channel}")}));
+        assert_eq!(operation["tags"][0]["name"], tag);
+        let schema = &document["components"]["messages"][gap]["payload"]["properties"];
+        assert_eq!(schema["topic"]["type"], "string");
+        assert_eq!(schema["payload"]["required"], json!(["topic", "dropped"]));
+    }
+    assert_eq!(operations["error"]["channel"], json!({"$ref": "#/channels/connection"}));
+    let schema = &document["components"]["messages"]["error"]["payload"]["properties"];
+    assert_eq!(schema["payload"]["required"], json!(["type", "code", "message"]));
+    assert_eq!(schema["payload"]["properties"]["type"]["type"], json!(["string", "null"]));
+    assert_eq!((&schema["topic"], schema["id"].is_object()), (&Value::Null, true));
+}
+
+#[test]
+fn nothing_of_an_api_is_named_like_what_the_server_says_of_its_own_accord() {
+    let gap = Router::new().prefix("bars.").recv::<u32>("update").recv::<u32>("gap");
+    for (router, name) in [(gap, "bars.gap"), (Router::new().recv::<u32>("error"), "error")] {
+        let error = Api::new("", "").include(router).build().err().map(|error| error.to_string());
+        let twice = format!(
+            "`{name}` is declared twice, as a `recv` operation and as a message of the server's own: give one of their routers another prefix"
+        );
+        assert_eq!(error, Some(twice));
+    }
+}
+
+// protocol: T13
+#[test]
+fn what_a_route_adds_to_its_responses_is_in_their_schema() {
+    let document = document();
+    let components = &document["components"];
+    let payload = |name: &str| &components["messages"][name]["payload"]["properties"]["payload"];
+    for kind in ["subscribe", "unsubscribe"] {
+        assert_eq!(
+            payload(&format!("ticks.{kind}.response"))["$ref"],
+            "#/components/schemas/SubscriptionResponseWithEcho"
+        );
+        assert_eq!(
+            payload(&format!("bars.{kind}.response"))["$ref"],
+            "#/components/schemas/SubscriptionResponse"
+        );
+    }
+    let response = &components["schemas"]["SubscriptionResponseWithEcho"];
+    let members: Vec<&String> = response["properties"].as_object().unwrap().keys().collect();
+    assert_eq!(members, ["depth", "message", "status", "symbol", "topic"]);
+    assert_eq!(response["required"], json!(["status", "message", "topic", "symbol"]));
 }
 
 #[test]

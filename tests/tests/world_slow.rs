@@ -396,7 +396,7 @@ fn requests_that_come_together_wait_for_one_another_where_their_replies_fill_the
 
 #[test]
 fn an_answer_over_http_is_longer_than_a_backlog_and_comes_all_the_same() {
-    let config = Config { backlog_bytes: 50, ..Config::default() };
+    let config = Config { backlog_bytes: 130, topic_bytes: 1, ..Config::default() };
     let mut world = World::with(config, 1, stage(&Witness::default(), &Gate::default()));
     for (request, end) in
         [(HANDSHAKE, "\r\n\r\n"), ("GET /nowhere HTTP/1.1\r\n\r\n", "served at this path")]

@@ -1,6 +1,7 @@
 //! Mail from other threads to one shard. Knows no topic and no connection.
 
 use crate::reach::Tally;
+use fastws_core::config::SlowConsumer;
 use fastws_core::respond::Refused;
 use fastws_core::shelf::Full;
 use std::collections::VecDeque;
@@ -20,6 +21,8 @@ pub enum Mail {
         life: Option<u64>,
         /// The moment at which it has become the topic's last update, if it has.
         kept: Option<u64>,
+        /// What becomes of it where a reader is too slow, if that is not as the engine has it.
+        policy: Option<SlowConsumer>,
         /// Counts whom it reaches, if somebody asks.
         tally: Option<Arc<Tally>>,
     },
@@ -142,6 +145,7 @@ mod tests {
             frame: frame.clone(),
             life: None,
             kept: None,
+            policy: None,
             tally: None,
         };
         assert_eq!([(); 3].map(|()| inbox.push(update())), [Ok(()), Ok(()), Err(Full)]);

@@ -30,3 +30,14 @@ pub mod socket;
 pub mod stream;
 pub mod tasks;
 pub mod test_client;
+
+/// What every binding offers beside its server.
+pub mod offered {
+    pub use crate::error::Error;
+    pub use crate::page::Component;
+    pub use crate::pages::{Pages, Place};
+    pub use crate::test_client::{TestClient, TestSocket};
+    #[doc(hidden)]
+    pub use fastws_core::expanded;
+    pub use fastws_core::typed::*;
+}

@@ -1,5 +1,8 @@
 //! The pages that show an AsyncAPI document to people. Knows where the document is, never what it says.
 
+use fastws_core::origin;
+use std::borrow::Cow;
+
 /// A page that loads nothing from elsewhere: the operations of the document at `asyncapi_url`, and a console that
 /// connects to the host which served the page.
 ///
@@ -14,23 +17,64 @@ pub fn page(title: &str, asyncapi_url: &str) -> String {
     )
 }
 
-/// A page that shows the document with AsyncAPI's React component (`@asyncapi/react-component`, its standalone
-/// bundle), which the reader's browser loads from `script_url`; `style_url` is its style sheet.
-pub fn page_from(
-    title: &str,
-    asyncapi_url: &str,
-    script_url: &str,
-    style_url: Option<&str>,
-) -> String {
-    let style =
-        style_url.map(|url| format!("<link rel=\"stylesheet\" href=\"{}\">\n", escaped(url)));
-    format!(
-        include_str!("page/foreign.html"),
-        title = escaped(title),
-        asyncapi = escaped(asyncapi_url),
-        style = style.unwrap_or_default(),
-        script_url = escaped(script_url),
-    )
+/// AsyncAPI's React component (`@asyncapi/react-component`), which shows a document in place of the page of our
+/// own. The reader's browser loads it; addresses begin with `https://`, `http://` or `/`.
+///
+/// ```
+/// use fastws_host::page::Component;
+/// use fastws_host::pages::Pages;
+/// let component = Component {
+///     script: "https://cdn.example.org/component.js".into(),
+///     style: Some("https://cdn.example.org/component.css".into()),
+/// };
+/// let pages = Pages { component: Some(component), ..Pages::default() };
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Component {
+    /// Where its standalone bundle is: a classic script that defines `AsyncApiStandalone`.
+    pub script: Cow<'static, str>,
+    /// Where its style sheet is.
+    pub style: Option<Cow<'static, str>>,
+}
+
+impl Component {
+    /// A page that shows the document with the component, and loads nothing but from the hosts of the two
+    /// addresses.
+    ///
+    /// The component compiles schemas to functions, so its page may evaluate text as a script.
+    pub fn page(&self, title: &str, asyncapi_url: &str) -> String {
+        let link = |url: &str| format!("<link rel=\"stylesheet\" href=\"{}\">\n", escaped(url));
+        let source = |url: &str| escaped(source(url).unwrap_or_default());
+        format!(
+            include_str!("page/foreign.html"),
+            title = escaped(title),
+            asyncapi = escaped(asyncapi_url),
+            script_url = escaped(&self.script),
+            script_source = source(&self.script),
+            style = self.style.as_deref().map(link).unwrap_or_default(),
+            style_source = self.style.as_deref().map(source).unwrap_or_default(),
+        )
+    }
+
+    /// The first address that a page cannot load from.
+    pub(crate) fn mistake(&self) -> Option<&str> {
+        let mut addresses = [Some(&self.script), self.style.as_ref()].into_iter().flatten();
+        addresses.find(|address| source(address).is_none()).map(|address| &**address)
+    }
+}
+
+/// The host of an address as a Content-Security-Policy names it; `None` for what is no address.
+fn source(url: &str) -> Option<&str> {
+    if !url.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return None;
+    }
+    if url.starts_with('/') && !url.starts_with("//") {
+        return Some("'self'");
+    }
+    let host = url.find("://")? + 3;
+    let end = url[host..].find('/').map_or(url.len(), |path| host + path);
+    let source = &url[..end];
+    (origin::is_entry(source) && !source.contains(['*', ';', ','])).then_some(source)
 }
 
 /// A text as it may stand in an element or in a quoted attribute.
@@ -72,7 +116,8 @@ mod tests {
     #[test]
     fn title_and_addresses_are_escaped() {
         let own = page(EVIL, EVIL);
-        let foreign = page_from(EVIL, EVIL, EVIL, Some(EVIL));
+        let component = Component { script: EVIL.into(), style: Some(EVIL.into()) };
+        let foreign = component.page(EVIL, EVIL);
         for page in [&own, &foreign] {
             assert!(!page.contains(EVIL));
             assert!(page.contains(&format!("<title>{SAFE}</title>")));
@@ -99,7 +144,42 @@ mod tests {
     }
 
     #[test]
-    fn without_a_style_sheet_none_is_loaded() {
-        assert!(!page_from("Trading", "/asyncapi.json", "/component.js", None).contains("<link"));
+    fn a_foreign_page_loads_from_the_hosts_of_its_component_only() {
+        let page = |script: &'static str, style: Option<&'static str>| {
+            let component = Component { script: script.into(), style: style.map(Into::into) };
+            component.page("Trading", "/asyncapi.json")
+        };
+        let both = page("https://a.example/b/c.js", Some("http://d.example:81/e.css"));
+        assert!(both.contains("script-src 'unsafe-inline' 'unsafe-eval' https://a.example;"));
+        assert!(both.contains("style-src 'unsafe-inline' http://d.example:81;"));
+        assert!(both.contains("src=\"https://a.example/b/c.js\""));
+        assert!(both.contains("href=\"http://d.example:81/e.css\""));
+        let own = page("/component.js", None);
+        assert!(own.contains("script-src 'unsafe-inline' 'unsafe-eval' &#39;self&#39;;"));
+        assert!(own.contains("style-src 'unsafe-inline' ;") && !own.contains("<link"));
+    }
+
+    #[test]
+    fn an_address_is_of_a_host_or_a_path_and_has_nothing_that_a_policy_reads() {
+        for address in ["https://a.example/b.js", "http://a.example:81", "/b.js", "/b;c.js?d=e"] {
+            assert!(source(address).is_some(), "{address}");
+        }
+        for address in [
+            "",
+            "b.js",
+            "//a.example/b.js",
+            "data:text/javascript,b",
+            "https://",
+            "https:///b.js",
+            "https://*.a.example/b.js",
+            "https://a.example; script-src *",
+            "https://a.example;b/c.js",
+            "https://a.example,b/c.js",
+            "https://a.example/b c.js",
+            "javascript:b()",
+            "*",
+        ] {
+            assert_eq!(source(address), None, "{address}");
+        }
     }
 }

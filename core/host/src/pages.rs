@@ -1,6 +1,6 @@
 //! What is served beside the WebSocket, where, and what it says. Knows no connection and no socket.
 
-use crate::page::page;
+use crate::page::{Component, page};
 use fastws_core::catalog::{ASYNCAPI, Catalog};
 use fastws_core::door::Visitor;
 use fastws_core::handshake::{Request, Response};
@@ -19,6 +19,8 @@ pub struct Pages {
     pub asyncapi: Place,
     /// The same for people, and a console to try it, at `/asyncapi`.
     pub page: Place,
+    /// What shows the document there; `None` for the page of our own, which loads nothing from elsewhere.
+    pub component: Option<Component>,
     /// Whether the server takes connections, at `/healthz`.
     pub health: Place,
 }
@@ -39,6 +41,7 @@ impl Default for Pages {
         Self {
             asyncapi: Place::Public("/asyncapi.json".into()),
             page: Place::Public("/asyncapi".into()),
+            component: None,
             health: Place::Public("/healthz".into()),
         }
     }
@@ -88,7 +91,11 @@ impl Texts {
             return Self { asyncapi: Vec::new(), console: String::new() };
         };
         let documents = ASYNCAPI.iter().filter_map(|version| catalog.asyncapi(version, path));
-        Self { asyncapi: documents.collect(), console: page(catalog.title(), url) }
+        let console = match &pages.component {
+            Some(component) => component.page(catalog.title(), url),
+            None => page(catalog.title(), url),
+        };
+        Self { asyncapi: documents.collect(), console }
     }
 
     /// The document of the version that is asked for, if there is one of it.

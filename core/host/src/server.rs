@@ -257,7 +257,9 @@ impl<B: Binding> Running<B> {
             ended.unwrap_or_else(|_| Err(io::Error::other("a shard's thread panicked")))
         });
         // Every thread, whatever has become of the one before.
-        ended.fold(Ok(()), Result::and).map_err(Error::Io)
+        ended.fold(Ok(()), Result::and)?;
+        debug_assert!(self.handle.is_empty(), "nothing is left of anybody");
+        Ok(())
     }
 }
 

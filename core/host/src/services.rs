@@ -41,6 +41,7 @@ pub(crate) struct News {
     pub(crate) life: Option<u64>,
     /// The moment at which it has become the topic's last, if it has.
     pub(crate) kept: Option<u64>,
+    pub(crate) policy: Option<SlowConsumer>,
 }
 
 struct Topic {
@@ -301,7 +302,7 @@ impl Services {
             return 0;
         }
         let audience =
-            engine.publish_frame(&topic, &news.frame, None).expect("owned memory has room");
+            engine.publish_frame(&topic, &news.frame, news.policy).expect("owned memory has room");
         match audience.listeners == 0 && audience.awaited {
             true => drop(self.held.insert(topic, VecDeque::from([news]))),
             false => keep(&self.desk, &topic, news),
@@ -313,7 +314,7 @@ impl Services {
     pub(crate) fn release(&mut self, engine: &mut Engine<'static>) {
         self.held.retain(|topic, held| {
             while let Some(news) = held.pop_front() {
-                let audience = engine.publish_frame(topic, &news.frame, None);
+                let audience = engine.publish_frame(topic, &news.frame, news.policy);
                 let audience = audience.expect("owned memory has room");
                 if audience.listeners == 0 && audience.awaited {
                     held.push_front(news);
@@ -339,7 +340,7 @@ impl Services {
 }
 
 /// Who comes from now on gets it.
-fn keep(desk: &Desk, topic: &str, News { frame, life, kept }: News) {
+fn keep(desk: &Desk, topic: &str, News { frame, life, kept, .. }: News) {
     if let Some(moment) = kept {
         desk.retained.keep(topic, Kept { moment, life, frame });
     }

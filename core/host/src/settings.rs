@@ -1,6 +1,7 @@
 //! What an operator sets: limits, where things are served, and whose pages are let in. Knows no API and no socket.
 
 use crate::error::Error;
+use crate::page::Component;
 use crate::pages::{Pages, Place};
 use fastws_core::catalog::Catalog;
 use fastws_core::config::Config;
@@ -25,6 +26,7 @@ pub struct Settings {
 impl Settings {
     /// Finds what could never be served as it is set.
     pub(crate) fn check(&self, catalog: &Catalog) -> Result<(), Error> {
+        self.config.check().map_err(|error| Error::Setting(error.to_string()))?;
         if let Some(origin) = self.origins.iter().find(|origin| !origin::is_entry(origin)) {
             return Err(Error::Setting(format!(
                 "`{origin}` is no origin of web pages: write `https://example.org`, `https://*.example.org` or `*`"
@@ -42,6 +44,11 @@ impl Settings {
                     "two things are served at `{path}`: give one of them another path"
                 )));
             }
+        }
+        if let Some(address) = self.pages.component.as_ref().and_then(Component::mistake) {
+            return Err(Error::Setting(format!(
+                "`{address}` is no address of the page's component: write `https://example.org/component.js` or `/component.js`"
+            )));
         }
         match (&self.pages.page, &self.pages.asyncapi) {
             (Place::Off, _)

@@ -208,8 +208,8 @@ impl Shard {
     fn handle_mail(&mut self, mail: Mail) {
         let Self { services, engine, .. } = self;
         match mail {
-            Mail::Update { topic, frame, life, kept, tally } => {
-                let reached = services.publish(engine, topic, News { frame, life, kept });
+            Mail::Update { topic, frame, life, kept, policy, tally } => {
+                let reached = services.publish(engine, topic, News { frame, life, kept, policy });
                 tally.iter().for_each(|tally| tally.add(reached));
             }
             Mail::Forget(topic, moment) => self.front.desk.retained.forget(&topic, moment),

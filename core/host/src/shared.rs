@@ -6,6 +6,7 @@ use crate::pages::Texts;
 use crate::reach::Tally;
 use crate::settings::Settings;
 use fastws_core::catalog::Catalog;
+use fastws_core::declared::Treatment;
 use fastws_core::desk::{Metrics, Published, Reach, Shards, Source};
 use fastws_core::lives::{Ended, Joined, Left, Life};
 use fastws_core::publisher::Publisher;
@@ -262,7 +263,7 @@ impl Shared {
         source: Source,
         topic: &str,
         frame: &[u8],
-        keep: bool,
+        Treatment { keep, policy }: Treatment,
         tally: Option<Arc<Tally>>,
     ) -> Published {
         // Held until every shard has its mail, so that they all have the same last update.
@@ -276,7 +277,7 @@ impl Shared {
             return Published { kept, full: false };
         }
         let (topic, frame) = (Arc::from(topic), Arc::from(frame));
-        let full = self.push(shards, Mail::Update { topic, frame, life, kept, tally });
+        let full = self.push(shards, Mail::Update { topic, frame, life, kept, policy, tally });
         Published { kept, full }
     }
 
@@ -287,18 +288,29 @@ impl Shared {
 }
 
 impl Shards for Shared {
-    fn publish(&self, source: Source, topic: &str, frame: &[u8], keep: bool) -> Published {
-        self.post(source, topic, frame, keep, None)
+    fn publish(
+        &self,
+        source: Source,
+        topic: &str,
+        frame: &[u8],
+        treatment: Treatment,
+    ) -> Published {
+        self.post(source, topic, frame, treatment, None)
     }
 
     fn expect(&self, topic: &str) {
         self.count_topic(topic, true);
     }
 
-    fn reach(&self, topic: Option<&str>, frame: &[u8], keep: bool) -> Result<Reach, Full> {
+    fn reach(
+        &self,
+        topic: Option<&str>,
+        frame: &[u8],
+        treatment: Treatment,
+    ) -> Result<Reach, Full> {
         let (tally, reach) = Tally::new();
         let full = match topic {
-            Some(topic) => self.post(Source::Anybody, topic, frame, keep, Some(tally)).full,
+            Some(topic) => self.post(Source::Anybody, topic, frame, treatment, Some(tally)).full,
             None => self.push(0..self.inboxes.len(), Mail::Broadcast(Arc::from(frame), tally)),
         };
         if full { Err(Full) } else { Ok(reach) }

@@ -48,7 +48,7 @@ describe('the page', LIMIT, () => {
 
   test('lists the operations by tag, and shows what one takes and gives', async () => {
     await open();
-    assert.deepEqual((await texts('#groups h2')).sort(), ['connection', 'market data', 'mistakes']);
+    assert.deepEqual((await texts('#groups h2')).sort(), ['connection', 'market data', 'mistakes', 'other']);
     await choose('bars.subscribe');
     const shown = await text('main');
     for (const part of ['bars.subscribe', 'Request', 'Reply', 'bars.subscribe.response', 'Update', 'bars.update', 'symbol', 'params', 'volume', 'required', 'Example']) {

@@ -1,6 +1,6 @@
 //! The pages beside the WebSocket of a real server: which ones, and where they are.
 
-use crate::binding::{Api, Pages, Place, Router};
+use crate::binding::{Api, Component, Pages, Place, Router};
 use crate::real::{Served, bind, serve};
 use serde_json::Value;
 use std::io::{Read, Write};
@@ -43,6 +43,7 @@ fn each_page_can_be_off_elsewhere_or_on_a_second_address() {
         asyncapi: Place::Private("/document".into()),
         page: Place::Private("/docs".into()),
         health: Place::Public("/health".into()),
+        ..Pages::default()
     };
     let server = bind().private("127.0.0.1:0").expect("there is a free port").pages(pages);
     let server =
@@ -63,12 +64,32 @@ fn each_page_can_be_off_elsewhere_or_on_a_second_address() {
     ] {
         assert_eq!(fetch(address, path).0, 404, "{path}");
     }
-    let off = Pages { asyncapi: Place::Off, page: Place::Off, health: Place::Off };
+    let (asyncapi, page, health) = (Place::Off, Place::Off, Place::Off);
+    let off = Pages { asyncapi, page, health, ..Pages::default() };
     let server = Served::new(bind().pages(off).start(api()).expect("it has no mistake"));
     for path in ["/asyncapi.json", "/asyncapi", "/healthz"] {
         assert_eq!(server.fetch(path).0, 404, "{path}");
     }
     assert_eq!(server.client().ask("hello", "hello.response", Value::Null), "world");
+}
+
+// protocol: H3
+#[test]
+fn the_page_can_load_a_component_from_an_address_of_ones_own() {
+    let component = Component { script: "https://a.example/b.js".into(), style: None };
+    let pages = Pages { component: Some(component), ..Pages::default() };
+    let server = Served::new(bind().pages(pages).start(api()).expect("it has no mistake"));
+    let (status, page) = server.fetch("/asyncapi");
+    assert_eq!(status, 200);
+    for part in [
+        "<title>Greetings &lt;&amp;&gt;</title>",
+        "data-asyncapi=\"/asyncapi.json\"",
+        "<script src=\"https://a.example/b.js\">",
+        "script-src 'unsafe-inline' 'unsafe-eval' https://a.example;",
+        "connect-src 'self';",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
 }
 
 #[test]
@@ -93,6 +114,13 @@ fn pages_that_could_not_be_served_are_told_before_anybody_connects() {
     );
     let health = Pages { health: at("health"), ..Pages::default() };
     assert_eq!(told(health, api()), "`health` is no path: write `/health`");
+    let component = Component { script: "/a.js".into(), style: Some("b.css".into()) };
+    let component = Pages { component: Some(component), ..Pages::default() };
+    assert_eq!(
+        told(component, api()),
+        "`b.css` is no address of the page's component: \
+         write `https://example.org/component.js` or `/component.js`"
+    );
 }
 
 fn fetch(address: SocketAddr, path: &str) -> (u16, String) {

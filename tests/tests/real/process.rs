@@ -241,7 +241,9 @@ fn a_signal_closes_everybody_with_1001_and_the_process_ends_with_0() {
     for signal in ["-TERM", "-INT"] {
         let mut server = Trading::start(&[]);
         let mut client = Client::connect(server.listening(), "/api/v1/ws");
-        client.ask("simple.ping", "simple.pong", json!({"timestamp": 1}));
+        // A service, a topic, and a connection: what is left of any of them at the end is an error.
+        client.ask("alerts.subscribe", "alerts.subscribe.response", Value::Null);
+        client.hear_payload("alerts.alert");
         server.kill(signal);
         assert_eq!(client.closed(), (1001, "Server shutting down".into()));
         drop(client);

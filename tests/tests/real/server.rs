@@ -25,6 +25,15 @@ fn a_rate_over_the_limit_closes_with_1008() {
     }
 }
 
+#[test]
+fn limits_with_which_nobody_is_served_are_told_before_anybody_connects() {
+    let Err(error) = bind().config(Config { nesting: 0, ..Config::default() }).start(noise())
+    else {
+        panic!("there is a mistake")
+    };
+    assert_eq!(error.to_string(), "`nesting` of `Config` is 0: write at least 1");
+}
+
 // protocol: M14
 #[test]
 fn replies_keep_the_order_of_their_requests_also_when_a_handler_is_async() {

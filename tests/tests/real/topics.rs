@@ -1,6 +1,8 @@
 //! Topics of a real server: who listens, how long a topic's service lives, what is said about it.
 
-use crate::binding::{Api, App, Config, Fault, Router, TopicRoute, Updates, payload};
+use crate::binding::{
+    Api, App, Client as Caller, Config, Fault, Router, TopicRoute, Updates, payload,
+};
 use crate::real::{Served, bind, serve, serve_with};
 use fastws_core::canonical::Style;
 use fastws_tests::client::{Client, until};
@@ -398,4 +400,47 @@ fn wishes_take_effect_in_the_order_of_their_calls() {
     );
     assert_eq!(client.hear_payload("news")["value"], 2);
     assert_eq!(client.ask("echo", "echo.response", json!("nothing more")), "nothing more");
+}
+
+// protocol: M6
+#[test]
+fn a_route_may_name_the_topic_inside_the_payload_whoever_publishes() {
+    let service = async |request: Request, updates: Updates<u32>| {
+        updates.publish(&1);
+        if request.symbol == "ENDS" {
+            return Err(Fault::new("closed", "the exchange is closed"));
+        }
+        std::future::pending().await
+    };
+    let bars = TopicRoute::<Request, u32>::new("bars")
+        .topic(|request| [request.symbol.clone()])
+        .topic_in_payload()
+        .retain_last()
+        .service(service);
+    let publish = Router::new()
+        .send("publish", None, |client: Caller| client.publish("bars:A\"", "bars.update", &2_u32));
+    let server = serve(Api::new("Bars", "1").include(bars).include(publish));
+    let mut client = server.client();
+    let response = |kind: &str| format!("bars.{kind}.response");
+    client.ask("bars.subscribe", &response("subscribe"), json!({"symbol": "A\""}));
+    let update = |value| {
+        let topic = json!("bars:A\"");
+        format!(r#"{{"type":"bars.update","payload":{{"topic":{topic},"payload":{value}}}}}"#)
+    };
+    assert_eq!(client.hear_text(), update(1));
+    client.say("publish", json!(null));
+    assert_eq!(client.hear_text(), update(2));
+    let publisher = server.handle().publisher();
+    publisher.publish("bars:A\"", "bars.update", &3_u32).expect("it is declared");
+    assert_eq!(client.hear_text(), update(3));
+    // What the topic said last is said the same way.
+    let mut late = server.client();
+    late.ask("bars.subscribe", &response("subscribe"), json!({"symbol": "A\""}));
+    assert_eq!(late.hear_text(), update(3));
+    // Its errors have a topic in their payload in any case.
+    late.ask("bars.subscribe", &response("subscribe"), json!({"symbol": "ENDS"}));
+    late.hear_payload("bars.update");
+    assert_eq!(late.hear_payload("bars.error")["topic"], "bars:ENDS");
+    let nobody = publisher.broadcast("bars.update", &4_u32).err().map(|error| error.to_string());
+    assert_eq!(nobody.as_deref(), Some("the topic is empty"));
 }

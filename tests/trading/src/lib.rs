@@ -13,6 +13,7 @@ mod candles;
 mod connection;
 mod errors;
 pub mod feed;
+mod limits;
 pub mod market;
 pub mod options;
 mod orderbook;

@@ -1,11 +1,11 @@
 //! The command line. Knows the name, the default and the range of every option; never opens a file or a port.
 
-use std::{
-    ffi::OsString, net::SocketAddr, num::NonZeroUsize, path::PathBuf, thread, time::Duration,
-};
+use std::{env, ffi::OsString, net::SocketAddr, num::NonZeroUsize, path::PathBuf, thread};
 
-use clap::Parser;
-use fastws_core::config::{Config, OnError, SlowConsumer};
+use clap::{CommandFactory, Parser, error::ErrorKind};
+use fastws_core::{config::Config, origin};
+
+use crate::limits::{self, Deadlines, Limits};
 
 /// What the command line says, every value in its range.
 ///
@@ -28,83 +28,53 @@ pub struct Options {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8000")]
     pub listen: Vec<SocketAddr>,
 
+    /// Path of the WebSocket endpoint; repeatable
+    #[arg(long = "path", value_name = "PATH", default_values = ["/ws", "/api/v1/ws"], value_parser = path)]
+    pub paths: Vec<String>,
+
     /// Threads that serve connections; 0 means as many as there are cores
     #[arg(long, value_name = "N", default_value = "0", value_parser = shards)]
     pub shards: NonZeroUsize,
 
-    /// Close a connection that sends no message for so many seconds [default: off]
-    #[arg(long, value_name = "SECONDS", value_parser = some_seconds)]
-    pub heartbeat: Option<Duration>,
-
-    /// Close a connection that is older than so many seconds [default: off]
-    #[arg(long, value_name = "SECONDS", value_parser = some_seconds)]
-    pub lifespan: Option<Duration>,
-
-    /// Most connections at a time; more are refused with 503
-    #[arg(long, value_name = "N", default_value = "100000", value_parser = count)]
-    pub max_connections: u32,
-
-    /// Longest message of a client, in bytes
-    #[arg(long, value_name = "BYTES", default_value = "65536", value_parser = count)]
-    pub max_message_bytes: u32,
-
-    /// Most topics that one connection subscribes to
-    #[arg(long, value_name = "N", default_value = "1000", value_parser = count)]
-    pub max_topics: u32,
-
-    /// Most bytes that wait for one connection to read them
-    #[arg(long, value_name = "BYTES", default_value = "1048576", value_parser = count)]
-    pub max_backlog_bytes: u32,
-
-    /// What becomes of who reads too slowly: it is closed, loses its oldest updates, or all but the latest of each topic
-    #[arg(long, value_name = "POLICY", default_value = "close", value_parser = ["close", "drop-oldest", "latest"])]
-    slow_consumer: String,
-
-    /// What a request gets that cannot be answered: its connection is closed, or a message says so
-    #[arg(long, value_name = "POLICY", default_value = "close", value_parser = ["close", "reply"])]
-    on_error: String,
-
     /// Web pages that are let in, as `https://example.org`, `https://*.example.org` or `*`; repeatable [default: this host's]
-    #[arg(long = "origin", value_name = "ORIGIN")]
+    #[arg(long = "origin", value_name = "ORIGIN", value_parser = origin)]
     pub origins: Vec<String>,
 
     /// Secret that POST /notify and /alerts want as `Authorization: Bearer` [default: none]
     #[arg(long, value_name = "SECRET")]
     pub token: Option<String>,
 
-    /// By which share a price has to move for a new candle
-    #[arg(long, value_name = "SHARE", default_value = "0.01", value_parser = share)]
-    pub threshold: f64,
-
-    /// Seconds over which clients are closed when the server stops
-    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
-    pub drain: Duration,
-
-    /// Play this file (symbol,time,open,high,low,close,volume) from the first subscriber on, not a random walk
-    #[arg(long, value_name = "FILE.csv")]
-    pub replay: Option<PathBuf>,
-
-    /// How many times faster than real time the file is played
-    #[arg(long, value_name = "N", default_value = "1", value_parser = speed, requires = "replay")]
-    pub speed: f64,
-
-    /// Where the random walk begins: the same number gives the same prices
-    #[arg(long, value_name = "N", default_value = "1")]
-    pub seed: u64,
-
     /// Print the AsyncAPI document, and serve nothing
     #[arg(long)]
     pub print_asyncapi: bool,
 
-    /// Path of the WebSocket endpoint; repeatable
-    #[arg(long = "path", value_name = "PATH", default_values = ["/ws", "/api/v1/ws"], value_parser = path)]
-    pub paths: Vec<String>,
+    #[command(flatten)]
+    limits: Limits,
+
+    #[command(flatten)]
+    deadlines: Deadlines,
+
+    /// Where the random walk begins: the same number gives the same prices
+    #[arg(long, value_name = "N", default_value = "1", help_heading = "Prices")]
+    pub seed: u64,
+
+    /// Play this file (symbol,time,open,high,low,close,volume) from the first subscriber on, not a random walk
+    #[arg(long, value_name = "FILE.csv", help_heading = "Prices")]
+    pub replay: Option<PathBuf>,
+
+    /// How many times faster than real time the file is played
+    #[arg(long, value_name = "N", default_value = "1", value_parser = speed, requires = "replay", help_heading = "Prices")]
+    pub speed: f64,
+
+    /// By which share a price has to move for a new candle
+    #[arg(long, value_name = "SHARE", default_value = "0.01", value_parser = share, help_heading = "Prices")]
+    pub threshold: f64,
 }
 
 impl Options {
     /// Reads the arguments of this process. `--help` prints every option and exits with 0; a bad option prints a sentence on standard error and exits with 2.
     pub fn parse_or_exit() -> Self {
-        Self::parse()
+        Self::from_args(env::args_os()).unwrap_or_else(|error| error.exit())
     }
 
     /// Reads `args`, the first of which is the name of the program.
@@ -114,27 +84,17 @@ impl Options {
     pub fn from_args<A: Into<OsString> + Clone>(
         args: impl IntoIterator<Item = A>,
     ) -> Result<Self, clap::Error> {
-        Self::try_parse_from(args)
+        let options = Self::try_parse_from(args)?;
+        options.config().check().map_err(|error| {
+            let sentence = format!("the limits do not fit together: {error}\n");
+            Self::command().error(ErrorKind::ValueValidation, sentence)
+        })?;
+        Ok(options)
     }
 
-    /// The limits and deadlines of a server; what no option names keeps its default.
+    /// The limits and deadlines of a server.
     pub fn config(&self) -> Config {
-        Config {
-            connections: self.max_connections,
-            message_bytes: self.max_message_bytes,
-            backlog_bytes: self.max_backlog_bytes,
-            topics_per_connection: self.max_topics,
-            heartbeat: self.heartbeat,
-            lifespan: self.lifespan,
-            drain: self.drain,
-            slow_consumer: match &*self.slow_consumer {
-                "drop-oldest" => SlowConsumer::DropOldest,
-                "latest" => SlowConsumer::Latest,
-                _ => SlowConsumer::Close,
-            },
-            on_error: if self.on_error == "reply" { OnError::Reply } else { OnError::Close },
-            ..Config::default()
-        }
+        limits::config(&self.limits, &self.deadlines)
     }
 }
 
@@ -144,20 +104,6 @@ fn shards(text: &str) -> Result<NonZeroUsize, &'static str> {
     Ok(NonZeroUsize::new(shards)
         .or_else(|| thread::available_parallelism().ok())
         .unwrap_or(NonZeroUsize::MIN))
-}
-
-fn count(text: &str) -> Result<u32, &'static str> {
-    text.parse().ok().filter(|count| *count > 0).ok_or("it must be a whole number, at least 1")
-}
-
-fn seconds(text: &str) -> Result<Duration, &'static str> {
-    let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    seconds.ok_or("it must be a number of seconds, at least 0")
-}
-
-fn some_seconds(text: &str) -> Result<Duration, &'static str> {
-    let some = seconds(text).ok().filter(|seconds| !seconds.is_zero());
-    some.ok_or("it must be a number of seconds, more than 0")
 }
 
 fn speed(text: &str) -> Result<f64, &'static str> {
@@ -178,77 +124,111 @@ fn path(text: &str) -> Result<String, &'static str> {
     Ok(text.into())
 }
 
+fn origin(text: &str) -> Result<String, &'static str> {
+    let known = origin::is_entry(text).then(|| text.into());
+    known.ok_or("it must be like `https://example.org`, `https://*.example.org` or `*`")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::{CommandFactory, error::ErrorKind};
+    use fastws_core::config::{OnError, SlowConsumer};
+    use std::time::Duration;
 
     fn options(line: &str) -> Result<Options, clap::Error> {
         Options::from_args(["trading"].into_iter().chain(line.split_whitespace()))
     }
 
-    // trading: S5 S6 S7 S8 S9 S14 S16 S17
+    // trading: S5 S6 S7 S8 S9 S10 S11 S14 S16 S17 S19 S20 S21
     #[test]
     fn without_arguments_every_default_is_the_documented_one() {
         let options = options("").expect("no option is required");
         assert_eq!(options.listen, ["127.0.0.1:8000".parse().expect("it must be an address")]);
         assert_eq!(options.shards.get(), thread::available_parallelism().map_or(1, Into::into));
-        assert_eq!((options.heartbeat, options.lifespan), (None, None));
-        assert_eq!((options.max_connections, options.max_topics), (100_000, 1_000));
-        assert_eq!((options.max_message_bytes, options.max_backlog_bytes), (64 << 10, 1 << 20));
-        assert_eq!(options.drain, Duration::from_secs(5));
-        assert_eq!((options.replay, options.speed, options.seed), (None, 1.0, 1));
+        assert_eq!((options.replay.as_deref(), options.speed, options.seed), (None, 1.0, 1));
         assert_eq!(options.paths, ["/ws", "/api/v1/ws"]);
+        assert_eq!(format!("{:?}", options.config()), format!("{:?}", Config::default()));
     }
 
-    // trading: S5 S6 S7 S8 S9 S11 S12 S14 S16 S17
+    // trading: S5 S6 S7 S12 S13 S15 S16 S17
     #[test]
     fn every_option_is_taken_as_written() {
         let options = options(
-            "--listen 127.0.0.1:0 --listen [::1]:8000 --shards 3 --heartbeat 10 --lifespan 0.5 --max-connections 5
-             --max-message-bytes 100 --max-topics 2 --max-backlog-bytes 4096 --drain 0
-             --replay bars.csv --speed 60 --seed 18446744073709551615 --path / --path /api/v2/ws
-             --slow-consumer latest --on-error reply --origin https://a.example --origin * --token secret --threshold 0",
+            "--listen 127.0.0.1:0 --listen [::1]:8000 --shards 3 --path / --path /api/v2/ws
+             --origin https://a.example --origin * --token secret
+             --replay bars.csv --speed 60 --seed 18446744073709551615 --threshold 0",
         )
         .expect("all are in range");
         let expected = Options {
             listen: ["127.0.0.1:0", "[::1]:8000"].map(|at| at.parse().expect("an address")).into(),
+            paths: vec!["/".into(), "/api/v2/ws".into()],
             shards: NonZeroUsize::new(3).expect("3 is not zero"),
-            heartbeat: Some(Duration::from_secs(10)),
-            lifespan: Some(Duration::from_millis(500)),
-            max_connections: 5,
-            max_message_bytes: 100,
-            max_topics: 2,
-            max_backlog_bytes: 4096,
-            drain: Duration::ZERO,
-            replay: Some("bars.csv".into()),
-            speed: 60.0,
-            seed: u64::MAX,
-            print_asyncapi: false,
-            slow_consumer: "latest".into(),
-            on_error: "reply".into(),
             origins: vec!["https://a.example".into(), "*".into()],
             token: Some("secret".into()),
+            print_asyncapi: false,
+            seed: u64::MAX,
+            replay: Some("bars.csv".into()),
+            speed: 60.0,
             threshold: 0.0,
-            paths: vec!["/".into(), "/api/v2/ws".into()],
+            ..self::options("").expect("no option is required")
         };
         assert_eq!(options, expected);
     }
 
-    // trading: S3
-    // trading: S10
+    // trading: S8 S9 S10 S11 S14 S19 S20 S21
     #[test]
-    fn a_slow_consumer_gets_what_the_command_line_says() {
-        for (policy, meant) in [
-            ("close", SlowConsumer::Close),
-            ("drop-oldest", SlowConsumer::DropOldest),
-            ("latest", SlowConsumer::Latest),
-        ] {
-            let options = options(&format!("--slow-consumer {policy}")).expect("it is a policy");
-            assert_eq!(options.config().slow_consumer, meant);
+    fn every_limit_of_the_command_line_is_a_number_of_the_config() {
+        let none = Config::default();
+        let seconds = Duration::from_secs;
+        let cases = [
+            ("--max-connections 5", Config { connections: 5, ..none.clone() }),
+            ("--max-message-bytes 100", Config { message_bytes: 100, ..none.clone() }),
+            ("--max-nesting 3", Config { nesting: 3, ..none.clone() }),
+            ("--max-topics 2", Config { topics_per_connection: 2, ..none.clone() }),
+            ("--max-topic-bytes 1024", Config { topic_bytes: 1024, ..none.clone() }),
+            ("--max-backlog-bytes 4096", Config { backlog_bytes: 4096, ..none.clone() }),
+            ("--max-handshake-bytes 128", Config { handshake_bytes: 128, ..none.clone() }),
+            ("--messages-per-second 7", Config { messages_per_second: Some(7), ..none.clone() }),
+            ("--bytes-per-second 8", Config { bytes_per_second: Some(8), ..none.clone() }),
+            ("--turn-bytes 9", Config { turn_bytes: 9, ..none.clone() }),
+            ("--slow-consumer close", none.clone()),
+            (
+                "--slow-consumer drop-oldest",
+                Config { slow_consumer: SlowConsumer::DropOldest, ..none.clone() },
+            ),
+            (
+                "--slow-consumer latest",
+                Config { slow_consumer: SlowConsumer::Latest, ..none.clone() },
+            ),
+            ("--on-error close", none.clone()),
+            ("--on-error reply", Config { on_error: OnError::Reply, ..none.clone() }),
+            ("--heartbeat 10", Config { heartbeat: Some(seconds(10)), ..none.clone() }),
+            (
+                "--lifespan 0.5",
+                Config { lifespan: Some(Duration::from_millis(500)), ..none.clone() },
+            ),
+            ("--ping 1", Config { ping: seconds(1), ..none.clone() }),
+            ("--pong 2", Config { pong: seconds(2), ..none.clone() }),
+            ("--handshake 3", Config { handshake: seconds(3), ..none.clone() }),
+            ("--start 4", Config { start: seconds(4), ..none.clone() }),
+            ("--closing 6", Config { closing: seconds(6), ..none.clone() }),
+            ("--drain 0", Config { drain: Duration::ZERO, ..none.clone() }),
+        ];
+        let mut tried: Vec<_> = cases.iter().map(|(line, _)| line.split(' ').next()).collect();
+        for (line, expected) in &cases {
+            let config = options(line).expect(line).config();
+            assert_eq!(format!("{config:?}"), format!("{expected:?}"), "{line}");
+            assert_eq!(config.check(), Ok(()), "{line}");
         }
+        tried.dedup();
+        let command = Options::command();
+        let of_config = |argument: &&clap::Arg| {
+            matches!(argument.get_help_heading(), Some("Limits" | "Deadlines"))
+        };
+        assert_eq!(command.get_arguments().filter(of_config).count(), tried.len());
     }
 
+    // trading: S3
     #[test]
     fn a_bad_option_is_a_sentence_that_names_it_and_code_2() {
         for (line, sentence) in [
@@ -273,9 +253,47 @@ mod tests {
                 "--max-connections 0",
                 "'--max-connections <N>': it must be a whole number, at least 1",
             ),
-            ("--max-message-bytes 1k", "'--max-message-bytes <BYTES>': it must be a whole number"),
+            (
+                "--max-message-bytes 64k",
+                "'--max-message-bytes <BYTES>': it must be a whole number from 12 to 1073741824",
+            ),
+            ("--max-nesting 129", "'--max-nesting <N>': it must be a whole number from 1 to 128"),
             ("--max-topics 0", "'--max-topics <N>': it must be a whole number, at least 1"),
-            ("--max-backlog-bytes 1.5", "'--max-backlog-bytes <BYTES>': it must be a whole number"),
+            (
+                "--max-topic-bytes 65537",
+                "'--max-topic-bytes <BYTES>': it must be a whole number from 1 to 1024",
+            ),
+            (
+                "--max-backlog-bytes 1.5",
+                "'--max-backlog-bytes <BYTES>': it must be a whole number from 130 to 1073741824",
+            ),
+            (
+                "--max-handshake-bytes 1",
+                "'--max-handshake-bytes <BYTES>': it must be a whole number from 128 to 1073741824",
+            ),
+            (
+                "--messages-per-second 0",
+                "'--messages-per-second <N>': it must be a whole number, at least 1",
+            ),
+            (
+                "--bytes-per-second -1",
+                "'-1' for '--bytes-per-second <BYTES>': it must be a whole number, at least 1",
+            ),
+            (
+                "--turn-bytes 0",
+                "'--turn-bytes <BYTES>': it must be a whole number from 1 to 1073741824",
+            ),
+            ("--ping 0", "'--ping <SECONDS>': it must be a number of seconds, more than 0"),
+            ("--pong 1e-9", "'--pong <SECONDS>': it must be a number of seconds, more than 0"),
+            ("--handshake 10s", "'--handshake <SECONDS>': it must be a number of seconds"),
+            ("--start inf", "'--start <SECONDS>': it must be a number of seconds, more than 0"),
+            ("--closing 0", "'--closing <SECONDS>': it must be a number of seconds, more than 0"),
+            (
+                "--origin a.example",
+                "'a.example' for '--origin <ORIGIN>': it must be like `https://",
+            ),
+            ("--max-backlog-bytes 639", "`backlog_bytes` of `Config` is 639: write at least 640"),
+            ("--slow-consumer drop", "'drop' for '--slow-consumer <POLICY>'"),
             ("--replay a.csv --speed 0", "'0' for '--speed <N>': it must be a number, more than 0"),
             (
                 "--replay a.csv --speed NaN",
@@ -317,6 +335,9 @@ mod tests {
                 || !argument.get_action().takes_values()
                 || name == "--replay";
             assert!(explained && argument.get_help().is_some(), "{line}");
+        }
+        for heading in ["Options:", "Limits:", "Deadlines:", "Prices:"] {
+            assert_eq!(text.lines().filter(|line| *line == heading).count(), 1, "{heading}");
         }
     }
 

@@ -30,8 +30,10 @@ class Streams extends EventTarget {
 
   #update({ type, topic, payload, when }) {
     if (type.endsWith('.error') && payload?.recoverable === false) return this.#end([payload.topic]);
-    const isNew = !this.all.has(topic ?? type);
-    const stream = this.#stream(topic ?? type);
+    // A route may name the topic inside the payload.
+    const name = topic ?? (typeof payload?.topic === 'string' ? payload.topic : type);
+    const isNew = !this.all.has(name);
+    const stream = this.#stream(name);
     const numbers = numbersOf(payload);
     const hadFields = stream.points.length > 0;
     stream.isLive = true;
