@@ -9,9 +9,11 @@ use crate::entrance::{Caller, Entrance};
 use crate::envelope;
 use crate::extract::Needs;
 use crate::handler::Handler;
+use crate::hooks::{Hooks, Subscriber};
 use crate::ids::OperationId;
 use crate::respond::Reply;
 use crate::router::{Include, Operation, Role, Router};
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
@@ -44,6 +46,7 @@ pub struct Api {
     states: States,
     twice: Option<BuildError>,
     entrance: Entrance,
+    hooks: Hooks,
 }
 
 type States = BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>;
@@ -59,6 +62,7 @@ impl Api {
             states: BTreeMap::new(),
             twice: None,
             entrance: Entrance::default(),
+            hooks: Hooks::default(),
         }
     }
 
@@ -192,6 +196,51 @@ impl Api {
         self
     }
 
+    /// Has this function told of every subscription that begins, once each: who has subscribed, and to
+    /// which topic. One that is refused, or is there already, does not begin.
+    ///
+    /// It runs on the shard's thread, before the connection's reply is written, and must not block. A
+    /// panic in it is logged, and nothing else. An API without such functions pays nothing for them.
+    ///
+    /// ```
+    /// use fastws_core::api::Api;
+    /// use std::collections::HashMap;
+    /// use std::sync::{Arc, Mutex};
+    ///
+    /// let audience = Arc::new(Mutex::new(HashMap::<String, u64>::new()));
+    /// let (more, fewer) = (audience.clone(), audience);
+    /// let api = Api::new("News", "1.0.0")
+    ///     .on_subscribe(move |_, topic| {
+    ///         *more.lock().unwrap().entry(topic.into()).or_default() += 1;
+    ///     })
+    ///     .on_unsubscribe(move |who, topic| {
+    ///         println!("{} leaves {topic}", who.uid());
+    ///         *fewer.lock().unwrap().entry(topic.into()).or_default() -= 1;
+    ///     });
+    /// assert!(api.build().is_ok());
+    /// ```
+    pub fn on_subscribe(
+        mut self,
+        hook: impl Fn(&Subscriber<'_>, &str) + Send + Sync + 'static,
+    ) -> Self {
+        if self.hooks.begun.replace(Box::new(hook)).is_some() {
+            self.twice = Some(BuildError::Again { method: "Api::on_subscribe" });
+        }
+        self
+    }
+
+    /// The same for every subscription that ends, whatever ends it: the client, its connection, the
+    /// topic or the server. What [`on_subscribe`](Self::on_subscribe) was told of is told of here once.
+    pub fn on_unsubscribe(
+        mut self,
+        hook: impl Fn(&Subscriber<'_>, &str) + Send + Sync + 'static,
+    ) -> Self {
+        if self.hooks.ended.replace(Box::new(hook)).is_some() {
+            self.twice = Some(BuildError::Again { method: "Api::on_unsubscribe" });
+        }
+        self
+    }
+
     /// Checks everything that can be checked before anybody connects.
     pub fn build(mut self) -> Result<Catalog, BuildError> {
         if let Some(error) = self.twice {
@@ -276,8 +325,8 @@ impl Api {
             operations.push(catalog::Operation { name, reply, run: post.run });
         }
         let declared = Declared { updates, routes, states: self.states };
-        let (declared, entrance) = (Arc::new(declared), self.entrance);
-        Ok(Catalog { document, operations, named, declared, entrance })
+        let (declared, entrance, hooks) = (Arc::new(declared), self.entrance, self.hooks);
+        Ok(Catalog { document, operations, named, declared, entrance, hooks })
     }
 }
 

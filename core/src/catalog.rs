@@ -8,6 +8,7 @@ use crate::dispatch::{Answer, Call, Verdict};
 use crate::entrance::Entrance;
 use crate::extract::{Context, Rejection};
 use crate::handler::Ran;
+use crate::hooks::Hooks;
 use crate::ids::{CallId, OperationId};
 use crate::respond::Failure;
 use crate::router::Run;
@@ -27,6 +28,7 @@ pub struct Catalog {
     pub(crate) named: usize,
     pub(crate) declared: Arc<Declared>,
     pub(crate) entrance: Entrance,
+    pub(crate) hooks: Hooks,
 }
 
 pub(crate) struct Operation {
@@ -102,6 +104,16 @@ impl Catalog {
     /// Who is let in.
     pub fn entrance(&self) -> &Entrance {
         &self.entrance
+    }
+
+    /// Who is told of subscriptions.
+    pub fn hooks(&self) -> &Hooks {
+        &self.hooks
+    }
+
+    /// The full names of all operations, in the order of their ids.
+    pub fn operations(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.operations.iter().map(|operation| &*operation.name)
     }
 
     /// The operation of this full name. O(log operations).

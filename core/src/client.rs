@@ -96,10 +96,7 @@ impl Client {
 
     /// 32 random hexadecimal digits, the same for all calls of a connection.
     pub fn uid(&self) -> String {
-        self.call.uid.iter().fold(String::with_capacity(32), |mut uid, byte| {
-            let _ = write!(uid, "{byte:02x}");
-            uid
-        })
+        uid_text(self.call.uid)
     }
 
     /// The topics that the client is subscribed to, as the wishes made so far leave them, oldest
@@ -263,6 +260,13 @@ fn listen(effects: &mut Effects<'_, '_>, desk: &Desk, topic: &str) {
     {
         effects.send_frame(&frame);
     }
+}
+
+pub(crate) fn uid_text(uid: [u8; 16]) -> String {
+    uid.iter().fold(String::with_capacity(32), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// Facts about the connection that calls.

@@ -136,6 +136,17 @@ impl Declared {
         self.route(topic).map_or(Duration::ZERO, |route| route.linger)
     }
 
+    /// The names of the topic routes with a service.
+    pub fn services(&self) -> impl Iterator<Item = &str> {
+        self.routes.iter().filter(|route| route.serves).map(|route| &*route.name)
+    }
+
+    /// Which of [`services`](Self::services) runs behind this topic.
+    pub fn service(&self, topic: &str) -> Option<usize> {
+        let route = self.route(topic)?;
+        self.services().position(|name| name == route.name)
+    }
+
     /// The topic route that this topic belongs to.
     pub(crate) fn route(&self, topic: &str) -> Option<&Route> {
         let first = topic.split(':').next().expect("a split has a first part");

@@ -85,7 +85,9 @@ impl State<'_> {
         }
     }
 
+    /// The end of an open connection begins.
     fn send_close(&mut self, slot: usize, close: Option<Close<'_>>) {
+        self.counts.closes.count(close.map_or(NO_CODE, |close| close.code));
         let mut payload = [0; 125];
         let len =
             close.map_or(0, |close| frame::close_payload(close.code, close.reason, &mut payload));
@@ -406,3 +408,6 @@ impl State<'_> {
 fn check_frame(bytes: &[u8]) -> Result<(), Unpublished> {
     if frame::is_text(bytes) { Ok(()) } else { Err(Unpublished::NotAFrame) }
 }
+
+/// What is said of a close frame without a code (RFC 6455 section 7.1.5).
+const NO_CODE: u16 = 1005;

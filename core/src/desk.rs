@@ -3,6 +3,7 @@
 //! Everything here belongs to one thread; nothing is locked and nothing is sent.
 
 use crate::declared::{Declared, Treatment};
+use crate::engine::Closes;
 use crate::ids::{CallId, ConnectionId};
 use crate::respond::{Fault, Refused};
 use crate::retained::Retained;
@@ -96,10 +97,16 @@ pub struct Metrics {
     pub messages_received: u64,
     /// Replies, and updates once for each listener, since the start.
     pub messages_sent: u64,
+    /// Bytes that sockets have sent since the start, with handshakes and frames' heads.
+    pub bytes_received: u64,
+    /// Bytes that sockets have taken since the start.
+    pub bytes_sent: u64,
     /// Updates that gave way in the backlogs of slow consumers, since the start, once for each of them.
     pub updates_dropped: u64,
     /// Updates that a shard's full inbox did not take, since the start, once for each such shard.
     pub updates_lost: u64,
+    /// Connections that have ended since the start, by close code.
+    pub closes: Closes,
 }
 
 /// One shard's desk.

@@ -16,9 +16,11 @@ use crate::state::State;
 use crate::time::Instant;
 use core::str::from_utf8;
 
+#[cfg(feature = "alloc")]
+pub use crate::changes::Change;
+pub use crate::counts::{Closes, Counts};
 pub use crate::delivery::Audience;
 pub use crate::hub::Life;
-pub use crate::state::Counts;
 
 /// The machine that a driver holds, one for each shard.
 ///
@@ -131,7 +133,14 @@ impl Engine<'_> {
         bytes: &mut [u8],
         dispatch: &mut D,
     ) {
-        let Some(slot) = self.state.slot(id) else { return };
+        if let Some(slot) = self.state.slot(id) {
+            self.state.counts.bytes_received += bytes.len() as u64;
+            self.take(now, slot, bytes, dispatch);
+        }
+    }
+
+    #[inline]
+    fn take<D: Dispatch>(&mut self, now: Instant, slot: usize, bytes: &mut [u8], dispatch: &mut D) {
         match self.state.seats[slot].session.phase {
             Phase::Handshake => self.handle_head(now, slot, bytes, dispatch),
             Phase::Posting => self.handle_body(now, slot, bytes, dispatch),
@@ -168,7 +177,7 @@ impl Engine<'_> {
                 if let Some(body) = body {
                     row.extend(&body).expect("there is room for a message, and more");
                 }
-                self.handle_bytes(now, self.state.id(slot), &mut bytes[end - kept..], dispatch);
+                self.take(now, slot, &mut bytes[end - kept..], dispatch);
             }
             Err(refusal) => {
                 row.truncate(0);
@@ -290,6 +299,7 @@ impl Engine<'_> {
         }
         self.state.hear(now, slot);
         let payload_len = payload.len();
+        self.state.counts.bytes_received += payload_len as u64;
         let incoming = match opcode {
             Opcode::Text => match from_utf8(payload) {
                 Ok(text) => Incoming::Text(text),
@@ -463,6 +473,7 @@ impl Engine<'_> {
     #[inline]
     pub fn handle_sent(&mut self, now: Instant, id: ConnectionId, sent: usize) -> Sent {
         let Some(slot) = self.state.slot(id) else { return Sent::Idle };
+        self.state.counts.bytes_sent += sent as u64;
         let idle = self.state.handle_sent(now, slot, sent);
         let seat = &self.state.seats[slot];
         match seat.session.phase {
@@ -532,6 +543,19 @@ impl Engine<'_> {
     /// The next topic that somebody came to, or that the last one left.
     pub fn poll_life(&mut self) -> Option<Life<'_>> {
         self.state.hub.poll_life()
+    }
+
+    /// From now on every subscription that begins or ends is noted for [`poll_change`](Self::poll_change).
+    #[cfg(feature = "alloc")]
+    pub fn watch(&mut self) {
+        self.state.changes.watch();
+    }
+
+    /// The next subscription that has begun or ended since [`watch`](Self::watch), for whatever cause; a
+    /// place that was set aside and given back is none. What is noted is kept until it is asked for.
+    #[cfg(feature = "alloc")]
+    pub fn poll_change(&mut self) -> Option<Change> {
+        self.state.changes.poll()
     }
 
     /// The next connection whose socket is to be dropped. Its [slot](ConnectionId::slot) may be given

@@ -41,6 +41,8 @@ pub mod protocol {}
 
 // The state of one shard: deterministic, on owned or lent memory.
 pub mod config;
+mod counts;
+mod changes;
 mod marks;
 mod deadlines;
 mod session;
@@ -83,6 +85,8 @@ pub mod publisher;
 #[cfg(feature = "alloc")]
 pub mod client;
 #[cfg(feature = "alloc")]
+pub mod hooks;
+#[cfg(feature = "alloc")]
 pub mod extract;
 #[cfg(feature = "alloc")]
 pub mod handler;
@@ -115,7 +119,9 @@ pub mod typed {
     pub use crate::declared::PublishError;
     pub use crate::desk::{Metrics, Reach};
     pub use crate::door::{HttpError, Visitor};
+    pub use crate::engine::Closes;
     pub use crate::extract::{Clock, FirstMessage, Guest, Now, Payload, State};
+    pub use crate::hooks::Subscriber;
     pub use crate::publisher::{App, Publisher};
     pub use crate::respond::{Close, Failure, Fault, Refused};
     pub use crate::router::Router;

@@ -1,14 +1,16 @@
 //! Where an engine's tables lie. The only place where numbers are chosen.
 
 use crate::backlog::SLACK;
+use crate::changes::Changes;
 use crate::config::Config;
+use crate::counts::Counts;
 use crate::deadlines::Deadlines;
 use crate::engine::Engine;
 use crate::hub::{Hub, Link, NONE, Topic};
 use crate::marks::Marks;
 use crate::outbox::{Note, Outbox, Run};
 use crate::shelf::{Buffers, Shelf};
-use crate::state::{Counts, Seat, State};
+use crate::state::{Seat, State};
 use crate::time::Instant;
 use foldhash::fast::FixedState;
 use heapless::Vec as Row;
@@ -190,6 +192,7 @@ impl Engine<'static> {
                 strangers: 0,
                 authenticates: false,
                 counts: Counts::default(),
+                changes: Changes::default(),
                 drain: None,
             },
         }
@@ -295,6 +298,7 @@ impl<'m> Engine<'m> {
                 strangers: 0,
                 authenticates: false,
                 counts: Counts::default(),
+                changes: Changes::default(),
                 drain: None,
                 config,
             },

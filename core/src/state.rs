@@ -2,7 +2,9 @@
 
 use crate::action::{Close, Denied};
 use crate::assembly::Assembly;
+use crate::changes::Changes;
 use crate::config::Config;
+use crate::counts::Counts;
 use crate::deadlines::Deadlines;
 use crate::frame::Role;
 use crate::hub::{Hub, Interest, NONE};
@@ -43,19 +45,6 @@ impl Seat {
     };
 }
 
-/// What has happened since the engine began.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Messages that were read.
-    pub received: u64,
-    /// Replies, and updates once for each listener.
-    pub sent: u64,
-    /// Connections that were closed for being slow.
-    pub slow: u64,
-    /// Updates that were dropped for a slow reader that lives on, once for each listener.
-    pub dropped: u64,
-}
-
 pub(crate) struct State<'m> {
     pub(crate) config: Config,
     pub(crate) seats: Shelf<'m, Seat>,
@@ -78,6 +67,7 @@ pub(crate) struct State<'m> {
     /// A first message has to say that.
     pub(crate) authenticates: bool,
     pub(crate) counts: Counts,
+    pub(crate) changes: Changes,
     pub(crate) drain: Option<Drain>,
 }
 
@@ -215,7 +205,16 @@ impl State<'_> {
         if seat.session.phase == Phase::Open {
             self.open -= 1;
             self.strangers -= u32::from(core::mem::take(&mut seat.session.stranger));
+            if self.changes.is_watched() {
+                let id = ConnectionId { slot: slot as u32, generation: seat.generation };
+                for topic in self.hub.topics_of(seat.interest) {
+                    self.changes.note(id, seat.uid, topic, false);
+                }
+            }
             self.hub.leave(&mut seat.interest);
+            if phase == Phase::Gone {
+                self.counts.closes.count(ABNORMAL);
+            }
         }
         // Neither those who stay nor the row's next connection note what this one did.
         self.outbox.seal();
@@ -258,6 +257,7 @@ impl State<'_> {
         let link = self.reserve(slot, topic, 0)?;
         let new = self.hub.activate(&mut self.seats[slot].interest, link);
         if new {
+            self.changes.note(self.id(slot), self.seats[slot].uid, topic, true);
             self.outbox.seal();
         }
         Ok(new)
@@ -265,23 +265,30 @@ impl State<'_> {
 
     /// `reserved`: only a place that was set aside, not a subscription.
     pub(crate) fn unsubscribe(&mut self, slot: usize, topic: &str, reserved: bool) {
-        let interest = &mut self.seats[slot].interest;
-        if let Some(topic) = self.hub.find(topic)
-            && let Some(link) = self.hub.link(slot, *interest, topic)
+        let interest = self.seats[slot].interest;
+        if let Some(at) = self.hub.find(topic)
+            && let Some(link) = self.hub.link(slot, interest, at)
             && !(reserved && self.hub.listens(link))
         {
-            self.hub.remove(interest, link);
+            self.remove(slot, link, topic);
             self.outbox.seal();
         }
     }
 
     /// Ends every subscription to a topic, and takes back what was set aside.
     pub(crate) fn end_topic(&mut self, topic: &str) {
-        let Some(topic) = self.hub.find(topic) else { return };
-        while let Some((slot, link)) = self.hub.first(topic) {
-            self.hub.remove(&mut self.seats[slot].interest, link);
+        let Some(at) = self.hub.find(topic) else { return };
+        while let Some((slot, link)) = self.hub.first(at) {
+            self.remove(slot, link, topic);
         }
         self.outbox.seal();
+    }
+
+    fn remove(&mut self, slot: usize, link: usize, topic: &str) {
+        if self.hub.listens(link) {
+            self.changes.note(self.id(slot), self.seats[slot].uid, topic, false);
+        }
+        self.hub.remove(&mut self.seats[slot].interest, link);
     }
 
     /// The call has ended; what it set aside and did not use is free again.
@@ -333,3 +340,6 @@ impl State<'_> {
         Some(id)
     }
 }
+
+/// What is said of an end without a close frame (RFC 6455 section 7.1.5).
+const ABNORMAL: u16 = 1006;

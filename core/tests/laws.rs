@@ -37,6 +37,23 @@ proptest! {
     }
 }
 
+#[test]
+fn a_message_that_is_refused_is_no_sign_of_life() {
+    let subscribe = Message::Subscribe { topic: 0, silently: false };
+    let pinged_after_5_seconds_and_a_small_turn = 0b1001;
+    hold::hold(
+        pinged_after_5_seconds_and_a_small_turn,
+        &[
+            Operation::Open { framed: true },
+            Operation::Broadcast { len: 268, framed: true },
+            Operation::Advance { millis: 5_120 },
+            Operation::Advance { millis: 19_712 },
+            Operation::Say { peer: 0, messages: vec![subscribe], cut: 0 },
+            Operation::Advance { millis: 10_496 },
+        ],
+    );
+}
+
 /// What happens around one reader that is slow.
 fn slow_reading() -> impl Strategy<Value = Operation> {
     let message = prop_oneof![

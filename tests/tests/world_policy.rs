@@ -172,8 +172,12 @@ fn a_reader_that_has_no_room_for_the_error_of_a_topic_is_closed_whatever_becomes
         }
     };
     let route = TopicRoute::<(), Count>::new("prices").slow_consumer(SlowConsumer::Latest);
-    let config =
-        Config { backlog_bytes: 500, slow_consumer: SlowConsumer::DropOldest, ..Config::default() };
+    let config = Config {
+        backlog_bytes: 500,
+        topic_bytes: 64,
+        slow_consumer: SlowConsumer::DropOldest,
+        ..Config::default()
+    };
     let api = Api::new("Late", "1").include(route.service(late));
     let mut world = World::with(config, 1, api).client("ann");
     world.say("ann", json!({"type": "prices.subscribe"}));

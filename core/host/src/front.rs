@@ -1,5 +1,6 @@
 //! The catalog as an engine's application: runs handlers, catches their panics, answers HTTP. Knows no socket.
 
+use crate::metrics::OPEN_METRICS;
 use crate::pages::{Page, live};
 use crate::settings::{Doorway, Settings};
 use crate::shared::Shared;
@@ -53,10 +54,13 @@ impl Dispatch for Front {
 
     #[inline]
     fn call(&mut self, call: Call<'_>, answer: Answer<'_, '_>) -> Verdict {
-        let Self { shared, desk, payload, pending, .. } = self;
+        let Self { shared, index, desk, payload, pending, .. } = self;
         let catalog = &shared.catalog;
+        let calls = shared.figures.calls(*index, call.operation);
+        let begun = calls.begin();
         // A handler that panics has had no effect: its wishes are applied after it has ended.
         let ran = catch_unwind(AssertUnwindSafe(|| catalog.run(&call, &answer, desk, payload)));
+        let took = begun.map(|begun| begun.elapsed());
         let (verdict, rest) = match ran {
             Ok(outcome) => catalog.finish(&call, answer, payload, outcome),
             Err(panic) => {
@@ -66,8 +70,15 @@ impl Dispatch for Front {
         };
         match rest {
             Rest::Nothing => {}
-            Rest::Pending(call) => pending.push(call),
+            Rest::Pending(call) => {
+                pending.push(call);
+                // It is timed when it has ended.
+                return verdict;
+            }
             Rest::Trouble(trouble) => report(catalog.name(call.operation), trouble),
+        }
+        if let Some(took) = took {
+            calls.time(took);
         }
         verdict
     }
@@ -99,7 +110,7 @@ impl Dispatch for Front {
 }
 
 impl Front {
-    fn page(&self, page: Page, request: &Request<'_>) -> Admission<'_> {
+    fn page(&mut self, page: Page, request: &Request<'_>) -> Admission<'_> {
         match page {
             Page::AsyncApi => match self.shared.texts.asyncapi(request) {
                 Some(document) => Admission::Respond(document),
@@ -110,6 +121,11 @@ impl Front {
                 Admission::Respond(live(503, b"draining\n"))
             }
             Page::Health => Admission::Respond(live(200, b"ok\n")),
+            Page::Metrics => {
+                self.payload = self.shared.text().into();
+                let response = live(200, &self.payload);
+                Admission::Respond(Response { content_type: OPEN_METRICS, ..response })
+            }
         }
     }
 
@@ -123,7 +139,7 @@ impl Front {
         if self.shared.is_draining() {
             return Admission::Refuse(Refusal::Draining);
         }
-        if self.shared.connections() >= config.connections as usize {
+        if self.shared.figures.connections() >= config.connections as usize {
             return Admission::Refuse(Refusal::TooManyConnections);
         }
         // The door need not answer for what would be refused after it.

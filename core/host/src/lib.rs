@@ -15,6 +15,7 @@
 pub mod descriptors;
 pub mod error;
 pub mod front;
+mod metrics;
 pub mod reach;
 pub mod inbox;
 pub mod peer;

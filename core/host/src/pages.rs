@@ -23,6 +23,8 @@ pub struct Pages {
     pub component: Option<Component>,
     /// Whether the server takes connections, at `/healthz`.
     pub health: Place,
+    /// Figures as Prometheus reads them, at `/metrics`.
+    pub metrics: Place,
 }
 
 /// Where a page is.
@@ -43,6 +45,7 @@ impl Default for Pages {
             page: Place::Public("/asyncapi".into()),
             component: None,
             health: Place::Public("/healthz".into()),
+            metrics: Place::Public("/metrics".into()),
         }
     }
 }
@@ -53,6 +56,7 @@ pub(crate) enum Page {
     AsyncApi,
     Console,
     Health,
+    Metrics,
 }
 
 impl Pages {
@@ -62,6 +66,7 @@ impl Pages {
             (Page::AsyncApi, &self.asyncapi),
             (Page::Console, &self.page),
             (Page::Health, &self.health),
+            (Page::Metrics, &self.metrics),
         ];
         pages.into_iter().filter_map(|(page, place)| match place {
             Place::Off => None,

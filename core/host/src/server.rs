@@ -89,7 +89,8 @@ impl<S> Arrivals<S> {
 /// A server that listens already and does not accept yet.
 ///
 /// It answers `/ws` with a WebSocket, `/asyncapi.json` with the API's document, `/asyncapi` with a page
-/// for people and `/healthz` with its health, on every address it is bound to.
+/// for people, `/healthz` with its health and `/metrics` with its figures, on every address it is bound
+/// to.
 pub struct Server<B> {
     /// With those for the operator only.
     listeners: Vec<(TcpListener, bool)>,

@@ -2,6 +2,7 @@
 
 use crate::front::panicked;
 use crate::inbox::End;
+use crate::metrics::ServiceEvent;
 use crate::shared::Shared;
 use fastws_core::config::SlowConsumer;
 use fastws_core::desk::{Ask, Desk, Feed, Local, Reservation, Sleep, Starter};
@@ -128,6 +129,7 @@ impl Services {
             // Who waited has left before it was this shard's turn: somebody else's, if anybody's.
             return self.shared.ended(topic, generation);
         };
+        self.shared.count_service(topic, ServiceEvent::Start);
         let stop = Rc::<Stop>::default();
         self.running.insert((topic.clone(), generation), stop.clone());
         let feed = Feed { desk: self.desk.clone(), topic: Rc::from(&**topic), life: generation };
@@ -266,6 +268,7 @@ impl Services {
                 }
                 Event::Stopped(topic, generation) => {
                     self.running.remove(&(topic.clone(), generation));
+                    self.shared.count_service(&topic, ServiceEvent::Stop);
                     self.shared.ended(&topic, generation);
                 }
             }
@@ -274,6 +277,7 @@ impl Services {
     }
 
     fn fail(&mut self, topic: Arc<str>, generation: u64, end: End) {
+        self.shared.count_service(&topic, ServiceEvent::Failure);
         self.running.remove(&(topic.clone(), generation));
         self.shared.failed(&topic, generation, &end);
         // It may have been told to stop before it failed.

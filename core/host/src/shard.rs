@@ -7,7 +7,7 @@ use crate::settings::Doorway;
 use crate::shared::Shared;
 use fastws_core::catalog::{Pending, Rest};
 use fastws_core::client::Client;
-use fastws_core::desk::{Desk, Local, Metrics};
+use fastws_core::desk::{Desk, Local};
 use fastws_core::engine::{Engine, Life, Sent, Transmit};
 use fastws_core::frame::Opcode;
 use fastws_core::ids::{CallId, ConnectionId, OperationId};
@@ -19,7 +19,7 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -50,6 +50,7 @@ struct Finished {
     echo: Option<Box<str>>,
     client: Option<Client>,
     outcome: Result<Option<Vec<u8>>, Failure>,
+    took: Duration,
 }
 
 impl Shard {
@@ -61,6 +62,9 @@ impl Shard {
         let mut engine = Engine::new(shared.settings.config.clone(), u64::from_le_bytes(seed));
         if shared.catalog.entrance().authenticator().is_some() {
             engine.demand_authentication();
+        }
+        if !shared.catalog.hooks().is_empty() {
+            engine.watch();
         }
         Self {
             engine,
@@ -187,22 +191,26 @@ impl Shard {
             }
         }
         self.handle_lives();
+        self.tell_changes();
         self.count();
     }
 
     fn count(&self) {
-        let counts = self.engine.counts();
-        self.shared.count(
-            self.index,
-            Metrics {
-                connections: self.engine.connections(),
-                subscriptions: self.engine.subscriptions(),
-                messages_received: counts.received,
-                messages_sent: counts.sent,
-                updates_dropped: counts.dropped,
-                ..Metrics::default()
-            },
-        );
+        let Self { engine, shared, index, .. } = self;
+        let (connections, subscriptions) = (engine.connections(), engine.subscriptions());
+        shared.figures.count(*index, connections, subscriptions, &engine.counts());
+    }
+
+    /// Tells the API's own functions whose subscriptions have begun and ended.
+    fn tell_changes(&mut self) {
+        while let Some(change) = self.engine.poll_change() {
+            let hooks = self.shared.catalog.hooks();
+            let told = catch_unwind(AssertUnwindSafe(|| hooks.tell(&change, &self.front.desk)));
+            if let Err(panic) = told {
+                let what = if change.begun { "on_subscribe" } else { "on_unsubscribe" };
+                log::error!("`{what}` for topic `{}` {}", change.topic, panicked(&*panic));
+            }
+        }
     }
 
     fn handle_mail(&mut self, mail: Mail) {
@@ -248,7 +256,8 @@ impl Shard {
     }
 
     fn settle(&mut self, finished: Finished) {
-        let Finished { call, operation, echo, client, outcome } = finished;
+        let Finished { call, operation, echo, client, outcome, took } = finished;
+        self.shared.figures.calls(self.index, operation).time(took);
         let catalog = &self.shared.catalog;
         self.engine.settle(self.now, call, echo.as_deref(), |answer| {
             let (payload, failure) = match outcome {
@@ -277,10 +286,12 @@ impl Shard {
     fn call(&self, pending: Pending) -> Local<()> {
         let Pending { call, operation, echo, client, outcome } = pending;
         let finished = self.finished.clone();
+        let begun = std::time::Instant::now();
         Box::pin(async move {
             let outcome = AssertUnwindSafe(outcome).catch_unwind().await;
             let outcome = outcome.unwrap_or_else(|panic| Err(panicked(&*panic)));
-            finished.borrow_mut().push(Finished { call, operation, echo, client, outcome });
+            let took = begun.elapsed();
+            finished.borrow_mut().push(Finished { call, operation, echo, client, outcome, took });
         })
     }
 
@@ -298,7 +309,13 @@ impl Shard {
 
     /// The next connection whose socket is to be dropped.
     pub fn poll_gone(&mut self) -> Option<ConnectionId> {
-        let id = self.engine.poll_gone()?;
+        // Whoever goes is still known by what it was let in with.
+        self.tell_changes();
+        let Some(id) = self.engine.poll_gone() else {
+            // What was written in this turn is known before the next.
+            self.count();
+            return None;
+        };
         self.front.arrivals.remove(&id);
         self.front.desk.forget(id);
         Some(id)

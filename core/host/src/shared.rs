@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use crate::inbox::{End, Inbox, Mail};
+use crate::metrics::{Figures, ServiceEvent};
 use crate::pages::Texts;
 use crate::reach::Tally;
 use crate::settings::Settings;
@@ -12,7 +13,7 @@ use fastws_core::lives::{Ended, Joined, Left, Life};
 use fastws_core::publisher::Publisher;
 use fastws_core::shelf::Full;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
 
@@ -22,21 +23,11 @@ pub struct Shared {
     pub(crate) settings: Settings,
     pub(crate) texts: Texts,
     inboxes: Vec<Inbox>,
-    counters: Vec<Counters>,
+    pub(crate) figures: Figures,
     registry: Mutex<Registry>,
     draining: AtomicBool,
     /// A shard has ended that was not empty.
     left: AtomicBool,
-}
-
-/// One shard's figures; it alone writes them.
-#[derive(Default)]
-struct Counters {
-    connections: AtomicUsize,
-    subscriptions: AtomicUsize,
-    received: AtomicU64,
-    sent: AtomicU64,
-    dropped: AtomicU64,
 }
 
 #[derive(Default)]
@@ -60,10 +51,10 @@ impl Shared {
         let path = settings.websockets().next().expect("there is at least one");
         let texts = Texts::new(&catalog, &settings.pages, path);
         Ok(Arc::new(Self {
+            figures: Figures::new(&catalog, wakers.len()),
             catalog,
             settings,
             texts,
-            counters: wakers.iter().map(|_| Counters::default()).collect(),
             inboxes: wakers.into_iter().map(Inbox::new).collect(),
             registry: Mutex::default(),
             draining: AtomicBool::new(false),
@@ -98,7 +89,7 @@ impl Shared {
         registry.lives.is_empty()
             && registry.topics.is_empty()
             && self.inboxes.iter().all(Inbox::is_empty)
-            && self.connections() == 0
+            && self.figures.connections() == 0
             && !self.left.load(Ordering::Acquire)
     }
 
@@ -116,32 +107,29 @@ impl Shared {
         self.inboxes[shard].push(mail).expect("only updates can be refused");
     }
 
-    /// Open connections of all shards.
-    pub(crate) fn connections(&self) -> usize {
-        self.counters.iter().map(|shard| shard.connections.load(Ordering::SeqCst)).sum()
-    }
-
-    /// Takes a place for one more connection of a shard, whose [`count`](Self::count) will know of it.
+    /// Takes a place for one more connection of a shard, whose [count](Figures::count) will know of it.
     /// False: there is none.
     pub(crate) fn admit(&self, shard: usize) -> bool {
-        let own = &self.counters[shard].connections;
+        let own = self.figures.connections_of(shard);
         own.fetch_add(1, Ordering::SeqCst);
         // Two that come at once for the last place may both be refused, never both let in.
-        let fits = self.connections() <= self.settings.config.connections as usize;
+        let fits = self.figures.connections() <= self.settings.config.connections as usize;
         if !fits {
             own.fetch_sub(1, Ordering::SeqCst);
         }
         fits
     }
 
-    pub(crate) fn count(&self, shard: usize, metrics: Metrics) {
-        let Counters { connections, subscriptions, received, sent, dropped } =
-            &self.counters[shard];
-        connections.store(metrics.connections, Ordering::Relaxed);
-        subscriptions.store(metrics.subscriptions, Ordering::Relaxed);
-        received.store(metrics.messages_received, Ordering::Relaxed);
-        sent.store(metrics.messages_sent, Ordering::Relaxed);
-        dropped.store(metrics.updates_dropped, Ordering::Relaxed);
+    /// What Prometheus reads.
+    pub(crate) fn text(&self) -> String {
+        self.figures.text(self.metrics(), &self.catalog)
+    }
+
+    /// The service of a topic has started or ended. One of a route that is not of the API is not counted.
+    pub(crate) fn count_service(&self, topic: &str, event: ServiceEvent) {
+        if let Some(route) = self.catalog.declared().service(topic) {
+            self.figures.count_service(route, event);
+        }
     }
 
     /// A shard's interest in a topic has begun or ended.
@@ -317,15 +305,8 @@ impl Shards for Shared {
     }
 
     fn metrics(&self) -> Metrics {
-        let mut metrics = Metrics { topics: self.registry().topics.len(), ..Metrics::default() };
-        for counters in &self.counters {
-            metrics.connections += counters.connections.load(Ordering::Relaxed);
-            metrics.subscriptions += counters.subscriptions.load(Ordering::Relaxed);
-            metrics.messages_received += counters.received.load(Ordering::Relaxed);
-            metrics.messages_sent += counters.sent.load(Ordering::Relaxed);
-            metrics.updates_dropped += counters.dropped.load(Ordering::Relaxed);
-        }
-        metrics.updates_lost = self.inboxes.iter().map(Inbox::lost).sum();
-        metrics
+        let topics = self.registry().topics.len();
+        let updates_lost = self.inboxes.iter().map(Inbox::lost).sum();
+        Metrics { topics, updates_lost, ..self.figures.sum() }
     }
 }

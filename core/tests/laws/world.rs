@@ -224,10 +224,12 @@ impl<'m> World<'m> {
         let peer = &mut self.peers.all[at];
         let Some((opcode, payload)) = peer.words.pop_front() else { return false };
         let (id, mut bytes) = (peer.id, payload.clone());
-        peer.spoke = self.now;
+        let before = std::mem::replace(&mut peer.spoke, self.now);
         let taken = self.engine.handle_message(self.now, id, opcode, &mut bytes, &mut self.peers);
         if !taken {
             let peer = &mut self.peers.all[at];
+            // What is offered again in every turn is no sign of life.
+            peer.spoke = before;
             peer.was_deaf = true;
             peer.words.push_front((opcode, payload));
         }

@@ -43,7 +43,7 @@ pub enum Event<'e> {
         /// Connections, subscriptions, topics.
         sizes: [usize; 3],
         /// Since the engine began.
-        counts: Counts,
+        counts: &'e Counts,
         /// When the clock matters next, in microseconds.
         timeout: Option<u64>,
         /// Messages wait for the next turn.
@@ -280,7 +280,7 @@ impl Stage<'_, '_> {
         let engine = &self.engine;
         (self.say)(Event::Facts {
             sizes: [engine.connections(), engine.subscriptions(), engine.topics()],
-            counts: engine.counts(),
+            counts: &engine.counts(),
             timeout: engine.poll_timeout().map(Instant::micros),
             ready: engine.is_ready(),
             empty: engine.is_empty(),

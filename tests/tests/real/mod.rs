@@ -13,6 +13,7 @@ mod errors;
 mod foreign;
 mod http;
 mod messages;
+mod metrics;
 mod pages;
 mod server;
 mod topics;

@@ -43,6 +43,7 @@ fn each_page_can_be_off_elsewhere_or_on_a_second_address() {
         asyncapi: Place::Private("/document".into()),
         page: Place::Private("/docs".into()),
         health: Place::Public("/health".into()),
+        metrics: Place::Private("/figures".into()),
         ..Pages::default()
     };
     let server = bind().private("127.0.0.1:0").expect("there is a free port").pages(pages);
@@ -53,8 +54,11 @@ fn each_page_can_be_off_elsewhere_or_on_a_second_address() {
     assert_eq!(fetch(public, "/health"), (200, "ok\n".into()));
     assert!(fetch(private, "/document").1.starts_with("{"));
     assert!(fetch(private, "/docs").1.contains("data-asyncapi=\"/document\""));
+    assert!(fetch(private, "/figures").1.ends_with("# EOF\n"));
     for (address, path) in [
         (public, "/document"),
+        (public, "/figures"),
+        (public, "/metrics"),
         (public, "/docs"),
         (public, "/healthz"),
         (public, "/asyncapi"),
@@ -64,10 +68,10 @@ fn each_page_can_be_off_elsewhere_or_on_a_second_address() {
     ] {
         assert_eq!(fetch(address, path).0, 404, "{path}");
     }
-    let (asyncapi, page, health) = (Place::Off, Place::Off, Place::Off);
-    let off = Pages { asyncapi, page, health, ..Pages::default() };
+    let (asyncapi, page, health, metrics) = (Place::Off, Place::Off, Place::Off, Place::Off);
+    let off = Pages { asyncapi, page, health, metrics, ..Pages::default() };
     let server = Served::new(bind().pages(off).start(api()).expect("it has no mistake"));
-    for path in ["/asyncapi.json", "/asyncapi", "/healthz"] {
+    for path in ["/asyncapi.json", "/asyncapi", "/healthz", "/metrics"] {
         assert_eq!(server.fetch(path).0, 404, "{path}");
     }
     assert_eq!(server.client().ask("hello", "hello.response", Value::Null), "world");
