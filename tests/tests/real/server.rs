@@ -1,9 +1,10 @@
 //! What a real server does on a real socket: closes, refusals, shards, shutdown.
 
-use crate::binding::{Api, Config, Payload, Router, Server};
+use crate::binding::{Api, Config, Payload, Router, Server, State};
 use crate::real::{TWO, bind, noise, serve, start, trading};
 use async_tungstenite::tungstenite::Error;
-use fastws_tests::client::{Client, within};
+use fastws_tests::client::{Client, until, within};
+use fastws_tests::witness::Witness;
 use fastws_trading::feed::Feed;
 use serde_json::{Value, json};
 use std::io::ErrorKind;
@@ -123,6 +124,31 @@ fn a_server_that_drains_serves_who_stays_and_tells_that_it_is_not_healthy() {
         Err(Error::Http(response)) => assert_eq!(response.status(), 503),
         other => panic!("a refusal was due, and {:?} came", other.err()),
     }
+}
+
+#[test]
+fn a_handler_that_never_ends_is_dropped_with_its_server() {
+    let witness = Witness::default();
+    let wait = async |witness: State<Witness>| {
+        let _life = witness.life("handler");
+        std::future::pending::<()>().await
+    };
+    let api = Api::new("Wait", "1").state(witness.clone());
+    let server = serve(api.include(Router::new().send("wait", "waited", wait)));
+    let [mut gone, mut closed] = [(); 2].map(|()| server.client());
+    for client in [&mut gone, &mut closed] {
+        client.say("wait", Value::Null);
+    }
+    let mut noted = Vec::new();
+    until(|| {
+        noted.extend(witness.took());
+        noted == ["start handler", "start handler"]
+    });
+    drop(gone);
+    server.handle().shutdown();
+    assert_eq!(closed.closed(), (1001, "Server shutting down".into()));
+    drop((closed, server));
+    assert_eq!(witness.took(), ["drop handler", "drop handler"]);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Every law of a real server, on tokio.
 
+mod cancel;
+#[path = "../real/mod.rs"]
 mod real;
 
 use fastws_tokio as binding;
