@@ -8,11 +8,12 @@ use fastws_core::time::{Duration, Instant};
 use fastws_host::server::{Arrivals, Binding, Seat};
 use fastws_host::settings::Doorway;
 use fastws_host::shard::Shard;
-use fastws_host::socket::{is_one_connections, write};
+use fastws_host::socket::is_one_connections;
 use fastws_host::stream::{Foreign, Lines, Outlet};
+use fastws_host::wire::Wire;
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
-use std::io;
+use std::io::{self, IoSlice, Write};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -53,6 +54,7 @@ async fn drive(bell: Arc<Bell>, seat: Seat<Foreign>) -> io::Result<()> {
         arrivals: seat.arrivals,
         lines: RefCell::default(),
         sockets: RefCell::default(),
+        unread: RefCell::default(),
         buffer: RefCell::new(vec![0; READ]),
         start: tokio::time::Instant::now(),
         bell,
@@ -82,6 +84,8 @@ struct House {
     arrivals: Arc<Arrivals<Foreign>>,
     lines: RefCell<Lines>,
     sockets: RefCell<Vec<Way>>,
+    /// Sockets that are not read until there is room.
+    unread: RefCell<Vec<Rc<Socket>>>,
     buffer: RefCell<Vec<u8>>,
     start: tokio::time::Instant,
     bell: Arc<Bell>,
@@ -90,19 +94,25 @@ struct House {
 /// One connection's way out.
 enum Way {
     None,
-    Plain(Rc<Socket>),
+    Own(Rc<Socket>),
     Foreign(Outlet),
 }
 
 struct Socket {
     stream: RefCell<TcpStream>,
+    wire: RefCell<Wire>,
     id: ConnectionId,
     blocked: Cell<bool>,
+    unread: Cell<bool>,
     /// Its task, which sleeps until the socket is ready or a turn has something for it.
     task: Cell<Option<Waker>>,
 }
 
 impl Socket {
+    fn finish(&self) {
+        self.wire.borrow_mut().finish(&mut Now(&self.stream.borrow()));
+    }
+
     /// tokio's streams shut down without waiting.
     fn shut_down(&self) {
         let mut stream = self.stream.borrow_mut();
@@ -113,6 +123,25 @@ impl Socket {
         if let Some(task) = self.task.take() {
             task.wake();
         }
+    }
+}
+
+/// A socket's writing side, without waiting for it.
+struct Now<'s>(&'s TcpStream);
+
+impl Write for Now<'_> {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.try_write(bytes)
+    }
+
+    #[inline]
+    fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.try_write_vectored(parts)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -161,16 +190,21 @@ impl House {
     fn welcome(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr, doorway: Doorway) {
         // It only fails where the peer has gone already.
         let _ = stream.set_nodelay(true);
-        let Ok(id) = self.shard.borrow_mut().accept(Some(peer), doorway) else { return };
+        let mut shard = self.shard.borrow_mut();
+        let Ok(id) = shard.accept(Some(peer), doorway) else { return };
         let socket = Rc::new(Socket {
             stream: RefCell::new(stream),
+            wire: RefCell::new(Wire::new(&shard, doorway)),
             id,
             blocked: Cell::new(false),
+            unread: Cell::new(false),
             task: Cell::default(),
         });
-        self.place(id, Way::Plain(socket.clone()));
+        self.place(id, Way::Own(socket.clone()));
         let house = self.clone();
         spawn_local(poll_fn(move |context| house.poll_socket(&socket, context)));
+        // There is a deadline that the next turn has to know of.
+        self.bell.0.notify_one();
     }
 
     fn place(&self, id: ConnectionId, way: Way) {
@@ -182,21 +216,31 @@ impl House {
     }
 
     /// Reads while there is something, and tells when the socket takes bytes again.
-    fn poll_socket(&self, socket: &Socket, context: &mut Context<'_>) -> Poll<()> {
+    fn poll_socket(&self, socket: &Rc<Socket>, context: &mut Context<'_>) -> Poll<()> {
         let mut shard = self.shard.borrow_mut();
         let mut stream = socket.stream.borrow_mut();
+        let mut wire = socket.wire.borrow_mut();
         loop {
             let Some(room) = shard.room(socket.id) else { return Poll::Ready(()) };
             if room == 0 {
+                if !socket.unread.replace(true) {
+                    self.unread.borrow_mut().push(socket.clone());
+                }
                 break;
             }
             let mut buffer = self.buffer.borrow_mut();
             let room = room.min(buffer.len());
+            if wire.has_rest() {
+                wire.take_rest(&mut shard, socket.id, &mut buffer[..room]);
+                self.bell.0.notify_one();
+                continue;
+            }
             let mut read = ReadBuf::new(&mut buffer[..room]);
             match Pin::new(&mut *stream).poll_read(context, &mut read) {
                 Poll::Pending => break,
                 Poll::Ready(Ok(())) if !read.filled().is_empty() => {
-                    shard.handle_bytes(socket.id, read.filled_mut());
+                    let bytes = read.filled_mut();
+                    wire.handle_bytes(&mut shard, socket.id, bytes, &mut Now(&stream));
                     self.bell.0.notify_one();
                 }
                 // It may wait for room for its answer.
@@ -211,9 +255,10 @@ impl House {
                 }
             }
         }
-        if socket.blocked.get() && stream.poll_write_ready(context).is_ready() {
-            socket.blocked.set(false);
-            shard.handle_writable(socket.id);
+        socket.blocked.set(socket.blocked.get() || wire.is_blocked());
+        while socket.blocked.get() && stream.poll_write_ready(context).is_ready() {
+            let is_free = wire.handle_writable(&mut shard, socket.id, &mut Now(&stream));
+            socket.blocked.set(!is_free);
             self.bell.0.notify_one();
         }
         socket.task.set(Some(context.waker().clone()));
@@ -242,12 +287,9 @@ impl House {
             let written = match &sockets[id.slot()] {
                 Way::None => continue,
                 Way::Foreign(outlet) => Ok(outlet.write(transmit.parts())),
-                Way::Plain(socket) => {
+                Way::Own(socket) => {
                     let stream = socket.stream.borrow();
-                    write(transmit.parts(), |slices| match slices {
-                        [one] => stream.try_write(one),
-                        several => stream.try_write_vectored(several),
-                    })
+                    socket.wire.borrow_mut().write(transmit.parts(), &mut Now(&stream))
                 }
             };
             let Ok(written) = written else {
@@ -257,11 +299,14 @@ impl House {
             let sent = shard.handle_sent(id, written);
             match &sockets[id.slot()] {
                 Way::Foreign(outlet) if sent == Sent::Finished => outlet.finish(),
-                Way::Plain(socket) => {
+                Way::Own(socket) => {
                     match sent {
                         Sent::Idle => {}
                         Sent::Blocked => socket.blocked.set(true),
-                        Sent::Finished => socket.shut_down(),
+                        Sent::Finished => {
+                            socket.finish();
+                            socket.shut_down();
+                        }
                     }
                     socket.wake();
                 }
@@ -272,10 +317,19 @@ impl House {
             self.bell.0.notify_one();
         }
         while let Some(id) = shard.poll_gone() {
-            if let Way::Plain(socket) = std::mem::replace(&mut sockets[id.slot()], Way::None) {
+            if let Way::Own(socket) = std::mem::replace(&mut sockets[id.slot()], Way::None) {
+                socket.finish();
                 socket.wake();
             }
         }
+        self.unread.borrow_mut().retain(|socket| {
+            let is_full = shard.room(socket.id) == Some(0);
+            if !is_full {
+                socket.unread.set(false);
+                socket.wake();
+            }
+            is_full
+        });
         shard.poll_timeout().map(|at| self.start + Duration::from_micros(at.micros()))
     }
 }

@@ -6,7 +6,7 @@ use fastws_tokio::{Api, Client, Config, Payload, Router, Running, Server, TopicR
 use futures_lite::StreamExt;
 use std::net::SocketAddr;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 
 type Socket<S> = async_tungstenite::WebSocketStream<TokioAdapter<S>>;
@@ -61,8 +61,33 @@ async fn a_foreign_stream_is_served_like_any_other() {
     assert!(handle.is_empty());
 }
 
+#[tokio::test]
+async fn who_says_nothing_is_answered_at_its_deadline() {
+    let handshake = Duration::from_millis(20);
+    let running = start_with(Config { handshake, drain: Duration::ZERO, ..Config::default() });
+    let mut silent = TcpStream::connect(running.handle().addresses()[0]).await.expect("it listens");
+    let mut answer = String::new();
+    in_time(silent.read_to_string(&mut answer)).await.expect("it is text");
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+}
+
+#[tokio::test]
+async fn requests_that_wait_for_one_without_a_reply_are_read_after_it() {
+    let running = start();
+    let mut socket = connect(running.handle().addresses()[0]).await;
+    let long = format!(r#"{{"type":"heed","payload":"{}"}}"#, "x".repeat(50_000));
+    // A connection holds less than these: it is not read for a while.
+    for _ in 0..20 {
+        say(&mut socket, &long).await;
+    }
+    speak(&mut socket).await;
+}
+
 fn start() -> Running {
-    let config = Config { drain: Duration::ZERO, ..Config::default() };
+    start_with(Config { drain: Duration::ZERO, ..Config::default() })
+}
+
+fn start_with(config: Config) -> Running {
     let server = Server::bind("127.0.0.1:0").expect("there is a free port");
     server.config(config).start(api()).expect("there is no mistake")
 }
@@ -79,7 +104,10 @@ fn api() -> Api {
             tokio::time::sleep(Duration::from_millis(1)).await;
             said
         });
-    Api::new("Test", "1.0.0").include(bars).include(echo)
+    let heed = Router::new().send("heed", None, async |Payload(_): Payload<String>, _: Client| {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    });
+    Api::new("Test", "1.0.0").include(bars).include(echo).include(heed)
 }
 
 async fn connect(address: SocketAddr) -> Socket<TcpStream> {

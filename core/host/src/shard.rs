@@ -1,5 +1,6 @@
 //! One shard without its sockets: an engine, the handlers and services on it, and its mail.
 
+use crate::cipher::Ciphers;
 use crate::front::{Arrival, Front, panicked, report};
 use crate::inbox::Mail;
 use crate::services::{News, Services};
@@ -102,6 +103,11 @@ impl Shard {
         let id = self.engine.accept(self.now, uid())?;
         self.front.arrivals.insert(id, Arrival { peer, doorway });
         Ok(id)
+    }
+
+    /// What a connection that comes by this doorway is encrypted with, if it is.
+    pub(crate) fn ciphers(&self, doorway: Doorway) -> Option<&dyn Ciphers> {
+        self.shared.settings.ciphers.as_deref().filter(|_| !doorway.is_private)
     }
 
     /// A stream whose handshake somebody else has done, and what it is let in with. On `Full` it is to be

@@ -6,6 +6,7 @@ use fastws_host::peer::Peer;
 use fastws_host::server::Binding;
 use fastws_host::simulation::Simulation;
 use fastws_tests::client::until;
+use fastws_tests::identity::{Identity, Stream};
 use fastws_tests::server::Served;
 use socket2::{Domain, SockRef, Socket, Type};
 use std::cell::RefCell;
@@ -133,7 +134,11 @@ impl Line for Thread {
 }
 
 /// A server of a binding, and clients on real sockets.
-pub(crate) struct Sockets<B: Binding>(pub(crate) Served<B>);
+pub(crate) struct Sockets<B: Binding> {
+    pub(crate) server: Served<B>,
+    /// Who it is over TLS, if it is served over it.
+    pub(crate) identity: Option<Identity>,
+}
 
 impl<B: Binding> Ground for Sockets<B> {
     fn connect(&mut self, narrow: bool) -> Box<dyn Line> {
@@ -141,19 +146,31 @@ impl<B: Binding> Ground for Sockets<B> {
         if narrow {
             socket.set_recv_buffer_size(4 << 10).expect("it is open");
         }
-        socket.connect(&self.0.address().into()).expect("the server listens");
+        socket.connect(&self.server.address().into()).expect("the server listens");
         let stream = TcpStream::from(socket);
         stream.set_nodelay(true).expect("it is open");
-        stream.set_read_timeout(Some(std::time::Duration::from_secs(30))).expect("it is not zero");
-        Box::new(stream)
+        let patience = Some(std::time::Duration::from_secs(30));
+        stream.set_read_timeout(patience).expect("it is not zero");
+        stream.set_write_timeout(patience).expect("it is not zero");
+        match &self.identity {
+            None => Box::new(stream),
+            Some(identity) => {
+                let mut stream = identity.over(stream);
+                while stream.conn.is_handshaking() {
+                    let shaken = stream.conn.complete_io(&mut stream.sock);
+                    shaken.expect("the server is who it has to be");
+                }
+                Box::new(stream)
+            }
+        }
     }
 
     fn publisher(&self) -> Publisher {
-        self.0.handle().publisher()
+        self.server.handle().publisher()
     }
 
     fn shutdown(&mut self) {
-        self.0.handle().shutdown();
+        self.server.handle().shutdown();
     }
 
     fn wait(&mut self, holds: &mut dyn FnMut() -> bool) {
@@ -163,19 +180,11 @@ impl<B: Binding> Ground for Sockets<B> {
 
 impl Line for TcpStream {
     fn send(&mut self, bytes: &[u8]) {
-        if let Err(error) = self.write_all(bytes) {
-            assert!(is_end(error.kind()), "{error}");
-        }
+        send(self, bytes);
     }
 
     fn receive(&mut self) -> Option<Vec<u8>> {
-        let mut bytes = vec![0; 64 << 10];
-        let read = match self.read(&mut bytes) {
-            Err(error) if is_end(error.kind()) => 0,
-            read => read.expect("something comes, or an end"),
-        };
-        bytes.truncate(read);
-        (read > 0).then_some(bytes)
+        receive(self)
     }
 
     fn finish(&mut self) {
@@ -184,14 +193,60 @@ impl Line for TcpStream {
     }
 
     fn reset(self: Box<Self>) {
-        SockRef::from(&*self).set_linger(Some(std::time::Duration::ZERO)).expect("it is open");
+        reset(&self);
     }
 }
 
+impl Line for Stream {
+    fn send(&mut self, bytes: &[u8]) {
+        send(self, bytes);
+    }
+
+    fn receive(&mut self) -> Option<Vec<u8>> {
+        receive(self)
+    }
+
+    fn finish(&mut self) {
+        self.conn.send_close_notify();
+        // It only fails where the server has gone already.
+        let _ = self.flush();
+        let _ = self.sock.shutdown(Shutdown::Write);
+    }
+
+    fn reset(self: Box<Self>) {
+        reset(&self.sock);
+    }
+}
+
+fn send(stream: &mut impl Write, bytes: &[u8]) {
+    if let Err(error) = stream.write_all(bytes).and_then(|()| stream.flush()) {
+        assert!(is_end(error.kind()), "{error}");
+    }
+}
+
+fn receive(stream: &mut impl Read) -> Option<Vec<u8>> {
+    let mut bytes = vec![0; 64 << 10];
+    let read = match stream.read(&mut bytes) {
+        Err(error) if is_end(error.kind()) => 0,
+        read => read.expect("something comes, or an end"),
+    };
+    bytes.truncate(read);
+    (read > 0).then_some(bytes)
+}
+
+/// The socket is dropped next.
+fn reset(stream: &TcpStream) {
+    SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO)).expect("it is open");
+}
+
+/// The last is TLS's word for a stream that ends without a close_notify.
 fn is_end(kind: ErrorKind) -> bool {
     matches!(
         kind,
-        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted | ErrorKind::BrokenPipe
+        ErrorKind::ConnectionReset
+            | ErrorKind::ConnectionAborted
+            | ErrorKind::BrokenPipe
+            | ErrorKind::UnexpectedEof
     )
 }
 

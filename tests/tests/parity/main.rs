@@ -1,4 +1,5 @@
-//! Scripts of messages and faults have one transcript: on the simulated clock, on smol and on tokio.
+//! Scripts of messages and faults have one transcript: on the simulated clock, and on each binding's sockets, plain and
+//! over TLS.
 
 mod ear;
 mod ground;
@@ -12,6 +13,7 @@ use crate::scripts::Script;
 use fastws_host::server::{Binding, Server};
 use fastws_host::simulation::Simulation;
 use fastws_smol::Smol;
+use fastws_tests::identity::Identity;
 use fastws_tests::server::Served;
 use fastws_tokio::Tokio;
 use std::collections::BTreeSet;
@@ -120,8 +122,10 @@ fn hold(scripts: Vec<Script>) {
         let expected = on_clock(&script, 1);
         for (ground, transcript) in [
             ("two simulated shards", on_clock(&script, 2)),
-            ("smol", on_sockets::<Smol>(&script)),
-            ("tokio", on_sockets::<Tokio>(&script)),
+            ("smol", on_sockets::<Smol>(&script, None)),
+            ("tokio", on_sockets::<Tokio>(&script, None)),
+            ("smol over TLS", on_sockets::<Smol>(&script, Some(Identity::new()))),
+            ("tokio over TLS", on_sockets::<Tokio>(&script, Some(Identity::new()))),
         ] {
             for line in 0..expected.len().max(transcript.len()) {
                 let [heard, expected] = [&transcript, &expected].map(|lines| lines.get(line));
@@ -139,12 +143,15 @@ fn on_clock(script: &Script, shards: usize) -> Vec<String> {
     play(script, &mut Clockwork::new(simulation), inside)
 }
 
-fn on_sockets<B: Binding>(script: &Script) -> Vec<String> {
+fn on_sockets<B: Binding>(script: &Script, identity: Option<Identity>) -> Vec<String> {
     let inside = Inside::default();
     let server = Server::<B>::bind("127.0.0.1:0").expect("there is a free port");
-    let server = server.config(script.config.clone()).shards(NonZeroUsize::MIN);
+    let mut server = server.config(script.config.clone()).shards(NonZeroUsize::MIN);
+    if let Some(identity) = &identity {
+        server = server.tls(identity.tls());
+    }
     let running = server.start(script.api(&inside)).expect("the API has no mistake");
-    play(script, &mut Sockets(Served::new(running)), inside)
+    play(script, &mut Sockets { server: Served::new(running), identity }, inside)
 }
 
 fn play(script: &Script, ground: &mut dyn Ground, inside: Inside) -> Vec<String> {

@@ -16,6 +16,7 @@ mod messages;
 mod metrics;
 mod pages;
 mod server;
+mod tls;
 mod topics;
 mod trading;
 
