@@ -227,7 +227,7 @@ impl Driver {
                 continue;
             }
             match stream.read(&mut self.buffer[..room]) {
-                Ok(0) => return self.shard.handle_end(id),
+                Ok(0) => return self.shard.handle_eof(id),
                 Ok(read) => {
                     wire.handle_bytes(&mut self.shard, id, &mut self.buffer[..read], stream);
                     if read < room && !ended && !wire.has_rest() {

@@ -242,7 +242,12 @@ impl House {
                     wire.handle_bytes(&mut shard, socket.id, bytes, &mut Now(&stream));
                     self.bell.0.notify_one();
                 }
-                Poll::Ready(_) => {
+                // It may wait for room for its answer.
+                Poll::Ready(Ok(())) => {
+                    shard.handle_eof(socket.id);
+                    self.bell.0.notify_one();
+                }
+                Poll::Ready(Err(_)) => {
                     shard.handle_end(socket.id);
                     self.bell.0.notify_one();
                     return Poll::Ready(());

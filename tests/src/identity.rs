@@ -14,6 +14,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// A client's end of a stream, which blocks.
+pub type Stream = StreamOwned<ClientConnection, std::net::TcpStream>;
+
 /// A certificate for `localhost`.
 pub struct Identity {
     /// In PEM.
@@ -55,12 +58,14 @@ impl Identity {
     }
 
     /// A stream to it, which blocks.
-    pub fn stream(
-        &self,
-        address: SocketAddr,
-    ) -> StreamOwned<ClientConnection, std::net::TcpStream> {
+    pub fn stream(&self, address: SocketAddr) -> Stream {
         let stream = std::net::TcpStream::connect(address).expect("the server listens");
         stream.set_read_timeout(Some(Duration::from_secs(30))).expect("it is not zero");
+        self.over(stream)
+    }
+
+    /// The same over a socket that is connected already.
+    pub fn over(&self, stream: std::net::TcpStream) -> Stream {
         let client = ClientConnection::new(self.known(), localhost());
         StreamOwned::new(client.expect("the name is one"), stream)
     }

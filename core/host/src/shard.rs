@@ -237,7 +237,12 @@ impl Shard {
         self.engine.handle_writable(id);
     }
 
-    /// A socket's stream has ended or was reset.
+    /// A socket's peer says nothing more, and may still read.
+    pub fn handle_eof(&mut self, id: ConnectionId) {
+        self.engine.handle_eof(self.now, id);
+    }
+
+    /// A socket's stream was reset, or does not take what is written to it.
     pub fn handle_end(&mut self, id: ConnectionId) {
         self.engine.handle_end(self.now, id);
     }

@@ -121,7 +121,7 @@ fn hand_over(cipher: &dyn Cipher, shard: &mut Shard, id: ConnectionId, plaintext
         shard.handle_bytes(id, plaintext);
     }
     if cipher.is_over() {
-        shard.handle_end(id);
+        shard.handle_eof(id);
     }
 }
 

@@ -1,16 +1,15 @@
 //! What a real server does over TLS that it would do without, and what is TLS's own.
 
 use crate::binding::{
-    Api, App, Client as Guest, Config, Pages, Payload, Place, Router, Running, Server, TopicRoute,
+    Api, App, Client as Guest, Config, Pages, Payload, Place, Router, Server, TopicRoute,
 };
+use crate::real::{self, Served, TWO, bind};
 use fastws_tests::client::Client;
 use fastws_tests::identity::Identity;
-use fastws_tests::server::Served;
 use fastws_tests::world::HANDSHAKE;
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::num::NonZeroUsize;
 use std::time::Duration;
 
 #[test]
@@ -170,11 +169,7 @@ fn a_shutdown_closes_everybody_with_1001() {
     assert_eq!(client.closed(), (1001, "Server shutting down".into()));
 }
 
-fn bind() -> Server {
-    Server::bind("127.0.0.1:0").expect("there is a free port")
-}
-
-fn start(server: Server) -> Served<Running> {
+fn start(server: Server) -> Served {
     let echo = Router::new()
         .send("echo", "echoed", |Payload(said): Payload<String>| said)
         .send("wait", "waited", async |Payload(said): Payload<String>, _: Guest| {
@@ -184,7 +179,5 @@ fn start(server: Server) -> Served<Running> {
         .send("subscriptions", "count", |app: App| app.metrics().subscriptions);
     let noise = TopicRoute::<(), String>::new("noise");
     let api = Api::new("Echo", "1.0.0").include(echo).include(noise);
-    Served::new(server.start(api).expect("the API has no mistake"))
+    real::start(server, api)
 }
-
-const TWO: NonZeroUsize = NonZeroUsize::new(2).expect("it is not zero");

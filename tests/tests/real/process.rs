@@ -1,5 +1,6 @@
 //! The trading example as a process: its options, its output, its signals and its exit codes.
 
+use crate::{BENCH_SERVER, TRADING};
 use async_tungstenite::tungstenite::Error;
 use fastws_tests::client::{Client, until, within};
 use fastws_tests::identity::Identity;
@@ -8,10 +9,10 @@ use futures_lite::io::{BufReader, Lines};
 use futures_lite::{AsyncBufReadExt, StreamExt};
 use serde_json::{Value, json};
 use smol::process::{Child, ChildStderr, ChildStdout, Command, Output, Stdio};
+use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::{env, fs};
+use std::path::Path;
 
 // trading: S2
 #[test]
@@ -226,7 +227,7 @@ fn the_asyncapi_document_is_printed_and_nothing_is_served() {
 fn the_bench_server_answers_the_load_generators_messages() {
     let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
     let address = port.expect("there is a free port");
-    let mut command = Command::new(program("bench_server"));
+    let mut command = Command::new(BENCH_SERVER);
     command.args([&address.port().to_string(), "2"]).kill_on_drop(true);
     let _child = command.spawn().expect("the example runs");
     let mut connected = None;
@@ -272,7 +273,7 @@ fn a_signal_right_after_the_first_line_ends_the_process_with_0() {
     assert_eq!(server.end(), Some(0));
 }
 
-// trading: S1 S22
+// trading: S1 S22 S23
 #[cfg(unix)]
 #[test]
 fn certificates_are_read_again_on_sighup_and_the_old_one_stays_where_they_are_bad() {
@@ -385,22 +386,9 @@ fn refused(options: &[&str]) -> String {
 }
 
 fn trading(options: &[&str]) -> Command {
-    let mut command = Command::new(program("trading"));
+    let mut command = Command::new(TRADING);
     command.args(options).env_remove("RUST_LOG");
     command
-}
-
-/// Cargo builds examples before tests, and puts them beside the tests' folder.
-fn program(name: &str) -> PathBuf {
-    let test = env::current_exe().expect("a test has a path");
-    let profile = test.ancestors().nth(2).expect("a test is two folders below its target");
-    let program = profile.join("examples").join(name).with_extension(env::consts::EXE_EXTENSION);
-    assert!(
-        program.exists(),
-        "{} is missing: cargo build -p fastws-smol --examples",
-        program.display()
-    );
-    program
 }
 
 fn text(bytes: &[u8]) -> &str {
