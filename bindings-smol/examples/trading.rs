@@ -2,18 +2,20 @@
 //!
 //! `cargo run --release -p fastws-smol --example trading -- --help`
 
-use fastws_smol::{Handle, Server};
+use fastws_smol::{Server, Tls};
 use fastws_trading::options::Options;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 use std::error::Error;
 use std::io::{Write, stdout};
 use std::process::ExitCode;
-use std::sync::mpsc;
+use std::thread;
 
 fn main() -> ExitCode {
     let options = Options::parse_or_exit();
     let filter = env_logger::Env::default().default_filter_or("info");
     env_logger::Builder::from_env(filter).init();
-    match serve(&options) {
+    match serve(options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
@@ -23,12 +25,12 @@ fn main() -> ExitCode {
 }
 
 /// Serves until SIGINT or SIGTERM, and then until the last connection has ended.
-fn serve(options: &Options) -> Result<(), Box<dyn Error>> {
+fn serve(options: Options) -> Result<(), Box<dyn Error>> {
     if options.print_asyncapi {
-        println!("{}", fastws_trading::document(options)?);
+        println!("{}", fastws_trading::document(&options)?);
         return Ok(());
     }
-    let api = fastws_trading::api_with(fastws_trading::open(options)?, options);
+    let api = fastws_trading::api_with(fastws_trading::open(&options)?, &options);
     let (first, others) = options.listen.split_first().expect("there is a default");
     let mut server = Server::bind(first)?;
     for address in others {
@@ -40,15 +42,47 @@ fn serve(options: &Options) -> Result<(), Box<dyn Error>> {
     for origin in &options.origins {
         server = server.origin(origin);
     }
+    let tls = tls(&options)?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    if let Some(tls) = &tls {
+        server = server.tls(tls.clone());
+    }
     let server = server.shards(options.shards).config(options.config());
-    let (started, handle) = mpsc::channel::<Handle>();
     // A signal that comes before the server has started waits for it.
-    ctrlc::set_handler(move || handle.recv().iter().for_each(Handle::shutdown))?;
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     for address in server.addresses()? {
-        println!("listening on http://{address}");
+        println!("listening on {scheme}://{address}");
     }
     stdout().flush()?;
     let server = server.start(api)?;
-    started.send(server.handle())?;
+    let handle = server.handle();
+    thread::spawn(move || {
+        for signal in signals.forever() {
+            match &tls {
+                Some(tls) if signal == SIGHUP => reload(tls, &options),
+                _ => handle.shutdown(),
+            }
+        }
+    });
     Ok(server.wait()?)
+}
+
+/// The certificate that the command line names, if it names one.
+fn tls(options: &Options) -> Result<Option<Tls>, fastws_smol::Error> {
+    options
+        .tls_cert
+        .as_ref()
+        .zip(options.tls_key.as_ref())
+        .map(|(cert, key)| Tls::from_files(cert, key))
+        .transpose()
+}
+
+fn reload(tls: &Tls, options: &Options) {
+    match self::tls(options) {
+        Ok(new) => {
+            new.iter().for_each(|new| tls.replace(new));
+            log::info!("the certificate was read again");
+        }
+        Err(error) => log::error!("the old certificate stays: {error}"),
+    }
 }

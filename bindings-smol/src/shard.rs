@@ -7,13 +7,13 @@ use fastws_core::time::Instant;
 use fastws_host::server::{Arrivals, Binding, Seat};
 use fastws_host::settings::Doorway;
 use fastws_host::shard::Shard;
-use fastws_host::socket::{is_one_connections, write};
+use fastws_host::socket::{Wire, is_one_connections};
 use fastws_host::stream::{Foreign, Lines, Outlet};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use smol::LocalExecutor;
 use std::future::Future;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read};
 use std::net::{Shutdown, SocketAddr};
 use std::pin::pin;
 use std::rc::Rc;
@@ -81,7 +81,7 @@ impl Wake for Note {
 /// One connection's way out.
 enum Socket {
     None,
-    Plain(TcpStream, ConnectionId),
+    Own(TcpStream, Wire, ConnectionId),
     Foreign(Outlet),
 }
 
@@ -156,6 +156,9 @@ impl Driver {
                 self.note.ring();
             }
             while let Some(id) = self.shard.poll_gone() {
+                if let Socket::Own(stream, wire, _) = &mut self.sockets[id.slot()] {
+                    wire.finish(stream);
+                }
                 self.sockets[id.slot()] = Socket::None;
             }
         }
@@ -194,14 +197,15 @@ impl Driver {
         if event.token() == WAKE {
             return;
         }
-        let Some(&Socket::Plain(_, id)) = self.sockets.get(token) else {
+        let Some(Socket::Own(stream, wire, id)) = self.sockets.get_mut(token) else {
             if token > LISTEN.0 - self.listeners.len() {
                 self.accept();
             }
             return;
         };
+        let id = *id;
         if event.is_writable() {
-            self.shard.handle_writable(id);
+            wire.handle_writable(&mut self.shard, id, stream);
         }
         if event.is_readable() || event.is_read_closed() || event.is_error() {
             self.read(id, event.is_read_closed() || event.is_error());
@@ -211,18 +215,22 @@ impl Driver {
     /// Reads until a short read; with `ended` until the end, which no further event tells.
     #[inline]
     fn read(&mut self, id: ConnectionId, ended: bool) {
+        let Some(Socket::Own(stream, wire, _)) = self.sockets.get_mut(id.slot()) else { return };
         for _ in 0..READS {
             let Some(room) = self.shard.room(id) else { return };
             if room == 0 {
                 break;
             }
-            let Some(Socket::Plain(stream, _)) = self.sockets.get_mut(id.slot()) else { return };
             let room = room.min(self.buffer.len());
+            if wire.has_rest() {
+                wire.take_rest(&mut self.shard, id, &mut self.buffer[..room]);
+                continue;
+            }
             match stream.read(&mut self.buffer[..room]) {
-                Ok(0) => return self.shard.handle_end(id),
+                Ok(0) => return self.shard.handle_eof(id),
                 Ok(read) => {
-                    self.shard.handle_bytes(id, &mut self.buffer[..read]);
-                    if read < room && !ended {
+                    wire.handle_bytes(&mut self.shard, id, &mut self.buffer[..read], stream);
+                    if read < room && !ended && !wire.has_rest() {
                         return;
                     }
                 }
@@ -278,7 +286,7 @@ impl Driver {
             Token(id.slot()),
             Interest::READABLE | Interest::WRITABLE,
         );
-        self.place(id, Socket::Plain(stream, id));
+        self.place(id, Socket::Own(stream, Wire::new(&self.shard, doorway), id));
         if let Err(error) = registered {
             log::warn!("cannot watch a connection: {error}");
             self.shard.handle_end(id);
@@ -310,18 +318,18 @@ impl Driver {
         while let Some(transmit) = self.shard.poll_transmit() {
             let id = transmit.id();
             let written = match &mut self.sockets[id.slot()] {
-                Socket::Plain(stream, _) => write(transmit.parts(), |slices| match slices {
-                    [one] => stream.write(one),
-                    several => stream.write_vectored(several),
-                }),
+                Socket::Own(stream, wire, _) => wire.write(transmit.parts(), stream),
                 Socket::Foreign(outlet) => Ok(outlet.write(transmit.parts())),
                 Socket::None => Err(ErrorKind::NotConnected.into()),
             };
             match written.map(|written| self.shard.handle_sent(id, written)) {
                 Ok(Sent::Idle | Sent::Blocked) => {}
-                Ok(Sent::Finished) => match &self.sockets[id.slot()] {
-                    // It only fails where the peer has gone already.
-                    Socket::Plain(stream, _) => drop(stream.shutdown(Shutdown::Write)),
+                Ok(Sent::Finished) => match &mut self.sockets[id.slot()] {
+                    Socket::Own(stream, wire, _) => {
+                        wire.finish(stream);
+                        // It only fails where the peer has gone already.
+                        let _ = stream.shutdown(Shutdown::Write);
+                    }
                     Socket::Foreign(outlet) => outlet.finish(),
                     Socket::None => {}
                 },

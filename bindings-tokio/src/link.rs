@@ -6,8 +6,7 @@
 )]
 
 use fastws_host::settings::Visit;
-use fastws_host::socket;
-use std::io;
+use std::io::{self, IoSlice, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, empty};
@@ -34,21 +33,9 @@ impl Link {
                     *self = moved.arrive()?;
                     self.poll_read(context, buffer)
                 }
-                // Nobody brings it any more: the end.
-                Err(_) => Poll::Ready(Ok(())),
+                // Nobody brings it any more, nor waits for an answer.
+                Err(_) => Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
             },
-        }
-    }
-
-    /// As much as the stream takes now.
-    pub(crate) fn write<'e>(&mut self, parts: impl Iterator<Item = &'e [u8]>) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => socket::write(parts, |slices| match slices {
-                [one] => stream.try_write(one),
-                several => stream.try_write_vectored(several),
-            }),
-            Self::Any(any) => Ok(any.write(parts)),
-            Self::Held(held) => Ok(held.write(parts)),
         }
     }
 
@@ -72,6 +59,30 @@ impl Link {
             Self::Any(any) => any.finished = true,
             Self::Held(held) => held.answer(),
         }
+    }
+}
+
+/// Takes what it can now, without waiting.
+impl Write for Link {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.try_write(bytes),
+            _ => self.write_vectored(&[IoSlice::new(bytes)]),
+        }
+    }
+
+    #[inline]
+    fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.try_write_vectored(parts),
+            Self::Any(any) => Ok(any.write(parts)),
+            Self::Held(held) => Ok(held.write(parts)),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -105,10 +116,10 @@ impl Any {
     }
 
     /// Takes all of it, or nothing while enough waits already.
-    fn write<'e>(&mut self, parts: impl Iterator<Item = &'e [u8]>) -> usize {
+    fn write(&mut self, parts: &[IoSlice<'_>]) -> usize {
         let before = self.outgoing.len();
         if before < ENOUGH {
-            parts.for_each(|part| self.outgoing.extend_from_slice(part));
+            parts.iter().for_each(|part| self.outgoing.extend_from_slice(part));
         }
         self.outgoing.len() - before
     }
@@ -142,12 +153,12 @@ pub(crate) struct Held {
 
 impl Held {
     /// Takes the head that opens the WebSocket, and nothing behind it; or all of another answer.
-    fn write<'e>(&mut self, parts: impl Iterator<Item = &'e [u8]>) -> usize {
+    fn write(&mut self, parts: &[IoSlice<'_>]) -> usize {
         if self.answer.is_none() {
             return 0;
         }
         let before = self.outgoing.len();
-        parts.for_each(|part| self.outgoing.extend_from_slice(part));
+        parts.iter().for_each(|part| self.outgoing.extend_from_slice(part));
         if self.outgoing.starts_with(OPENS)
             && let Some(end) = self.outgoing.windows(4).position(|four| four == b"\r\n\r\n")
         {

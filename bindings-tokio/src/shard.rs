@@ -9,7 +9,7 @@ use fastws_core::time::{Duration, Instant};
 use fastws_host::server::{Arrivals, Binding, Seat};
 use fastws_host::settings::Doorway;
 use fastws_host::shard::Shard;
-use fastws_host::socket::is_one_connections;
+use fastws_host::socket::{Wire, is_one_connections};
 use fastws_host::stream::{Foreign, Lines, Outlet, WebSocketStream};
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -74,6 +74,7 @@ async fn drive(bell: Arc<Bell>, seat: Seat<Stream>) -> io::Result<()> {
         arrivals: seat.arrivals,
         lines: RefCell::default(),
         sockets: RefCell::default(),
+        unread: RefCell::default(),
         buffer: RefCell::new(vec![0; READ]),
         start: tokio::time::Instant::now(),
         bell,
@@ -103,6 +104,8 @@ struct House {
     arrivals: Arc<Arrivals<Stream>>,
     lines: RefCell<Lines>,
     sockets: RefCell<Vec<Way>>,
+    /// Sockets that are not read until there is room.
+    unread: RefCell<Vec<Rc<Socket>>>,
     buffer: RefCell<Vec<u8>>,
     start: tokio::time::Instant,
     bell: Arc<Bell>,
@@ -111,19 +114,25 @@ struct House {
 /// One connection's way out.
 enum Way {
     None,
-    Plain(Rc<Socket>),
+    Own(Rc<Socket>),
     Foreign(Outlet),
 }
 
 struct Socket {
     link: RefCell<Link>,
+    wire: RefCell<Wire>,
     id: ConnectionId,
     blocked: Cell<bool>,
+    unread: Cell<bool>,
     /// Its task, which sleeps until the socket is ready or a turn has something for it.
     task: Cell<Option<Waker>>,
 }
 
 impl Socket {
+    fn finish(&self) {
+        self.wire.borrow_mut().finish(&mut *self.link.borrow_mut());
+    }
+
     fn wake(&self) {
         if let Some(task) = self.task.take() {
             task.wake();
@@ -176,24 +185,28 @@ impl House {
     fn welcome(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr, doorway: Doorway) {
         // It only fails where the peer has gone already.
         let _ = stream.set_nodelay(true);
-        let Ok(id) = self.shard.borrow_mut().accept(Some(peer), doorway) else { return };
-        self.watch(id, Link::Tcp(stream));
+        let mut shard = self.shard.borrow_mut();
+        let Ok(id) = shard.accept(Some(peer), doorway) else { return };
+        self.watch(id, Link::Tcp(stream), Wire::new(&shard, doorway));
+        // There is a deadline that the next turn has to know of.
+        self.bell.0.notify_one();
     }
 
-    fn watch(self: &Rc<Self>, id: ConnectionId, link: Link) {
+    fn watch(self: &Rc<Self>, id: ConnectionId, link: Link, wire: Wire) {
         let socket = Rc::new(Socket {
             link: RefCell::new(link),
+            wire: RefCell::new(wire),
             id,
             blocked: Cell::new(false),
+            unread: Cell::new(false),
             task: Cell::default(),
         });
-        self.place(id, Way::Plain(socket.clone()));
+        self.place(id, Way::Own(socket.clone()));
         let house = self.clone();
         spawn_local(poll_fn(move |context| house.poll_socket(&socket, context)));
     }
 
-    fn take_arrivals(self: &Rc<Self>) {
-        let mut shard = self.shard.borrow_mut();
+    fn take_arrivals(self: &Rc<Self>, shard: &mut Shard) {
         for (stream, guest) in self.arrivals.take() {
             match stream {
                 Stream::Foreign(stream) => {
@@ -204,7 +217,7 @@ impl House {
                 }
                 Stream::Request(Request { mut bytes, visit, link }) => {
                     let Ok(id) = shard.visit(visit, guest) else { continue };
-                    self.watch(id, link);
+                    self.watch(id, link, Wire::default());
                     let mut bytes = &mut bytes[..];
                     while let Some(room @ 1..) = shard.room(id)
                         && !bytes.is_empty()
@@ -227,33 +240,49 @@ impl House {
     }
 
     /// Reads while there is something, and tells when the socket takes bytes again.
-    fn poll_socket(&self, socket: &Socket, context: &mut Context<'_>) -> Poll<()> {
+    fn poll_socket(&self, socket: &Rc<Socket>, context: &mut Context<'_>) -> Poll<()> {
         let mut shard = self.shard.borrow_mut();
         let mut link = socket.link.borrow_mut();
+        let mut wire = socket.wire.borrow_mut();
         loop {
             let Some(room) = shard.room(socket.id) else { return Poll::Ready(()) };
             if room == 0 {
+                if !socket.unread.replace(true) {
+                    self.unread.borrow_mut().push(socket.clone());
+                }
                 break;
             }
             let mut buffer = self.buffer.borrow_mut();
             let room = room.min(buffer.len());
+            if wire.has_rest() {
+                wire.take_rest(&mut shard, socket.id, &mut buffer[..room]);
+                self.bell.0.notify_one();
+                continue;
+            }
             let mut read = ReadBuf::new(&mut buffer[..room]);
             match link.poll_read(context, &mut read) {
                 Poll::Pending => break,
                 Poll::Ready(Ok(())) if !read.filled().is_empty() => {
-                    shard.handle_bytes(socket.id, read.filled_mut());
+                    let bytes = read.filled_mut();
+                    wire.handle_bytes(&mut shard, socket.id, bytes, &mut *link);
                     self.bell.0.notify_one();
                 }
-                Poll::Ready(_) => {
+                // It may wait for room for its answer.
+                Poll::Ready(Ok(())) => {
+                    shard.handle_eof(socket.id);
+                    self.bell.0.notify_one();
+                }
+                Poll::Ready(Err(_)) => {
                     shard.handle_end(socket.id);
                     self.bell.0.notify_one();
                     return Poll::Ready(());
                 }
             }
         }
-        if link.poll_write(socket.blocked.get(), context) {
-            socket.blocked.set(false);
-            shard.handle_writable(socket.id);
+        socket.blocked.set(socket.blocked.get() || wire.is_blocked());
+        while link.poll_write(socket.blocked.get(), context) {
+            let is_free = wire.handle_writable(&mut shard, socket.id, &mut *link);
+            socket.blocked.set(!is_free);
             self.bell.0.notify_one();
         }
         socket.task.set(Some(context.waker().clone()));
@@ -264,9 +293,9 @@ impl House {
     fn turn(self: &Rc<Self>) -> Option<tokio::time::Instant> {
         let now = Instant::from_micros(self.start.elapsed().as_micros() as u64);
         let unix = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
-        self.shard.borrow_mut().handle_time(now, unix);
-        self.take_arrivals();
         let mut shard = self.shard.borrow_mut();
+        shard.handle_time(now, unix);
+        self.take_arrivals(&mut shard);
         while let Some(task) = shard.poll_task() {
             self.spawn(task);
         }
@@ -277,7 +306,10 @@ impl House {
             let written = match &sockets[id.slot()] {
                 Way::None => continue,
                 Way::Foreign(outlet) => Ok(outlet.write(transmit.parts())),
-                Way::Plain(socket) => socket.link.borrow_mut().write(transmit.parts()),
+                Way::Own(socket) => {
+                    let mut link = socket.link.borrow_mut();
+                    socket.wire.borrow_mut().write(transmit.parts(), &mut *link)
+                }
             };
             let Ok(written) = written else {
                 shard.handle_end(id);
@@ -286,11 +318,14 @@ impl House {
             let sent = shard.handle_sent(id, written);
             match &sockets[id.slot()] {
                 Way::Foreign(outlet) if sent == Sent::Finished => outlet.finish(),
-                Way::Plain(socket) => {
+                Way::Own(socket) => {
                     match sent {
                         Sent::Idle => {}
                         Sent::Blocked => socket.blocked.set(true),
-                        Sent::Finished => socket.link.borrow_mut().finish(),
+                        Sent::Finished => {
+                            socket.finish();
+                            socket.link.borrow_mut().finish();
+                        }
                     }
                     socket.wake();
                 }
@@ -301,10 +336,19 @@ impl House {
             self.bell.0.notify_one();
         }
         while let Some(id) = shard.poll_gone() {
-            if let Way::Plain(socket) = std::mem::replace(&mut sockets[id.slot()], Way::None) {
+            if let Way::Own(socket) = std::mem::replace(&mut sockets[id.slot()], Way::None) {
+                socket.finish();
                 socket.wake();
             }
         }
+        self.unread.borrow_mut().retain(|socket| {
+            let is_full = shard.room(socket.id) == Some(0);
+            if !is_full {
+                socket.unread.set(false);
+                socket.wake();
+            }
+            is_full
+        });
         shard.poll_timeout().map(|at| self.start + Duration::from_micros(at.micros()))
     }
 }

@@ -6,8 +6,8 @@ use async_tungstenite::tokio::accept_async;
 use client::{Client, in_time};
 use fastws_tokio::{Api, Config, Payload, Router, Running, Server, TopicRoute, serve};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
 
 #[tokio::test]
 async fn a_client_subscribes_hears_an_update_and_is_closed_when_the_server_ends() {
@@ -47,8 +47,33 @@ async fn whoever_drops_what_runs_ends_the_server() {
     in_time(again).await;
 }
 
+#[tokio::test]
+async fn who_says_nothing_is_answered_at_its_deadline() {
+    let handshake = Duration::from_millis(20);
+    let running = start_with(Config { handshake, drain: Duration::ZERO, ..Config::default() });
+    let mut silent = TcpStream::connect(running.handle().addresses()[0]).await.expect("it listens");
+    let mut answer = String::new();
+    in_time(silent.read_to_string(&mut answer)).await.expect("it is text");
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+}
+
+#[tokio::test]
+async fn requests_that_wait_for_one_without_a_reply_are_read_after_it() {
+    let running = start();
+    let mut client = Client::connect(running.handle().addresses()[0], "/ws").await;
+    let long = format!(r#"{{"type":"heed","payload":"{}"}}"#, "x".repeat(50_000));
+    // A connection holds less than these: it is not read for a while.
+    for _ in 0..20 {
+        client.say(&long).await;
+    }
+    speak(&mut client).await;
+}
+
 fn start() -> Running {
-    let config = Config { drain: Duration::ZERO, ..Config::default() };
+    start_with(Config { drain: Duration::ZERO, ..Config::default() })
+}
+
+fn start_with(config: Config) -> Running {
     let server = Server::bind("127.0.0.1:0").expect("there is a free port");
     server.config(config).start(api()).expect("there is no mistake")
 }
@@ -64,7 +89,10 @@ fn api() -> Api {
         tokio::time::sleep(Duration::from_millis(1)).await;
         said
     });
-    Api::new("Test", "1.0.0").include(bars).include(echo)
+    let heed = Router::new().send("heed", None, async |Payload(_): Payload<String>| {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    });
+    Api::new("Test", "1.0.0").include(bars).include(echo).include(heed)
 }
 
 /// A request that waits, and a topic's update.

@@ -233,6 +233,7 @@ impl Engine<'_> {
         let slot = self.state.slot(id)?;
         let seat = &self.state.seats[slot];
         Some(match seat.session.phase {
+            _ if seat.session.ended => 0,
             Phase::Handshake => {
                 self.state.config.handshake_bytes as usize + 1 - self.inputs.bytes(slot).len()
             }
@@ -679,6 +680,10 @@ impl Engine<'_> {
         let idle = self.state.handle_sent(now, slot, sent);
         let seat = &self.state.seats[slot];
         match seat.session.phase {
+            Phase::Lingering if idle && seat.session.ended => {
+                self.state.enter(now, slot, Phase::Gone);
+                Sent::Idle
+            }
             Phase::Lingering if idle => Sent::Finished,
             _ if seat.outgoing.is_blocked() => Sent::Blocked,
             _ => Sent::Idle,
@@ -689,6 +694,25 @@ impl Engine<'_> {
     pub fn handle_writable(&mut self, id: ConnectionId) {
         if let Some(slot) = self.state.slot(id) {
             self.state.unblock(slot);
+        }
+    }
+
+    /// A socket's peer says nothing more, and may still read: what it has asked for over HTTP is answered,
+    /// and an answer or a close frame that waits is written. Then, or if there is none, as
+    /// [`handle_end`](Self::handle_end).
+    pub fn handle_eof(&mut self, now: Instant, id: ConnectionId) {
+        let Some(slot) = self.state.slot(id) else { return };
+        let seat = &self.state.seats[slot];
+        let answers = match seat.session.phase {
+            Phase::Posting => {
+                seat.session.calling || posting::whole(self.inputs.bytes(slot)).is_some()
+            }
+            Phase::Lingering => !self.state.outbox.is_idle(slot, &seat.outgoing),
+            _ => false,
+        };
+        match answers {
+            true => self.state.seats[slot].session.ended = true,
+            false => self.handle_end(now, id),
         }
     }
 

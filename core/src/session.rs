@@ -48,6 +48,8 @@ pub(crate) struct Session {
     pub(crate) refused: bool,
     /// The first message is still to say who it is from.
     pub(crate) stranger: bool,
+    /// The peer says nothing more, and still gets an answer.
+    pub(crate) ended: bool,
     /// Its socket takes bytes again, since the clock has asked last.
     pub(crate) moved: bool,
     /// Counts calls, so that a late outcome finds nothing.
@@ -68,6 +70,7 @@ impl Session {
             calling: false,
             refused: false,
             stranger: false,
+            ended: false,
             moved: false,
             call: 0,
             opened: now,

@@ -1,6 +1,7 @@
 //! Laws, worlds and real servers. What is here serves the tests; no rule of the protocol is in it.
 
 pub mod client;
+pub mod identity;
 pub mod lone;
 pub mod server;
 pub mod stage;

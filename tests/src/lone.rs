@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;
 
-/// A running `lone-server`. When it is dropped it ends, and then nothing may be left of anybody. Its
+/// A server that runs in a process of its own. When it is dropped it ends, and then nothing may be left of anybody. Its
 /// clients go first.
 pub struct Lone {
     child: Child,
@@ -61,7 +61,7 @@ impl Drop for Lone {
     }
 }
 
-/// The limits of a `lone-server`: low, and without pings, so that all that is said is what was asked for.
+/// The limits of such a server: low, and without pings, so that all that is said is what was asked for.
 pub fn config() -> Config {
     let long = Duration::from_secs(3_600);
     Config {

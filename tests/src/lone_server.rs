@@ -1,14 +1,14 @@
-//! A server in a process of its own, for tests of what a process has. Knows no rule of the protocol.
+//! The program of a server in a process of its own. Speaks of `crate::binding`; knows no rule of the protocol.
 //!
 //! Publishes each line of its input to the topic `noise`, and ends with its input. Its arguments are
 //! the soft and the hard limit of descriptors; without them it keeps those it has.
 
-use fastws_smol::{Api, App, Error, Router, Server, TopicRoute};
+use crate::binding::{Api, App, Error, Router, Server, TopicRoute};
 use fastws_tests::lone::config;
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
 
-fn main() -> Result<(), Error> {
+pub(crate) fn serve() -> Result<(), Error> {
     let limits: Vec<u64> =
         std::env::args().skip(1).map(|limit| limit.parse().expect("a number")).collect();
     #[cfg(unix)]

@@ -1,80 +1,27 @@
 //! A real server of its own for a test, which ends it and leaves nothing behind. Knows no protocol.
 
 use crate::client::Client;
-use fastws_core::api::Api;
-use fastws_core::config::Config;
-use fastws_smol::{Running, Server};
+use fastws_host::server::{Binding, Running};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::ops::Deref;
 use std::time::Duration;
 
-/// What a test needs of a running server, whatever its binding.
-pub trait Serving {
-    /// Where it listens, first address first.
-    fn addresses(&self) -> Vec<SocketAddr>;
-    /// Closes everybody.
-    fn shutdown(&self);
-    /// Waits for the end. True: nothing is left of anybody.
-    fn end(self) -> bool;
-}
-
-impl Serving for Running {
-    fn addresses(&self) -> Vec<SocketAddr> {
-        self.handle().addresses().to_vec()
-    }
-
-    fn shutdown(&self) {
-        self.handle().shutdown();
-    }
-
-    fn end(self) -> bool {
-        let handle = self.handle();
-        self.wait().expect("no shard has failed");
-        handle.is_empty()
-    }
-}
-
 /// A server on a free port of this machine.
 ///
 /// When it is dropped it is shut down, and then nothing may be left of anybody. Its clients go first,
 /// or it waits until they have answered its close.
-///
-/// ```
-/// use fastws_core::{api::Api, router::Router};
-/// use fastws_tests::server::serve;
-///
-/// let greetings = Router::new().send("hello", "hello.response", || "world");
-/// let server = serve(Api::new("Greetings", "1").include(greetings));
-/// let mut client = server.client();
-/// assert_eq!(client.ask("hello", "hello.response", ().into()), "world");
-/// ```
-pub struct Served<S: Serving = Running>(Option<S>);
+pub struct Served<B: Binding>(Option<Running<B>>);
 
-/// A server with default limits.
-pub fn serve(api: Api) -> Served {
-    serve_with(Config::default(), api)
-}
-
-/// A server with limits of its own.
-pub fn serve_with(config: Config, api: Api) -> Served {
-    Served::new(bind().config(config).start(api).expect("the API has no mistake"))
-}
-
-/// A server that is still to be told what it is like.
-pub fn bind() -> Server {
-    Server::bind("127.0.0.1:0").expect("there is a free port")
-}
-
-impl<S: Serving> Served<S> {
+impl<B: Binding> Served<B> {
     /// Takes over a server that a test has started.
-    pub fn new(serving: S) -> Self {
-        Self(Some(serving))
+    pub fn new(running: Running<B>) -> Self {
+        Self(Some(running))
     }
 
     /// Where this machine reaches its first address.
     pub fn address(&self) -> SocketAddr {
-        let mut address = self.addresses()[0];
+        let mut address = self.handle().addresses()[0];
         if address.ip().is_unspecified() {
             address.set_ip(Ipv4Addr::LOCALHOST.into());
         }
@@ -124,21 +71,23 @@ impl<S: Serving> Served<S> {
     }
 }
 
-impl<S: Serving> Deref for Served<S> {
-    type Target = S;
+impl<B: Binding> Deref for Served<B> {
+    type Target = Running<B>;
 
-    fn deref(&self) -> &S {
+    fn deref(&self) -> &Running<B> {
         self.0.as_ref().expect("it is there until it ends")
     }
 }
 
-impl<S: Serving> Drop for Served<S> {
+impl<B: Binding> Drop for Served<B> {
     fn drop(&mut self) {
-        if let Some(serving) = self.0.take()
+        if let Some(running) = self.0.take()
             && !std::thread::panicking()
         {
-            serving.shutdown();
-            assert!(serving.end(), "nothing is left on the server");
+            let handle = running.handle();
+            handle.shutdown();
+            running.wait().expect("no shard has failed");
+            assert!(handle.is_empty(), "nothing is left on the server");
         }
     }
 }

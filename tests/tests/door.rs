@@ -1,22 +1,12 @@
 //! Who is let in: pages by their origin, visitors by the application's door.
 
-use async_tungstenite::tungstenite::Message;
-use async_tungstenite::{WebSocketStream, accept_async};
 use fastws_core::api::Api;
 use fastws_core::door::{HttpError, Visitor};
-use fastws_core::extract::{Clock, FirstMessage, Guest};
-use fastws_core::respond::Close;
+use fastws_core::extract::{Clock, Guest};
 use fastws_core::router::Router;
 use fastws_core::time::Duration;
-use fastws_tests::client::{Client, within};
-use fastws_tests::server::{Served, bind, serve};
 use fastws_tests::witness::{Life, Witness};
 use fastws_tests::world::World;
-use serde_json::Value;
-use smol::future::try_zip;
-use smol::net::unix::UnixStream;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 
 /// Somebody who was let in, and under which name.
 struct User {
@@ -190,91 +180,4 @@ fn mistakes_about_the_door_are_told_when_the_api_is_built() {
         told(Api::new("", "").door(|_| Ok(1)).door(|_| Ok(2))),
         "`Api::door` was called twice: make one function of both"
     );
-}
-
-// protocol: E18 H7 H9 D9
-#[test]
-fn a_page_of_another_host_is_refused_unless_it_is_on_the_list() {
-    let status = |server: &Served, origin: &str| {
-        let mut stream = TcpStream::connect(server.address()).expect("the server listens");
-        let request = upgrade("/ws", &format!("Origin: {origin}\r\n"));
-        stream.write_all(request.as_bytes()).expect("it is open");
-        let mut line = [0; 12];
-        stream.read_exact(&mut line).expect("the server answers");
-        String::from_utf8_lossy(&line).into_owned()
-    };
-    let (yes, no) = ("HTTP/1.1 101", "HTTP/1.1 403");
-    let open = serve(Api::new("", ""));
-    assert_eq!(status(&open, "https://evil.org"), no);
-    assert_eq!(status(&open, "http://127.0.0.1:3000"), yes);
-    assert_eq!(status(&open, "http://localhost:3000"), yes);
-    let listed = bind().origin("https://example.org").origin("https://*.example.net");
-    let listed = Served::new(listed.start(Api::new("", "")).expect("it has no mistake"));
-    assert_eq!(status(&listed, "https://example.org"), yes);
-    assert_eq!(status(&listed, "https://www.example.net"), yes);
-    assert_eq!(status(&listed, "http://localhost:3000"), no);
-}
-
-#[test]
-fn settings_that_could_not_be_served_are_told_before_anybody_connects() {
-    let told = |server: fastws_smol::Server| match server.start(Api::new("", "")) {
-        Ok(_) => panic!("there is a mistake"),
-        Err(error) => error.to_string(),
-    };
-    assert_eq!(
-        told(bind().origin("example.org")),
-        "`example.org` is no origin of web pages: write `https://example.org`, \
-         `https://*.example.org` or `*`"
-    );
-    assert_eq!(told(bind().path("ws")), "`ws` is no path: write `/ws`");
-}
-
-#[test]
-fn a_door_knows_the_address_of_its_visitor() {
-    let door = |visitor: &Visitor<'_>| {
-        Ok(user(visitor.peer().expect("a socket has one").ip().to_string()))
-    };
-    let me = Router::new().send("me", "me.response", |user: Guest<User>| user.name.clone());
-    let server = serve(Api::new("", "").door(door).include(me));
-    assert_eq!(server.client().ask("me", "me.response", Value::Null), "127.0.0.1");
-}
-
-#[test]
-fn a_foreign_stream_comes_with_what_the_door_would_have_yielded_or_not_at_all() {
-    let server = serve(api());
-    let (mut ann, socket) = pair();
-    server.handle().attach_guest(socket, user("ann"));
-    assert_eq!(ann.ask("me", "me.response", Value::Null), "ann");
-    let (bob, socket) = pair();
-    server.handle().attach(socket);
-    bob.dropped();
-    let (cat, socket) = pair();
-    server.handle().attach_guest(socket, "cat");
-    cat.dropped();
-}
-
-// protocol: E14
-#[test]
-fn a_foreign_stream_says_who_it_is_like_any_other() {
-    let known = |FirstMessage(name): FirstMessage| match name.as_str() {
-        "mallory" => Err(Close::new(1008, "for the log only")),
-        _ => Ok(user(name)),
-    };
-    let me = Router::new().send("me", "me.response", |user: Guest<User>| user.name.clone());
-    let server = serve(Api::new("", "").authenticate(known).include(me));
-    let (mut ann, socket) = pair();
-    server.handle().attach(socket);
-    ann.send(Message::text("ann"));
-    assert_eq!(ann.ask("me", "me.response", Value::Null), "ann");
-    let (mut mallory, socket) = pair();
-    server.handle().attach(socket);
-    mallory.send(Message::text("mallory"));
-    assert_eq!(mallory.closed(), (1008, "Not authenticated".into()));
-}
-
-/// A client and its stream at the server's end, which have shaken hands elsewhere.
-fn pair() -> (Client<UnixStream>, WebSocketStream<UnixStream>) {
-    let (ours, theirs) = UnixStream::pair().expect("there are descriptors");
-    let shake = Client::shake("ws://localhost/ws", ours);
-    within(try_zip(shake, accept_async(theirs))).expect("both are polite")
 }

@@ -8,7 +8,6 @@ use fastws_core::publisher::App;
 use fastws_core::respond::{Close, Failure};
 use fastws_core::router::Router;
 use fastws_core::time::Duration;
-use fastws_tests::server::serve;
 use fastws_tests::witness::{Gate, Witness};
 use fastws_tests::world::World;
 use std::fmt::Display;
@@ -217,6 +216,31 @@ fn a_handler_that_does_not_end_in_time_is_not_waited_for() {
 }
 
 #[test]
+fn who_says_no_more_behind_its_request_is_answered_and_then_gone() {
+    let post = request("/double", JSON, "21");
+    let slow = request("/slow", JSON, "");
+    let get = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
+    for (request, seconds, end) in
+        [(get, 0, "\r\n\r\nok\n"), (&post, 0, "\r\n\r\n42"), (&slow, 10, "took too long\"}")]
+    {
+        let mut world = World::new(api());
+        world.connect(0, "ann");
+        world.window("ann", 10);
+        world.post("ann", request);
+        world.hang_up("ann");
+        world.advance(Duration::from_secs(seconds));
+        world.window("ann", usize::MAX);
+        assert!(world.answer("ann").ends_with(end), "{}", world.answer("ann"));
+        assert!(world.gone("ann"));
+    }
+    let mut world = World::new(api());
+    world.connect(0, "ann");
+    world.post("ann", &post[..post.len() - 1]);
+    world.hang_up("ann");
+    assert_eq!((world.answer("ann"), world.gone("ann")), (String::new(), true));
+}
+
+#[test]
 fn who_leaves_while_its_request_is_answered_leaves_nothing_behind() {
     let gate = Gate::default();
     let wait = async |gate: State<Gate>| gate.wait().await.to_owned();
@@ -286,14 +310,4 @@ fn mistakes_about_requests_are_told_when_the_api_is_built() {
     );
     assert!(told(api().post("/a", |_: FirstMessage| ())).contains("takes `FirstMessage`"));
     assert!(told(api().post("/a", |_: State<u8>| ())).contains("takes `State<u8>`"));
-}
-
-#[test]
-fn a_real_server_answers_requests_too() {
-    let server = serve(api());
-    let mut client = server.client();
-    let answer = server.answer(request("/notify", JSON, "\"hi\""));
-    assert!(answer.ends_with(b"\r\n\r\n1"), "{}", String::from_utf8_lossy(&answer));
-    assert_eq!(client.hear_payload("notification"), "hi");
-    assert_eq!(server.fetch("/notify").0, 405);
 }

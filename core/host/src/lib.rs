@@ -12,6 +12,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod cipher;
 pub mod descriptors;
 pub mod error;
 pub mod front;
@@ -31,6 +32,8 @@ pub mod socket;
 pub mod stream;
 pub mod tasks;
 pub mod test_client;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 /// What every binding offers beside its server.
 pub mod offered {
@@ -38,6 +41,8 @@ pub mod offered {
     pub use crate::page::Component;
     pub use crate::pages::{Pages, Place};
     pub use crate::test_client::{TestClient, TestSocket};
+    #[cfg(feature = "tls")]
+    pub use crate::tls::Tls;
     #[doc(hidden)]
     pub use fastws_core::expanded;
     pub use fastws_core::typed::*;

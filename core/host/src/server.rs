@@ -1,6 +1,7 @@
 //! A server's outside: where it listens, its threads, and the handle that ends it. Knows no protocol and
 //! no runtime.
 
+use crate::cipher::Ciphers;
 use crate::descriptors;
 use crate::error::Error;
 use crate::pages::Pages;
@@ -270,6 +271,13 @@ impl<B: Binding> Server<B> {
     /// `*` for all; further calls add. Without one, only pages of the server's own host are let in.
     pub fn origin(mut self, origin: &str) -> Self {
         self.settings.origins.push(origin.into());
+        self
+    }
+
+    /// Serves `https://` and `wss://`, and no other, on all addresses that are not private: what is passed is
+    /// `Tls`, which bindings have with their feature `tls`.
+    pub fn tls(mut self, ciphers: impl Ciphers + 'static) -> Self {
+        self.settings.ciphers = Some(Arc::new(ciphers));
         self
     }
 

@@ -1,5 +1,6 @@
 //! What an operator sets: limits, where things are served, and whose pages are let in. Knows no API and no socket.
 
+use crate::cipher::Ciphers;
 use crate::error::Error;
 use crate::page::Component;
 use crate::pages::{Pages, Place};
@@ -8,6 +9,7 @@ use fastws_core::config::Config;
 use fastws_core::origin;
 use std::collections::HashSet;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// Everything that a server is told besides its API.
 ///
@@ -36,6 +38,8 @@ pub struct Settings {
     pub origins: Vec<String>,
     /// Where the pages beside the WebSocket are.
     pub pages: Pages,
+    /// What the connections of public addresses are encrypted with; those of private ones are not.
+    pub ciphers: Option<Arc<dyn Ciphers>>,
 }
 
 impl Settings {

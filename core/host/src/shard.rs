@@ -1,5 +1,6 @@
 //! One shard without its sockets: an engine, the handlers and services on it, and its mail.
 
+use crate::cipher::Ciphers;
 use crate::front::{Arrival, Front, panicked, report};
 use crate::inbox::Mail;
 use crate::services::{News, Services};
@@ -191,6 +192,11 @@ impl Shard {
         Ok(id)
     }
 
+    /// What a connection that comes by this doorway is encrypted with, if it is.
+    pub(crate) fn ciphers(&self, doorway: Doorway) -> Option<&dyn Ciphers> {
+        self.shared.settings.ciphers.as_deref().filter(|_| !doorway.is_private)
+    }
+
     /// A stream whose handshake somebody else has done, and what it is let in with. On `Full` it is to be
     /// dropped: there is no room, or it did not come by the door that the API has.
     pub fn open(&mut self, guest: Option<Rc<dyn Any>>) -> Result<ConnectionId, Full> {
@@ -231,7 +237,12 @@ impl Shard {
         self.engine.handle_writable(id);
     }
 
-    /// A socket's stream has ended or was reset.
+    /// A socket's peer says nothing more, and may still read.
+    pub fn handle_eof(&mut self, id: ConnectionId) {
+        self.engine.handle_eof(self.now, id);
+    }
+
+    /// A socket's stream was reset, or does not take what is written to it.
     pub fn handle_end(&mut self, id: ConnectionId) {
         self.engine.handle_end(self.now, id);
     }

@@ -256,7 +256,7 @@ fn read(shard: &mut Shard, id: ConnectionId, peer: &mut Peer) -> bool {
         moved = true;
     }
     if peer.ended {
-        shard.handle_end(id);
+        shard.handle_eof(id);
     }
     moved
 }

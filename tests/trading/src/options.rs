@@ -44,6 +44,14 @@ pub struct Options {
     #[arg(long, value_name = "SECRET")]
     pub token: Option<String>,
 
+    /// Serve https:// and wss:// with the certificates in this PEM file, the server's own first; SIGHUP reads it again [default: none]
+    #[arg(long, value_name = "FILE.pem", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// The key of that certificate, in PEM [default: none]
+    #[arg(long, value_name = "FILE.pem", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+
     /// Print the AsyncAPI document, and serve nothing
     #[arg(long)]
     pub print_asyncapi: bool,
@@ -155,7 +163,7 @@ mod tests {
     fn every_option_is_taken_as_written() {
         let options = options(
             "--listen 127.0.0.1:0 --listen [::1]:8000 --shards 3 --path / --path /api/v2/ws
-             --origin https://a.example --origin * --token secret
+             --origin https://a.example --origin * --token secret --tls-cert chain.pem --tls-key key.pem
              --replay bars.csv --speed 60 --seed 18446744073709551615 --threshold 0",
         )
         .expect("all are in range");
@@ -165,6 +173,8 @@ mod tests {
             shards: NonZeroUsize::new(3).expect("3 is not zero"),
             origins: vec!["https://a.example".into(), "*".into()],
             token: Some("secret".into()),
+            tls_cert: Some("chain.pem".into()),
+            tls_key: Some("key.pem".into()),
             print_asyncapi: false,
             seed: u64::MAX,
             replay: Some("bars.csv".into()),
@@ -311,6 +321,8 @@ mod tests {
             ("--path /ws?a", "'/ws?a' for '--path <PATH>': it must begin with `/`"),
             ("--replay", "a value is required for '--replay <FILE.csv>'"),
             ("--seed 1 --seed 2", "'--seed <N>' cannot be used multiple times"),
+            ("--tls-cert chain.pem", "--tls-key <FILE.pem>"),
+            ("--tls-key key.pem", "--tls-cert <FILE.pem>"),
             ("--fast", "unexpected argument '--fast' found"),
             ("bars.csv", "unexpected argument 'bars.csv' found"),
         ] {

@@ -1,10 +1,11 @@
 //! Topics of a real server: who listens, how long a topic's service lives, what is said about it.
 
+use crate::binding::{
+    Api, App, Client as Caller, Config, Fault, Router, TopicRoute, Updates, payload,
+};
+use crate::real::{Served, bind, serve, serve_with};
 use fastws_core::canonical::Style;
-use fastws_core::payload;
-use fastws_smol::{Api, App, Client as Caller, Config, Fault, Router, TopicRoute, Updates};
 use fastws_tests::client::{Client, until};
-use fastws_tests::server::{Served, bind, serve, serve_with};
 use fastws_tests::stage::{act, later, stage};
 use fastws_tests::witness::{Gate, Witness};
 use serde_json::{Value, json};

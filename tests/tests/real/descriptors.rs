@@ -1,6 +1,6 @@
 //! What a server does whose process has few descriptors.
-#![cfg(unix)]
 
+use crate::LONE;
 use async_tungstenite::tungstenite::Error;
 use fastws_tests::client::Client;
 use fastws_tests::lone::Lone;
@@ -11,7 +11,7 @@ use std::net::TcpStream;
 #[test]
 fn a_server_takes_no_more_connections_than_its_process_has_descriptors_for() {
     // 64 are raised to 128, of which a quarter is kept.
-    let server = Lone::start(SERVER, &["64", "128"]);
+    let server = Lone::start(LONE, &["64", "128"]);
     let mut clients: Vec<Client> =
         (0..96).map(|_| Client::connect(server.address(), "/ws")).collect();
     for _ in 0..50 {
@@ -29,7 +29,7 @@ fn a_server_takes_no_more_connections_than_its_process_has_descriptors_for() {
 
 #[test]
 fn a_server_without_a_descriptor_goes_on_and_takes_who_comes_when_it_has_one() {
-    let server = Lone::start(SERVER, &["64", "64"]);
+    let server = Lone::start(LONE, &["64", "64"]);
     let mut client = Client::connect(server.address(), "/ws");
     let silent: Vec<TcpStream> = (0..100)
         .map(|_| TcpStream::connect(server.address()).expect("the system lets it wait"))
@@ -39,5 +39,3 @@ fn a_server_without_a_descriptor_goes_on_and_takes_who_comes_when_it_has_one() {
     Client::connect(server.address(), "/ws").leave();
     assert_eq!(client.ask("subscriptions", "count", Value::Null), 0);
 }
-
-const SERVER: &str = env!("CARGO_BIN_EXE_lone-server");

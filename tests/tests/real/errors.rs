@@ -1,10 +1,11 @@
 //! What bad input gets from a real server, and that nobody else notices.
 
+use crate::binding::{
+    Api, Close, Config, Failure, FirstMessage, OnError, Params, Payload, Router, payload,
+};
+use crate::real::{Served, serve, serve_with};
 use async_tungstenite::tungstenite::Message;
-use fastws_core::payload;
-use fastws_smol::{Api, Close, Config, Failure, FirstMessage, OnError, Params, Payload, Router};
 use fastws_tests::client::Client;
-use fastws_tests::server::{Served, serve, serve_with};
 use fastws_tests::stage::{act, later, stage};
 use fastws_tests::witness::{Gate, Witness};
 use fastws_tests::world::HANDSHAKE;

@@ -1,5 +1,6 @@
 //! What two bad listeners among a thousand cost the others.
 
+use crate::LONE;
 use fastws_core::frame::{Head, Opcode};
 use fastws_host::descriptors;
 use fastws_host::peer::Peer;
@@ -17,7 +18,7 @@ use std::time::Duration;
 fn one_that_never_reads_and_one_that_is_reset_cost_a_thousand_others_nothing() {
     let sockets = CROWD as u32 + 3;
     assert_eq!(descriptors::cap(sockets), sockets, "the test itself needs descriptors");
-    let mut server = Lone::start(SERVER, &[]);
+    let mut server = Lone::start(LONE, &[]);
     let before = server.resident("VmRSS");
     let mut control = Client::connect(server.address(), "/ws");
     let mut others: Vec<TcpStream> = (0..CROWD)
@@ -122,7 +123,6 @@ fn frame(update: &str) -> Vec<u8> {
     [head.as_slice(), text.as_bytes()].concat()
 }
 
-const SERVER: &str = env!("CARGO_BIN_EXE_lone-server");
 /// Bytes of one update's frame.
 const FRAME: usize =
     4 + r#"{"type":"noise.update","topic":"noise","payload":""}"#.len() + 8 + (4 << 10);

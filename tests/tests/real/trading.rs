@@ -1,9 +1,9 @@
 //! The trading application's operations, in process and on a real server. Knows its requests and replies.
 
-use fastws_core::config::Config;
+use crate::binding::Config;
+use crate::real::{Served, serve_with};
 use fastws_host::test_client::{TestClient, TestSocket};
 use fastws_tests::client::Client;
-use fastws_tests::server::{Served, serve_with};
 use fastws_trading::{api, feed::Feed};
 use serde_json::{Value, json};
 

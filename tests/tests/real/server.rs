@@ -1,34 +1,28 @@
-//! What a real server does on a real socket: closes, refusals, shards, shutdown, foreign streams.
+//! What a real server does on a real socket: closes, refusals, shards, shutdown.
 
-use async_tungstenite::tungstenite::protocol::Role;
-use async_tungstenite::tungstenite::{Error, Message};
-use async_tungstenite::{WebSocketStream, accept_async};
-use fastws_smol::{Api, App, Config, Handle, Router, Server, TopicRoute};
-use fastws_tests::client::{Client, within};
-use fastws_tests::server::{Served, bind, serve};
+use crate::binding::{Api, Config, Payload, Router, Server, State};
+use crate::real::{TWO, bind, noise, serve, start, trading};
+use async_tungstenite::tungstenite::Error;
+use fastws_tests::client::{Client, until, within};
+use fastws_tests::witness::Witness;
 use fastws_trading::feed::Feed;
 use serde_json::{Value, json};
-use smol::future::try_zip;
-use smol::net::unix::UnixStream;
-use std::io::{ErrorKind, Read};
+use std::io::ErrorKind;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
 // protocol: E11
 #[test]
-fn a_rate_over_the_limit_closes_with_1008_also_on_a_foreign_stream() {
+fn a_rate_over_the_limit_closes_with_1008() {
     let limits = [(Some(1), None), (None, Some(50))];
     for (messages_per_second, bytes_per_second) in limits {
         let config = Config { messages_per_second, bytes_per_second, ..Config::default() };
         let server = start(bind().config(config), noise());
-        let mut foreign = attach(&server.handle());
         let mut client = server.client();
         for _ in 0..4 {
             client.say("subscriptions", Value::Null);
-            foreign.say("subscriptions", Value::Null);
         }
         assert_eq!(client.closed(), (1008, "Rate limit".into()));
-        assert_eq!(foreign.closed(), (1008, "Rate limit".into()));
     }
 }
 
@@ -97,21 +91,6 @@ fn an_update_without_a_topic_reaches_everybody_and_is_counted() {
     }
 }
 
-#[test]
-fn a_foreign_stream_is_dropped_also_where_its_peer_says_nothing() {
-    let soon = Duration::from_millis(20);
-    let config = Config { lifespan: Some(soon), closing: soon, ..Config::default() };
-    let server = start(bind().config(config), noise());
-    let (mut ours, theirs) = std::os::unix::net::UnixStream::pair().expect("there are descriptors");
-    let theirs = smol::Async::new(theirs).expect("it is a socket");
-    let stream = within(WebSocketStream::from_raw_socket(theirs, Role::Server, None));
-    server.handle().attach(stream);
-    ours.set_read_timeout(Some(Duration::from_secs(20))).expect("it is not zero");
-    let mut heard = Vec::new();
-    ours.read_to_end(&mut heard).expect("the stream ends");
-    assert_eq!(heard[0], 0x88, "it was told why");
-}
-
 // protocol: E20
 #[test]
 fn a_shutdown_closes_everybody_with_1001_and_the_server_ends() {
@@ -145,6 +124,31 @@ fn a_server_that_drains_serves_who_stays_and_tells_that_it_is_not_healthy() {
         Err(Error::Http(response)) => assert_eq!(response.status(), 503),
         other => panic!("a refusal was due, and {:?} came", other.err()),
     }
+}
+
+#[test]
+fn a_handler_that_never_ends_is_dropped_with_its_server() {
+    let witness = Witness::default();
+    let wait = async |witness: State<Witness>| {
+        let _life = witness.life("handler");
+        std::future::pending::<()>().await
+    };
+    let api = Api::new("Wait", "1").state(witness.clone());
+    let server = serve(api.include(Router::new().send("wait", "waited", wait)));
+    let [mut gone, mut closed] = [(); 2].map(|()| server.client());
+    for client in [&mut gone, &mut closed] {
+        client.say("wait", Value::Null);
+    }
+    let mut noted = Vec::new();
+    until(|| {
+        noted.extend(witness.took());
+        noted == ["start handler", "start handler"]
+    });
+    drop(gone);
+    server.handle().shutdown();
+    assert_eq!(closed.closed(), (1001, "Server shutting down".into()));
+    drop((closed, server));
+    assert_eq!(witness.took(), ["drop handler", "drop handler"]);
 }
 
 #[test]
@@ -206,56 +210,8 @@ fn a_client_that_never_reads_is_closed_as_slow_and_the_others_get_everything() {
 }
 
 #[test]
-fn a_foreign_stream_is_served_like_any_other() {
-    let server = start(bind().shards(TWO), fastws_trading::api(Feed::walk(1)));
-    // One for each shard.
-    let mut clients = [(); 2].map(|()| attach(&server.handle()));
-    for client in &mut clients {
-        client.ask("simple.ping", "simple.pong", json!({"timestamp": 1}));
-        let payload = json!({"symbol": "AAPL"});
-        let response = client.ask("quotes.subscribe", "quotes.subscribe.response", payload);
-        assert_eq!(response["topic"], "quotes:AAPL");
-    }
-    let [first, second] = &mut clients;
-    let live = second.hear();
-    assert_eq!(live["type"], "quotes.update");
-    while first.hear() != live {}
-    server.handle().shutdown();
-    for client in &mut clients {
-        assert_eq!(client.closed(), (1001, "Server shutting down".into()));
-    }
+fn an_async_handler_is_run_by_a_shard_that_was_never_woken_before() {
+    let echo = async |Payload(said): Payload<String>| said;
+    let server = serve(Api::new("Echo", "1").include(Router::new().send("echo", "echoed", echo)));
+    assert_eq!(server.client().ask("echo", "echoed", json!("hi")), "hi");
 }
-
-#[test]
-fn a_foreign_stream_that_breaks_the_rules_is_closed_like_any_other() {
-    let server = trading();
-    let mut client = attach(&server.handle());
-    client.send(Message::binary("{}"));
-    assert_eq!(client.closed(), (1003, "Could not decode message".into()));
-}
-
-fn start(server: Server, api: Api) -> Served {
-    Served::new(server.start(api).expect("the API has no mistake"))
-}
-
-fn trading() -> Served {
-    serve(fastws_trading::api(Feed::walk(1)))
-}
-
-/// One topic that only the test publishes to, and a count of its listeners.
-fn noise() -> Api {
-    let subscriptions = |app: App| app.metrics().subscriptions;
-    Api::new("Noise", "1.0.0")
-        .include(TopicRoute::<(), String>::new("noise"))
-        .include(Router::new().send("subscriptions", "count", subscriptions))
-}
-
-fn attach(handle: &Handle) -> Client<UnixStream> {
-    let (ours, theirs) = UnixStream::pair().expect("there are descriptors");
-    let shake = Client::shake("ws://localhost/ws", ours);
-    let (client, socket) = within(try_zip(shake, accept_async(theirs))).expect("both are polite");
-    handle.attach(socket);
-    client
-}
-
-const TWO: NonZeroUsize = NonZeroUsize::new(2).expect("it is not zero");

@@ -1,9 +1,11 @@
 //! Handshakes and pages of a real server, and the limits that a client meets before and beside its messages.
 
+use crate::binding::{
+    Api, App, Config, Failure, Guest, HttpError, Payload, Router, Server, Visitor,
+};
+use crate::real::{Served, bind, serve, serve_with};
 use async_tungstenite::tungstenite::Error;
-use fastws_smol::{Config, HttpError, Server, Visitor};
 use fastws_tests::client::Client;
-use fastws_tests::server::{Served, bind, serve_with};
 use fastws_tests::stage::stage;
 use fastws_tests::witness::{Gate, Witness};
 use fastws_tests::world::HANDSHAKE;
@@ -153,4 +155,44 @@ fn a_peer_that_has_gone_without_a_word_is_noticed() {
     let server = serve_with(config, stage(&Witness::default(), &Gate::default()));
     // It says nothing after its handshake, and does not end its stream.
     assert!(server.answer(HANDSHAKE).windows(2).any(|frame| frame == b"\x89\x00"));
+}
+
+#[test]
+fn a_door_knows_the_address_of_its_visitor() {
+    let door =
+        |visitor: &Visitor<'_>| Ok(visitor.peer().expect("a socket has one").ip().to_string());
+    let me = Router::new().send("me", "me.response", |name: Guest<String>| name.clone());
+    let server = serve(Api::new("", "").door(door).include(me));
+    assert_eq!(server.client().ask("me", "me.response", json!(null)), "127.0.0.1");
+}
+
+#[test]
+fn a_request_is_answered_beside_the_websocket() {
+    let notify = async |Payload(text): Payload<String>, app: App| -> Result<usize, Failure> {
+        Ok(app.publisher().broadcast("notification", &text)?.await)
+    };
+    let router = Router::new().recv::<String>("notification");
+    let server = serve(Api::new("News", "1").include(router).post("/notify", notify));
+    let mut client = server.client();
+    let answer = server.answer(
+        "POST /notify HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n\
+         Content-Length: 4\r\n\r\n\"hi\"",
+    );
+    assert!(answer.ends_with(b"\r\n\r\n1"), "{}", String::from_utf8_lossy(&answer));
+    assert_eq!(client.hear_payload("notification"), "hi");
+    assert_eq!(server.fetch("/notify").0, 405);
+}
+
+#[test]
+fn settings_that_could_not_be_served_are_told_before_anybody_connects() {
+    let told = |server: Server| match server.start(Api::new("", "")) {
+        Ok(_) => panic!("there is a mistake"),
+        Err(error) => error.to_string(),
+    };
+    assert_eq!(
+        told(bind().origin("example.org")),
+        "`example.org` is no origin of web pages: write `https://example.org`, \
+         `https://*.example.org` or `*`"
+    );
+    assert_eq!(told(bind().path("ws")), "`ws` is no path: write `/ws`");
 }

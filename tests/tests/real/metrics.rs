@@ -1,5 +1,6 @@
 //! The figures of a server, and the text in which Prometheus reads them.
 
+use crate::real::{TWO, bind, serve, start};
 use fastws_core::api::Api;
 use fastws_core::config::{Config, SlowConsumer};
 use fastws_core::extract::Payload;
@@ -9,13 +10,11 @@ use fastws_core::service::Updates;
 use fastws_core::topic_route::TopicRoute;
 use fastws_host::test_client::TestClient;
 use fastws_tests::client::until;
-use fastws_tests::server::{Served, bind};
 use fastws_tests::stage::{News, act, stage};
 use fastws_tests::witness::{Gate, Witness};
 use fastws_tests::world::{HANDSHAKE, World};
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::num::NonZeroUsize;
 
 /// Handlers that do not wait and that do, and a service that is there for one name only.
 fn api() -> Api {
@@ -72,8 +71,7 @@ fn samples(text: &str) -> BTreeMap<String, f64> {
 // protocol: H4
 #[test]
 fn prometheus_reads_what_has_happened_on_a_server() {
-    let two = NonZeroUsize::new(2).expect("two is not zero");
-    let server = Served::new(bind().shards(two).start(api()).expect("the API has no mistake"));
+    let server = start(bind().shards(TWO), api());
     let scrape = || samples(&server.fetch("/metrics").1);
     let [mut ann, mut bob] = [server.client(), server.client()];
     assert_eq!(ann.ask("double", "doubled", json!(21)), 42);
@@ -125,7 +123,7 @@ fn prometheus_reads_what_has_happened_on_a_server() {
 // protocol: H4
 #[test]
 fn the_text_says_what_it_is_and_is_true_only_now() {
-    let server = Served::new(bind().start(api()).expect("the API has no mistake"));
+    let server = serve(api());
     let head = server.head("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
     assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";

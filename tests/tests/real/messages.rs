@@ -1,10 +1,9 @@
 //! Messages of a real server: what they look like, what they are called, in which order they come.
 
+use crate::binding::{self, Api, Router, payload, recv};
+use crate::real::{Served, bind, serve};
 use fastws_core::respond::Failure;
-use fastws_core::{payload, recv};
-use fastws_smol::{Api, Router};
 use fastws_tests::client::{Client, within};
-use fastws_tests::server::{Served, bind, serve};
 use fastws_tests::stage::{News, act, later, stage};
 use fastws_tests::witness::{Gate, Witness};
 use serde_json::{Value, json};
@@ -152,7 +151,7 @@ fn a_recv_operation_checks_and_changes_what_its_subscribers_get() {
     let server = serve(Api::new("Prices", "1").include(price).include(Router::new().send(
         "join",
         "joined",
-        |client: fastws_smol::Client| client.subscribe("gold").is_ok(),
+        |client: binding::Client| client.subscribe("gold").is_ok(),
     )));
     let mut client = server.client();
     assert_eq!(client.ask("join", "joined", Value::Null), true);

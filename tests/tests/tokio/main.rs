@@ -1,0 +1,10 @@
+//! Every law of a real server, on tokio.
+
+mod cancel;
+#[path = "../real/mod.rs"]
+mod real;
+
+use fastws_tokio as binding;
+use fastws_tokio::Tokio as Binding;
+
+const LONE: &str = env!("CARGO_BIN_EXE_lone-tokio");
