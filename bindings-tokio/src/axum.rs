@@ -57,18 +57,18 @@
 //! # }
 //! ```
 
-use crate::link::{Answer, Moved, Request};
+use crate::link::{Link, Moved, Request};
 use crate::server::{Handle, Running, Server};
 use ::axum::body::{Body, Bytes, to_bytes};
 use ::axum::extract::{ConnectInfo, FromRequestParts, OriginalUri};
-use ::axum::http::header::{CONTENT_LENGTH, EXPECT, HOST, TRANSFER_ENCODING};
+use ::axum::http::header::HOST;
 use ::axum::http::request::Parts;
-use ::axum::http::{HeaderName, HeaderValue, StatusCode, Version};
+use ::axum::http::{StatusCode, Version};
 use ::axum::response::{IntoResponse, Response};
 use ::axum::routing::any;
 use fastws_core::handshake::Refusal;
 use fastws_host::offered::{Api, Error, HttpError, Visitor};
-use fastws_host::settings::Visit;
+use fastws_host::visit::{Answer, Visit, head};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto;
@@ -77,7 +77,6 @@ use std::convert::Infallible;
 use std::io;
 use std::marker::PhantomData;
 use std::net::SocketAddr;
-use std::str::from_utf8;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::net::TcpStream;
 
@@ -135,8 +134,8 @@ impl<G: Send + 'static> Mount<G> {
         let handler = any(move |request: ::axum::extract::Request| {
             let mount = mount.clone();
             async move {
-                let (mut parts, body) = request.into_parts();
-                let errand = Errand::new(&mut parts, false);
+                let (parts, body) = request.into_parts();
+                let errand = Errand::new(parts, false);
                 // One more byte is enough to be refused.
                 let most = mount.inner.handle.config().message_bytes as usize;
                 let body = to_bytes(body, most).await.map_err(|_| most + 1);
@@ -176,7 +175,7 @@ impl<S: Sync> FromRequestParts<S> for Upgrade {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self(Errand::new(parts, true)))
+        Ok(Self(Errand::new(parts.clone(), true)))
     }
 }
 
@@ -197,93 +196,74 @@ impl Upgrade {
 
 /// A request on its way to a shard, and what brings its stream there.
 struct Errand {
-    head: Vec<u8>,
+    parts: Parts,
     visit: Visit,
-    upgrade: Option<OnUpgrade>,
 }
 
 impl Errand {
-    fn new(parts: &mut Parts, is_websocket: bool) -> Self {
+    fn new(parts: Parts, is_websocket: bool) -> Self {
         let peer = parts.extensions.get().map(|ConnectInfo(peer): &ConnectInfo<SocketAddr>| *peer);
         let path = parts.uri.path();
         let whole = parts.extensions.get().map_or(path, |OriginalUri(uri)| uri.path());
         let base = whole.strip_suffix(path).unwrap_or_default().into();
         let visit = Visit { peer, base, is_websocket };
-        Self { head: head(parts), visit, upgrade: parts.extensions.remove() }
+        Self { parts, visit }
     }
 
-    /// Has it answered by a shard. Of a body that is too long, its length is enough.
+    /// The bytes of the request. Of a body that is too long, its length is enough.
+    fn bytes(&self, body: Result<Bytes, usize>) -> Vec<u8> {
+        let Parts { method, uri, version, headers, .. } = &self.parts;
+        let target = uri.path_and_query().map_or("/", |target| target.as_str());
+        // HTTP/2 has it in the target.
+        let host = uri.authority().filter(|_| !headers.contains_key(HOST));
+        let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+        let headers = headers.chain(host.map(|host| (HOST.as_str(), host.as_str().as_bytes())));
+        let minor = if *version == Version::HTTP_10 { 0 } else { 1 };
+        let length = body.as_ref().map_or_else(|length| *length, Bytes::len);
+        let mut bytes = head(method.as_str(), target, minor, headers, length);
+        bytes.extend_from_slice(&body.unwrap_or_default());
+        bytes
+    }
+
+    /// Has it answered by a shard.
     async fn run<G: Send + 'static>(
-        self,
+        mut self,
         mount: &Mount<G>,
         guest: Option<G>,
         body: Result<Bytes, usize>,
     ) -> Response {
-        let Self { head: mut bytes, visit, upgrade } = self;
-        let length = body.as_ref().map_or_else(|length| *length, Bytes::len);
-        bytes.extend_from_slice(format!("{CONTENT_LENGTH}: {length}\r\n\r\n").as_bytes());
-        bytes.extend_from_slice(&body.unwrap_or_default());
-        let (request, Answer { answer, stream }) = Request::new(bytes, visit);
+        let (request, outcome) = Request::new(self.bytes(body), self.visit);
         let handle = &mount.inner.handle;
         match guest {
             Some(guest) => handle.attach_guest(request, guest),
             None => handle.attach(request),
         }
-        let Some(response) = answer.await.ok().and_then(|answer| response(&answer)) else {
-            return refuse(Refusal::Draining);
-        };
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        let answer = outcome.answer.await.unwrap_or_default();
+        let Some(answer) = Answer::read(&answer) else { return refuse(Refusal::Draining) };
+        if answer.status == StatusCode::SWITCHING_PROTOCOLS {
             // HTTP/2 and a router without a server have no stream to give.
-            let Some(upgrade) = upgrade else { return refuse(Refusal::UpgradeRequired) };
+            let Some(upgrade) = self.parts.extensions.remove::<OnUpgrade>() else {
+                return refuse(Refusal::UpgradeRequired);
+            };
             tokio::spawn(async move {
                 if let Ok(upgraded) = upgrade.await
                     && let Ok(moved) = moved(upgraded)
                 {
                     // A connection that has ended meanwhile wants it no more.
-                    let _ = stream.send(moved);
+                    let _ = outcome.stream.send(moved);
                 }
             });
         }
-        response
+        response(&answer).expect("a shard's answers are in order")
     }
 }
 
-/// The head of a request as it has come, without the headers about its body and the empty line.
-fn head(parts: &Parts) -> Vec<u8> {
-    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
-    let version = if parts.version == Version::HTTP_10 { "1.0" } else { "1.1" };
-    let mut head = format!("{} {target} HTTP/{version}\r\n", parts.method).into_bytes();
-    let mut line = |name: &HeaderName, value: &[u8]| {
-        for part in [name.as_str().as_bytes(), b": ", value, b"\r\n"] {
-            head.extend_from_slice(part);
-        }
-    };
-    let about_body = [CONTENT_LENGTH, TRANSFER_ENCODING, EXPECT];
-    for (name, value) in parts.headers.iter().filter(|(name, _)| !about_body.contains(name)) {
-        line(name, value.as_bytes());
-    }
-    // HTTP/2 has it in the target.
-    if let Some(host) = parts.uri.authority()
-        && !parts.headers.contains_key(HOST)
-    {
-        line(&HOST, host.as_str().as_bytes());
-    }
-    head
-}
-
-/// An answer's bytes as a response. The connection is the application's to close.
-fn response(answer: &[u8]) -> Option<Response> {
-    let end = answer.windows(4).position(|four| four == b"\r\n\r\n")?;
-    let mut lines = from_utf8(&answer[..end]).ok()?.split("\r\n");
-    let status = lines.next()?.split(' ').nth(1)?;
-    let mut response = Response::new(Body::from(answer[end + 4..].to_vec()));
-    *response.status_mut() = status.parse().ok()?;
-    for line in lines.filter(|line| *line != "Connection: close") {
-        let (name, value) = line.split_once(": ")?;
-        let value = HeaderValue::from_str(value).ok()?;
-        response.headers_mut().append(HeaderName::from_bytes(name.as_bytes()).ok()?, value);
-    }
-    Some(response)
+/// The connection is the application's to close.
+fn response(answer: &Answer<'_>) -> Result<Response, ::axum::http::Error> {
+    let response = Response::builder().status(answer.status);
+    let headers = answer.headers.iter();
+    let response = headers.fold(response, |response, (name, value)| response.header(*name, *value));
+    response.body(Body::from(answer.body.to_vec()))
 }
 
 fn refuse(refusal: Refusal) -> Response {
@@ -294,17 +274,21 @@ fn refuse(refusal: Refusal) -> Response {
 /// A plain socket with which nobody has begun moves to the runtime of its shard; everything else stays
 /// where it is, and is read and written from there.
 fn moved(upgraded: Upgraded) -> io::Result<Moved> {
-    let (io, early) = match auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
-        Ok(parts) => (parts.io, parts.read_buf),
+    let (stream, early) = match auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
+        Ok(parts) => (parts.io.into_inner(), parts.read_buf),
         Err(upgraded) => match upgraded.downcast::<TokioIo<TcpStream>>() {
-            Ok(parts) => (parts.io, parts.read_buf),
-            Err(other) => return Ok(Moved::Any(Box::new(TokioIo::new(other)), Vec::new())),
+            Ok(parts) => (parts.io.into_inner(), parts.read_buf),
+            Err(other) => {
+                return Ok(Box::new(|| Ok(Link::any(TokioIo::new(other), Vec::new()))));
+            }
         },
     };
-    match early.is_empty() {
-        true => io.into_inner().into_std().map(Moved::Tcp),
-        false => Ok(Moved::Any(Box::new(io.into_inner()), early.to_vec())),
+    if !early.is_empty() {
+        return Ok(Box::new(move || Ok(Link::any(stream, early.into()))));
     }
+    let stream = stream.into_std()?;
+    stream.set_nodelay(true)?;
+    Ok(Box::new(|| TcpStream::from_std(stream).map(Link::Tcp)))
 }
 
 /// Connections are told apart by nothing but the API's own door.

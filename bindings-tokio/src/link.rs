@@ -5,7 +5,7 @@
     expect(dead_code, reason = "only a mount brings streams that are no sockets")
 )]
 
-use fastws_host::settings::Visit;
+use fastws_host::visit::{Visit, opening};
 use std::io::{self, IoSlice, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
@@ -20,6 +20,12 @@ pub(crate) enum Link {
 }
 
 impl Link {
+    /// Whatever carries bytes, of which some have been read already.
+    pub(crate) fn any(stream: impl Bytes + 'static, early: Vec<u8>) -> Self {
+        let (outgoing, finished) = (Vec::new(), false);
+        Self::Any(Box::new(Any { stream: Box::new(stream), early, outgoing, finished }))
+    }
+
     pub(crate) fn poll_read(
         &mut self,
         context: &mut Context<'_>,
@@ -30,7 +36,7 @@ impl Link {
             Self::Any(any) => any.poll_read(context, buffer),
             Self::Held(held) => match ready!(Pin::new(&mut held.stream).poll(context)) {
                 Ok(moved) => {
-                    *self = moved.arrive()?;
+                    *self = moved()?;
                     self.poll_read(context, buffer)
                 }
                 // Nobody brings it any more, nor waits for an answer.
@@ -159,15 +165,13 @@ impl Held {
         }
         let before = self.outgoing.len();
         parts.iter().for_each(|part| self.outgoing.extend_from_slice(part));
-        if self.outgoing.starts_with(OPENS)
-            && let Some(end) = self.outgoing.windows(4).position(|four| four == b"\r\n\r\n")
-        {
-            self.outgoing.truncate(end + 4);
-            let taken = self.outgoing.len() - before;
+        let end = opening(&self.outgoing);
+        self.outgoing.truncate(end.unwrap_or(usize::MAX));
+        let taken = self.outgoing.len() - before;
+        if end.is_some() {
             self.answer();
-            return taken;
         }
-        self.outgoing.len() - before
+        taken
     }
 
     fn answer(&mut self) {
@@ -177,27 +181,8 @@ impl Held {
     }
 }
 
-/// A stream on its way to its shard.
-pub(crate) enum Moved {
-    Tcp(std::net::TcpStream),
-    Any(Box<dyn Bytes>, Vec<u8>),
-}
-
-impl Moved {
-    /// On the shard's thread.
-    fn arrive(self) -> io::Result<Link> {
-        match self {
-            Self::Tcp(stream) => {
-                stream.set_nodelay(true)?;
-                TcpStream::from_std(stream).map(Link::Tcp)
-            }
-            Self::Any(stream, early) => {
-                let (outgoing, finished) = (Vec::new(), false);
-                Ok(Link::Any(Box::new(Any { stream, early, outgoing, finished })))
-            }
-        }
-    }
-}
+/// Makes a stream on the thread of its shard.
+pub(crate) type Moved = Box<dyn FnOnce() -> io::Result<Link> + Send>;
 
 /// A request on its way to its shard.
 pub struct Request {
@@ -207,7 +192,7 @@ pub struct Request {
 }
 
 /// What becomes of a request.
-pub(crate) struct Answer {
+pub(crate) struct Outcome {
     /// The answer's bytes; an error: it gets none.
     pub(crate) answer: oneshot::Receiver<Vec<u8>>,
     /// Where the stream is wanted if the WebSocket is opened. Dropped, the request is given up.
@@ -215,15 +200,14 @@ pub(crate) struct Answer {
 }
 
 impl Request {
-    pub(crate) fn new(bytes: Vec<u8>, visit: Visit) -> (Self, Answer) {
+    pub(crate) fn new(bytes: Vec<u8>, visit: Visit) -> (Self, Outcome) {
         let (answer, answered) = oneshot::channel();
         let (bring, stream) = oneshot::channel();
         let held = Held { outgoing: Vec::new(), answer: Some(answer), stream };
         let request = Self { bytes, visit, link: Link::Held(Box::new(held)) };
-        (request, Answer { answer: answered, stream: bring })
+        (request, Outcome { answer: answered, stream: bring })
     }
 }
 
 /// Bytes that may wait for a stream to take them.
 const ENOUGH: usize = 64 << 10;
-const OPENS: &[u8] = b"HTTP/1.1 101 ";
