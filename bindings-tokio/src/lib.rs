@@ -13,6 +13,8 @@
 //! Handlers and services run on the thread of their shard, on a tokio runtime of its own with timers
 //! and sockets: they need not be `Send`, and one that blocks holds up the connections of its shard. A
 //! program that runs on tokio itself awaits [`serve`].
+//!
+//! With feature `axum`, the module `axum` mounts an API into an axum application.
 #![forbid(unsafe_code)]
 
 #[cfg(feature = "axum")]

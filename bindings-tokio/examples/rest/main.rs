@@ -26,7 +26,8 @@ use tokio::net::TcpListener;
 async fn main() -> Result<(), Box<dyn Error>> {
     env_logger::init();
     let (app, fastws) = app()?;
-    let listener = TcpListener::bind("127.0.0.1:8000").await?;
+    let address = std::env::args().nth(1);
+    let listener = TcpListener::bind(address.as_deref().unwrap_or("127.0.0.1:8000")).await?;
     println!("read http://{}/docs", listener.local_addr()?);
     let handle = fastws.handle();
     let ended = async move {
