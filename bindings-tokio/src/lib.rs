@@ -25,13 +25,15 @@ pub use fastws_macros::{payload_tokio as payload, recv_tokio as recv, send_tokio
 pub use shard::Tokio;
 
 /// A server that listens already and does not accept yet; [`start`](Server::start) and
-/// [`serve`](Server::serve) do.
+/// [`serve`](Server::serve) do. The example is at [`fn@serve`].
 pub type Server = fastws_host::server::Server<Tokio>;
 
-/// A server that serves. Await it, or let a thread [`wait`](Running::wait), to know how it has ended.
+/// A server that serves. Await it, or let a thread [`wait`](Running::wait), to know how it has ended. The
+/// example is at [`fn@serve`].
 pub type Running = fastws_host::server::Running<Tokio>;
 
-/// A running server, for any thread; [`shutdown`](Handle::shutdown) ends it.
+/// A running server, for any thread; [`shutdown`](Handle::shutdown) ends it. The example is at
+/// [`fn@serve`].
 pub type Handle = fastws_host::server::Handle<Tokio>;
 
 /// Serves on a socket that listens already, with default limits and a thread for each core, until a

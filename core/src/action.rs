@@ -7,6 +7,19 @@ use core::fmt;
 /// A close frame to be sent: a code of RFC 6455 section 7.4 and a reason.
 ///
 /// A reason longer than 123 bytes is cut at a character when it is written.
+///
+/// ```
+/// use fastws_core::action::Close;
+/// use fastws_core::config::Config;
+/// use fastws_core::engine::Engine;
+/// use fastws_core::time::Instant;
+///
+/// let mut engine = Engine::new(Config::default(), 0);
+/// let id = engine.open(Instant::ZERO, [7; 16])?;
+/// engine.close(Instant::ZERO, id, Close { code: 4001, reason: "your token has expired" });
+/// assert_eq!(engine.connections(), 0);
+/// # Ok::<(), fastws_core::shelf::Full>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Close<'a> {
     /// 1000 to 1014 as registered, or 3000 to 4999.
@@ -55,6 +68,9 @@ impl Words {
 }
 
 /// Why a subscription cannot be had. Nothing has changed.
+///
+/// [`Answer::reserve`](crate::dispatch::Answer::reserve) tells it before the reply, as the example of
+/// [`Dispatch`](crate::dispatch::Dispatch) shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Denied {
@@ -82,6 +98,19 @@ impl fmt::Display for Denied {
 impl core::error::Error for Denied {}
 
 /// Why a frame was not published. Nobody has got it.
+///
+/// ```
+/// use fastws_core::action::Unpublished;
+/// use fastws_core::config::Config;
+/// use fastws_core::engine::Engine;
+/// use fastws_core::frame::{Head, Opcode};
+///
+/// let mut engine = Engine::new(Config::default(), 0);
+/// let text = br#"{"type":"price","topic":"prices","payload":189.5}"#;
+/// let frame = [Head::new(Opcode::Text, text.len(), None).as_slice(), text].concat();
+/// assert!(engine.publish_frame("prices", &frame, None).is_ok());
+/// assert_eq!(engine.publish_frame("prices", text, None), Err(Unpublished::NotAFrame));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unpublished {
     /// The memory that was lent has no room for it.

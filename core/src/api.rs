@@ -67,6 +67,30 @@ impl Api {
     }
 
     /// Says what the API is for, in Markdown.
+    ///
+    /// This and what follows is for the [AsyncAPI document](Catalog::asyncapi):
+    ///
+    /// ```
+    /// use fastws_core::{api::Api, router::Router};
+    ///
+    /// let quotes = Router::new().tags(["quotes"]).send("last", "last.response", || 189.5);
+    /// let catalog = Api::new("Quotes", "1.0.0")
+    ///     .description("Prices as they change.")
+    ///     .terms("https://example.org/terms")
+    ///     .contact("Support", "https://example.org/support", "support@example.org")
+    ///     .license("MIT", "https://example.org/license")
+    ///     .server("production", "wss://api.example.org/ws")
+    ///     .tag("quotes", "What is paid.")
+    ///     .include(quotes)
+    ///     .build()?;
+    ///
+    /// let document = catalog.asyncapi("3.0.0", "/ws").expect("the version is known");
+    /// let document: serde_json::Value = serde_json::from_str(&document)?;
+    /// assert_eq!(document["info"]["description"], "Prices as they change.");
+    /// assert_eq!(document["info"]["contact"]["email"], "support@example.org");
+    /// assert_eq!(document["servers"]["production"]["host"], "api.example.org");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn description(self, text: &str) -> Self {
         self.info("description", text.into())
     }
@@ -101,6 +125,8 @@ impl Api {
     }
 
     /// Says what a tag of operations means.
+    ///
+    /// The example is at [`description`](Self::description).
     pub fn tag(mut self, name: &str, description: &str) -> Self {
         self.about.tags.insert(name.into(), description.into());
         self
@@ -114,6 +140,8 @@ impl Api {
 
     /// Shares a value with all handlers that take [`State<S>`](crate::extract::State). A topic route that
     /// is included is shared already, if it is the only one of its type.
+    ///
+    /// The example is at [`State`](crate::extract::State).
     pub fn state<S: Send + Sync + 'static>(mut self, state: S) -> Self {
         if self.states.insert(TypeId::of::<S>(), Arc::new(state)).is_some() {
             self.twice = Some(BuildError::StateTwice { state: type_name::<S>() });
@@ -124,6 +152,8 @@ impl Api {
     /// Asks this function about everybody who wants a connection, before it is opened. What it yields is
     /// the connection's own, for handlers that take [`Guest<S>`](crate::extract::Guest); an error is
     /// the response. It runs on the shard's thread and must not block; a panic in it is a 500.
+    ///
+    /// The example is at [`Visitor`].
     pub fn door<S: 'static>(
         mut self,
         door: impl Fn(&Visitor<'_>) -> Result<S, HttpError> + Send + Sync + 'static,
@@ -184,6 +214,8 @@ impl Api {
     }
 
     /// The token that every `POST` has to bring, as `Authorization: Bearer`; others get 401.
+    ///
+    /// The example is at [`post`](Self::post).
     pub fn bearer(mut self, token: &str) -> Self {
         self.entrance.bearer = Some(token.into());
         self
@@ -191,6 +223,18 @@ impl Api {
 
     /// Subprotocols that the API knows. A client that offers some gets the first of its own that is
     /// among them.
+    ///
+    /// ```
+    /// use fastws_core::api::Api;
+    /// use fastws_core::handshake::{Headers, read};
+    ///
+    /// let catalog = Api::new("Quotes", "1.0.0").protocols(["v1", "v2"]).build()?;
+    /// let bytes = b"GET /ws HTTP/1.1\r\nSec-WebSocket-Protocol: v3, v2, v1\r\n\r\n";
+    /// let mut headers = Headers::new();
+    /// let request = read(bytes, 0, &mut headers)?.expect("the head has ended");
+    /// assert_eq!(catalog.entrance().protocol(&request), Some("v2"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn protocols<'p>(mut self, names: impl IntoIterator<Item = &'p str>) -> Self {
         self.entrance.protocols.extend(names.into_iter().map(String::from));
         self
@@ -242,6 +286,9 @@ impl Api {
     }
 
     /// Checks everything that can be checked before anybody connects.
+    ///
+    /// # Errors
+    /// The first mistake, as [`BuildError`] says it. The example is at [`Api`].
     pub fn build(mut self) -> Result<Catalog, BuildError> {
         if let Some(error) = self.twice {
             return Err(error);
@@ -394,6 +441,15 @@ fn check_name(name: &str) -> Result<(), BuildError> {
 }
 
 /// A mistake in the application. Its text says what to write.
+///
+/// ```
+/// use fastws_core::api::{Api, BuildError};
+/// use fastws_core::router::Router;
+///
+/// let router = Router::new().send("ping", "pong", || ()).send("ping", "pong.too", || ());
+/// let mistake = Api::new("Pings", "1.0.0").include(router).build().err().expect("it has one");
+/// assert!(matches!(mistake, BuildError::Twice { name, .. } if name == "ping"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BuildError {

@@ -8,6 +8,25 @@ use core::mem;
 use core::str::from_utf8;
 
 /// What the peer has said.
+///
+/// ```
+/// use fastws_core::assembly::{Incoming, Reader};
+/// use fastws_core::frame::{Close, Role};
+///
+/// let mut frames = *b"\x89\x02hi\x82\x01\x00\x88\x02\x03\xe8";
+/// let (mut count, mut reader) = (0, Reader::new(Role::Client, 1024));
+/// reader.read(&mut frames, |incoming| {
+///     match incoming {
+///         Incoming::Ping(payload) => assert_eq!(payload, b"hi"),
+///         Incoming::Binary(bytes) => assert_eq!(bytes, [0]),
+///         Incoming::Close(close) => assert_eq!(close, Some(Close { code: 1000, reason: "" })),
+///         other => panic!("{other:?}"),
+///     }
+///     count += 1;
+/// })?;
+/// assert_eq!(count, 3);
+/// # Ok::<(), fastws_core::frame::Violation>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Incoming<'a> {
     /// A whole text message, of however many frames.
@@ -26,6 +45,10 @@ pub enum Incoming<'a> {
 /// in a buffer beside it, which grows with what came, never with a length that was only told.
 ///
 /// A driver with memory on the heap uses `Reader`, which has both.
+///
+/// ```
+/// assert_eq!(size_of::<fastws_core::assembly::Assembly>(), 48);
+/// ```
 // The buffer holds records (opcode, length, payload) and a tail:
 //   0..taken        records that were handed out, until they are reclaimed
 //   taken..parked   complete, waiting

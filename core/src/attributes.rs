@@ -22,6 +22,7 @@ pub fn nothing<T: Nothing<Kind>, Kind>() {}
 pub fn failure<E: Fails>() {}
 
 /// A result, also of an async function that is written as a plain one.
+/// [`reply`] asks for it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a reply",
     label = "`{Self}` needs `#[payload]`",
@@ -33,6 +34,7 @@ impl<T: Respond<Kind>, Kind> Answers<(handler::Plain, Kind)> for T {}
 impl<T: Future<Output: Respond<Kind>>, Kind> Answers<(handler::Async, Kind)> for T {}
 
 /// What there is to say without a reply.
+/// [`nothing`] asks for it.
 #[diagnostic::on_unimplemented(
     message = "an operation that returns `{Self}` has a reply",
     label = "give it a reply's name, as in `#[send(\"subscribe\", reply = \"subscribe.response\")]`, or return `()`"
@@ -44,6 +46,7 @@ impl<E: Into<Failure>> Nothing<handler::Plain> for Result<(), E> {}
 impl<T: Future<Output: Nothing<Kind>>, Kind> Nothing<(handler::Async, Kind)> for T {}
 
 /// An error.
+/// [`failure`] asks for it.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a handler's error",
     label = "it is neither `Failure` nor `Close`, and no `std::error::Error`",

@@ -12,6 +12,8 @@ use core::future::Future;
 /// A function that reads the first message of a connection: `fn` or `async fn`, of up to four arguments
 /// as a handler's, with a `Result<S, E>` whose `S` is what the connection is let in with and whose `E`
 /// is a [`Failure`] or becomes one.
+///
+/// The example is at [`Guest`](crate::extract::Guest).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot authenticate",
     label = "an argument or the result of this function does not fit",

@@ -9,6 +9,12 @@ use core::str::FromStr;
 use serde::ser::{self, Serialize, Serializer};
 
 /// How canonical parameters are written.
+///
+/// ```
+/// use fastws_core::canonical::{Style, canonical};
+/// assert_eq!(canonical(Style::Rfc8785, &[1.0, 0.5]).as_deref(), Ok("[1,0.5]"));
+/// assert_eq!(canonical(Style::Python, &[1.0, 0.5]).as_deref(), Ok("[1.0,0.5]"));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Style {
     /// The JSON Canonicalization Scheme of RFC 8785, but that integers are written with all their
@@ -53,6 +59,12 @@ where
 }
 
 /// Why parameters have no canonical text. The fault is whose parameters they are.
+///
+/// ```
+/// use fastws_core::canonical::{CanonicalError, Style, canonical};
+/// let error = canonical(Style::Rfc8785, &"x".repeat(2_000)).unwrap_err();
+/// assert!(matches!(error, CanonicalError::TooLong { limit: 1_024 }));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CanonicalError {

@@ -21,6 +21,81 @@ use core::cell::OnceCell;
 use serde_json::Value;
 
 /// What an [`Api`](crate::api::Api) is built into.
+///
+/// It is what a driver's [`Dispatch`](crate::dispatch::Dispatch) answers with, beside an engine of its own.
+/// What else the driver does for its [`Desk`] is there.
+///
+/// ```
+/// use fastws_core::catalog::{Catalog, Pending, Rest};
+/// use fastws_core::desk::Desk;
+/// use fastws_core::dispatch::{Answer, Call, Dispatch, Verdict};
+/// use fastws_core::config::Config;
+/// use fastws_core::engine::Engine;
+/// use fastws_core::frame::Opcode;
+/// use fastws_core::ids::OperationId;
+/// use fastws_core::time::Instant;
+/// use fastws_core::{api::Api, router::Router};
+/// use std::rc::Rc;
+/// # use fastws_core::declared::Treatment;
+/// # use fastws_core::desk::{Metrics, Published, Reach, Shards, Source};
+/// # use fastws_core::shelf::Full;
+///
+/// struct Front {
+///     catalog: Catalog,
+///     desk: Rc<Desk>,
+///     payload: Vec<u8>,
+///     /// Handlers that are futures. Whoever has run one settles its call.
+///     pending: Vec<Pending>,
+/// }
+///
+/// impl Dispatch for Front {
+///     fn find(&self, name: &str) -> Option<OperationId> {
+///         self.catalog.find(name)
+///     }
+///
+///     fn call(&mut self, call: Call<'_>, answer: Answer<'_, '_>) -> Verdict {
+///         let Self { catalog, desk, payload, pending } = self;
+///         let outcome = catalog.run(&call, &answer, desk, payload);
+///         let (verdict, rest) = catalog.finish(&call, answer, payload, outcome);
+///         match rest {
+///             Rest::Nothing => {}
+///             Rest::Pending(call) => pending.push(call),
+///             Rest::Trouble(trouble) => eprintln!("{}: {trouble:?}", catalog.name(call.operation)),
+///         }
+///         verdict
+///     }
+/// }
+///
+/// # struct Nobody;
+/// # impl Shards for Nobody {
+/// #     fn publish(&self, _: Source, _: &str, _: &[u8], _: Treatment) -> Published {
+/// #         Published::default()
+/// #     }
+/// #     fn expect(&self, _: &str) {}
+/// #     fn reach(&self, _: Option<&str>, _: &[u8], _: Treatment) -> Result<Reach, Full> {
+/// #         Err(Full)
+/// #     }
+/// #     fn metrics(&self) -> Metrics {
+/// #         Metrics::default()
+/// #     }
+/// # }
+/// let router = Router::new().send("greet", "greeting", || "hello");
+/// let catalog = Api::new("Greetings", "1.0.0").include(router).build()?;
+/// let greet = catalog.find("greet").expect("it was declared");
+/// assert_eq!((catalog.name(greet), catalog.title()), ("greet", "Greetings"));
+///
+/// // `Nobody` stands for the other shards.
+/// let desk = Desk::new(catalog.declared().clone(), std::sync::Arc::new(Nobody), 0);
+/// let mut front = Front { catalog, desk, payload: Vec::new(), pending: Vec::new() };
+/// let (mut engine, now) = (Engine::new(Config::default(), 0), Instant::ZERO);
+/// let id = engine.open(now, [7; 16])?;
+/// engine.handle_message(now, id, Opcode::Text, &mut br#"{"type":"greet"}"#.to_vec(), &mut front);
+/// let mut written = Vec::new();
+/// let transmit = engine.poll_transmit(now).expect("there is a reply");
+/// transmit.parts().for_each(|part| written.extend_from_slice(part));
+/// assert!(written.ends_with(br#"{"type":"greeting","payload":"hello"}"#));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Catalog {
     pub(crate) document: Value,
     /// Those that are called by name, sorted by its length, then by name; behind them the others.
@@ -38,12 +113,16 @@ pub(crate) struct Operation {
 }
 
 /// What running a handler came to, before any of it has taken effect.
+///
+/// [`Catalog::finish`] takes it; the example is at [`Catalog`].
 pub struct Outcome {
     ran: Result<Ran, Rejection>,
     client: Option<Client>,
 }
 
 /// What is left to do about a call.
+///
+/// The example is at [`Catalog`].
 pub enum Rest {
     /// Nothing.
     Nothing,
@@ -54,6 +133,9 @@ pub enum Rest {
 }
 
 /// A call whose handler is a future.
+///
+/// Once `outcome` has ended, [`Engine::settle`](crate::engine::Engine::settle) hands out the answer for
+/// [`Catalog::settle`].
 pub struct Pending {
     /// The call to settle.
     pub call: CallId,
@@ -68,6 +150,8 @@ pub struct Pending {
 }
 
 /// What went wrong in a call.
+///
+/// For a log, as the example of [`Catalog`] writes it.
 #[derive(Debug)]
 pub enum Trouble {
     /// The client sent a payload that does not fit.
@@ -86,6 +170,8 @@ impl Catalog {
 
     /// The AsyncAPI document as JSON, for a server whose WebSocket is at `path`. `version` is `3.0.0`
     /// or `3.1.0`; there is none of another.
+    ///
+    /// The example is at [`Api::description`](crate::api::Api::description).
     pub fn asyncapi(&self, version: &str, path: &str) -> Option<String> {
         if !ASYNCAPI.contains(&version) {
             return None;
@@ -228,4 +314,12 @@ impl Catalog {
 }
 
 /// The versions of AsyncAPI that can be had, the first by default.
+///
+/// ```
+/// use fastws_core::{api::Api, catalog::ASYNCAPI};
+/// let catalog = Api::new("Nothing", "1.0.0").build()?;
+/// assert!(ASYNCAPI.iter().all(|version| catalog.asyncapi(version, "/ws").is_some()));
+/// assert!(catalog.asyncapi("2.6.0", "/ws").is_none());
+/// # Ok::<(), fastws_core::api::BuildError>(())
+/// ```
 pub const ASYNCAPI: [&str; 2] = ["3.0.0", "3.1.0"];

@@ -5,6 +5,38 @@ use crate::ids::ConnectionId;
 use alloc::{boxed::Box, collections::VecDeque};
 
 /// A subscription has begun or ended.
+///
+/// ```
+/// # use fastws_core::config::Config;
+/// # use fastws_core::dispatch::{Answer, Call, Dispatch, Verdict};
+/// # use fastws_core::engine::Engine;
+/// # use fastws_core::frame::Opcode;
+/// # use fastws_core::ids::OperationId;
+/// # use fastws_core::time::Instant;
+/// # struct App;
+/// # impl Dispatch for App {
+/// #     fn find(&self, _: &str) -> Option<OperationId> {
+/// #         Some(OperationId(0))
+/// #     }
+/// #     fn call(&mut self, _: Call<'_>, answer: Answer<'_, '_>) -> Verdict {
+/// #         let mut effects = answer.reply("listening", None);
+/// #         let _ = effects.subscribe("prices");
+/// #         effects.done()
+/// #     }
+/// # }
+/// # let (now, app) = (Instant::ZERO, &mut App);
+/// # let mut engine = Engine::new(Config::default(), 0);
+/// engine.watch();
+/// let id = engine.open(now, [7; 16])?;
+/// // It asks for `prices`, and ends.
+/// # engine.handle_message(now, id, Opcode::Text, &mut br#"{"type":"listen"}"#.to_vec(), app);
+/// engine.handle_end(now, id);
+/// for begun in [true, false] {
+///     let change = engine.poll_change().expect("it has begun and ended");
+///     assert_eq!((change.id, &*change.topic, change.begun), (id, "prices", begun));
+/// }
+/// # Ok::<(), fastws_core::shelf::Full>(())
+/// ```
 #[cfg(feature = "alloc")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {

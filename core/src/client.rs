@@ -22,6 +22,41 @@ use serde::Serialize;
 ///
 /// What a handler wishes takes effect when it ends: its reply first, then its wishes in the order of
 /// the calls. A handler that fails, or whose client has gone meanwhile, has no effect.
+///
+/// ```
+/// use fastws_core::api::Api;
+/// use fastws_core::client::Client;
+/// use fastws_core::declared::PublishError;
+/// use fastws_core::extract::Payload;
+/// use fastws_core::router::Router;
+/// use fastws_core::{payload, send};
+///
+/// #[payload]
+/// struct Quote { symbol: String, price: f64, from: String }
+///
+/// /// Listens to one symbol's quotes, and to no other's any more.
+/// #[send("quotes.watch", reply = "quotes.watching")]
+/// fn watch(Payload(symbol): Payload<String>, client: Client) -> String {
+///     for topic in client.topics() {
+///         client.unsubscribe(topic);
+///     }
+///     match client.subscribe(format!("quotes:{symbol}")) {
+///         // The one topic that is left, though none of this has taken effect yet.
+///         Ok(()) => client.topics().join(", "),
+///         Err(refused) => refused.to_string(),
+///     }
+/// }
+///
+/// /// Says a price to everybody who listens.
+/// #[send("quotes.say")]
+/// fn say(Payload(quote): Payload<Quote>, client: Client) -> Result<(), PublishError> {
+///     let quote = Quote { from: client.uid(), ..quote };
+///     client.publish(format!("quotes:{}", quote.symbol), "quotes.quote", &quote)
+/// }
+///
+/// let quotes = Router::new().include(watch).include(say).recv::<Quote>("quotes.quote");
+/// assert!(Api::new("Quotes", "1.0.0").include(quotes).build().is_ok());
+/// ```
 #[derive(Clone)]
 pub struct Client {
     call: Rc<Visit>,
@@ -119,6 +154,11 @@ impl Client {
 
     /// Subscribes to a topic without a service. A topic of a
     /// [`TopicRoute`](crate::topic_route::TopicRoute) with a service is subscribed to through its route.
+    /// O(topics).
+    ///
+    /// # Errors
+    /// A name that cannot be a topic's, a topic with a service, or one topic more than the connection may
+    /// have. Nothing is wished then.
     pub fn subscribe(&self, topic: impl AsRef<str>) -> Result<(), Refused> {
         let topic = topic.as_ref();
         topic::check(topic, self.call.topic_bytes)?;
@@ -191,6 +231,10 @@ impl Client {
 
     /// Sends an update to all subscribers of `topic`, on all shards. `kind` is the full type of a `recv`
     /// operation of this payload's type. It is encoded now, and takes effect with the other wishes.
+    ///
+    /// # Errors
+    /// What [`PublishError`] says, but for its `Full`: who does not get it then is counted in
+    /// [`Metrics`](crate::desk::Metrics).
     pub fn publish<T: Serialize + 'static>(
         &self,
         topic: impl AsRef<str>,

@@ -23,7 +23,7 @@ pub struct Config {
     /// Bytes of one message; a longer one closes with 1009. From 12, which is the shortest message, to 1 GiB.
     pub message_bytes: u32,
     /// Objects and arrays inside one another, the message itself among them; more close with 1003. At most
-    /// [`MAX_NESTING`](crate::envelope::MAX_NESTING).
+    /// [`MAX_NESTING`].
     pub nesting: u16,
     /// Bytes that may wait for a connection whose socket takes no more. Its buffer holds at most an
     /// eighth and a 512th more, 400 bytes, and the frame that the socket has taken a part of. At least
@@ -33,7 +33,7 @@ pub struct Config {
     pub slow_consumer: SlowConsumer,
     /// Topics of one connection; with 0 nobody subscribes.
     pub topics_per_connection: u32,
-    /// Bytes of a topic's name, at most [`MAX_TOPIC`](crate::topic::MAX_TOPIC).
+    /// Bytes of a topic's name, at most [`MAX_TOPIC`].
     pub topic_bytes: u16,
     /// Time for a topic's service to start; then its subscribers are refused.
     pub start: Duration,
@@ -111,6 +111,8 @@ impl Config {
 }
 
 /// Which number of a [`Config`] cannot work, by the name of its field.
+///
+/// The example is at [`Config::check`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigError {
@@ -159,6 +161,13 @@ impl core::error::Error for ConfigError {}
 
 /// What a request gets that cannot be read, that names no operation, whose payload does not fit, or
 /// whose handler has failed. Whatever else ends a connection ends it in any case.
+///
+/// ```
+/// use fastws_core::config::{Config, OnError};
+/// let config = Config { on_error: OnError::Reply, ..Config::default() };
+/// assert_eq!(Config::default().on_error, OnError::Close);
+/// # assert_eq!(config.on_error, OnError::Reply);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnError {
     /// The connection is closed, which is what clients of FastWS expect.
@@ -203,6 +212,13 @@ impl Default for Config {
 /// stands in the place of the first of them, and says how many of its topic are missing there:
 /// `{"type":"bars.gap","topic":"bars:AAPL:1","payload":{"topic":"bars:AAPL:1","dropped":3}}` for
 /// updates of type `bars.update`. A reader for which not even that fits is closed.
+///
+/// ```
+/// use fastws_core::config::{Config, SlowConsumer};
+/// let config = Config { slow_consumer: SlowConsumer::Latest, ..Config::default() };
+/// assert_eq!(Config::default().slow_consumer, SlowConsumer::Close);
+/// # assert_eq!(config.slow_consumer, SlowConsumer::Latest);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SlowConsumer {
     /// Nothing is dropped: the connection is closed with 1008.

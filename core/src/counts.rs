@@ -1,6 +1,19 @@
 //! What has happened on one shard, in numbers. Knows no connection.
 
 /// What has happened since the engine began.
+///
+/// ```
+/// use fastws_core::config::Config;
+/// use fastws_core::engine::Engine;
+/// use fastws_core::time::Instant;
+///
+/// let mut engine = Engine::new(Config::default(), 0);
+/// let id = engine.open(Instant::ZERO, [7; 16])?;
+/// engine.handle_end(Instant::ZERO, id);
+/// let counts = engine.counts();
+/// assert_eq!((counts.received, counts.closes.total()), (0, 1));
+/// # Ok::<(), fastws_core::shelf::Full>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Messages that were read.
@@ -25,6 +38,19 @@ pub struct Counts {
 ///
 /// Each connection that was open is counted once, when its end begins. The numbers are in the order of
 /// [`LABELS`](Self::LABELS): what peers send makes no new ones.
+///
+/// ```
+/// use fastws_core::config::Config;
+/// use fastws_core::engine::Engine;
+/// use fastws_core::time::Instant;
+///
+/// let mut engine = Engine::new(Config::default(), 0);
+/// let id = engine.open(Instant::ZERO, [7; 16])?;
+/// engine.handle_end(Instant::ZERO, id);
+/// let ends = engine.counts().closes.iter().find(|(label, _)| *label == "1006");
+/// assert_eq!(ends, Some(("1006", 1)));
+/// # Ok::<(), fastws_core::shelf::Full>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Closes(pub [u64; Self::LABELS.len()]);
 

@@ -20,6 +20,8 @@ use serde::Serialize;
 pub(crate) type Revise = Box<dyn Fn(&dyn Any, &mut Vec<u8>) -> Result<(), Failure> + Send + Sync>;
 
 /// Shared by all shards, never changed.
+///
+/// [`Catalog::declared`](crate::catalog::Catalog::declared) has it; the example is at [`PublishError`].
 #[derive(Default)]
 pub struct Declared {
     pub(crate) updates: BTreeMap<String, Update>,
@@ -57,6 +59,12 @@ pub(crate) struct Report {
 }
 
 /// What becomes of an update besides being sent.
+///
+/// ```
+/// use fastws_core::declared::Treatment;
+/// let treatment = Treatment::default();
+/// assert!(!treatment.keep && treatment.policy.is_none());
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Treatment {
     /// It is the topic's last update from now on.
@@ -80,7 +88,10 @@ pub(crate) struct Update {
 }
 
 impl Declared {
-    /// Encodes an update of a `recv` operation as a whole frame, for a topic or for everybody.
+    /// Encodes an update of a `recv` operation as a whole frame, for a topic or for everybody. O(bytes).
+    ///
+    /// # Errors
+    /// What [`PublishError`] says, where the example is, but for its `Full`.
     pub fn update<T: Serialize + 'static>(
         &self,
         topic: Option<&str>,
@@ -168,6 +179,21 @@ fn frame(message: &impl Encode) -> Vec<u8> {
 }
 
 /// Why an update was not published. Nobody has got it, but for [`Full`](Self::Full).
+///
+/// ```
+/// use fastws_core::declared::PublishError;
+/// use fastws_core::{api::Api, router::Router};
+///
+/// let router = Router::new().recv::<f64>("price");
+/// let catalog = Api::new("Prices", "1.0.0").include(router).build()?;
+/// let error = |topic: &str, kind: &str| {
+///     catalog.declared().update(Some(topic), kind, &"1.5").expect_err("a price is a number")
+/// };
+/// assert!(matches!(error("prices", "price"), PublishError::Type));
+/// assert!(matches!(error("prices", "rate"), PublishError::Unknown));
+/// assert!(matches!(error("", "price"), PublishError::Topic(_)));
+/// # Ok::<(), fastws_core::api::BuildError>(())
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum PublishError {

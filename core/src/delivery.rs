@@ -14,6 +14,8 @@ use crate::state::State;
 use crate::time::Instant;
 
 /// Who got an update.
+///
+/// Told by [`Engine::publish`](crate::engine::Engine::publish), where its example is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Audience {
     /// Connections that it was queued for.

@@ -23,6 +23,58 @@ use core::task::{Context, Poll, Waker};
 pub type Local<T> = Pin<Box<dyn Future<Output = T>>>;
 
 /// All shards, as one of them or a foreign thread sees them.
+///
+/// ```
+/// use fastws_core::declared::Treatment;
+/// use fastws_core::desk::{Metrics, Published, Reach, Shards, Source};
+/// use fastws_core::publisher::Publisher;
+/// use fastws_core::shelf::Full;
+/// use fastws_core::{api::Api, router::Router};
+/// use std::sync::{Arc, Mutex};
+///
+/// /// The only shard: what others publish waits until it takes it.
+/// #[derive(Default)]
+/// struct Inbox(Mutex<Vec<(Option<String>, Vec<u8>)>>);
+///
+/// impl Inbox {
+///     fn leave(&self, topic: Option<&str>, frame: &[u8]) {
+///         self.0.lock().unwrap().push((topic.map(String::from), frame.into()));
+///     }
+/// }
+///
+/// impl Shards for Inbox {
+///     fn publish(&self, source: Source, topic: &str, frame: &[u8], _: Treatment) -> Published {
+///         // What it publishes itself, its listeners have already.
+///         if source != Source::Shard(0) {
+///             self.leave(Some(topic), frame);
+///         }
+///         // Nothing is kept for who comes later.
+///         Published::default()
+///     }
+///
+///     fn expect(&self, _: &str) {}
+///
+///     fn reach(&self, topic: Option<&str>, frame: &[u8], _: Treatment) -> Result<Reach, Full> {
+///         self.leave(topic, frame);
+///         Ok(Reach::new(async { 0 }))
+///     }
+///
+///     fn metrics(&self) -> Metrics {
+///         Metrics::default()
+///     }
+/// }
+///
+/// let router = Router::new().recv::<f64>("price");
+/// let catalog = Api::new("Prices", "1.0.0").include(router).build()?;
+/// let inbox = Arc::new(Inbox::default());
+/// let publisher = Publisher::new(catalog.declared().clone(), inbox.clone());
+/// publisher.publish("prices", "price", &189.5)?;
+///
+/// let (topic, frame) = inbox.0.lock().unwrap().pop().expect("it waits");
+/// assert_eq!(topic.as_deref(), Some("prices"));
+/// assert!(frame.ends_with(br#"{"type":"price","topic":"prices","payload":189.5}"#));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Shards: Send + Sync {
     /// Queues an encoded frame on the shards. What is to be kept is the topic's last update from now on,
     /// if anybody on any shard is interested in the topic.
@@ -46,6 +98,8 @@ pub trait Shards: Send + Sync {
 }
 
 /// Who publishes an update.
+///
+/// The example is at [`Shards`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
     /// Anybody, for all listeners.
@@ -57,6 +111,8 @@ pub enum Source {
 }
 
 /// What has become of a frame.
+///
+/// The example is at [`Shards`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Published {
     /// The moment at which it has become the topic's last update, if it has.
@@ -67,6 +123,24 @@ pub struct Published {
 
 /// A future that tells how many connections an update was queued for, once every shard knows. The
 /// update goes out also where nobody waits for that.
+///
+/// ```
+/// use fastws_core::api::Api;
+/// use fastws_core::declared::PublishError;
+/// use fastws_core::extract::Payload;
+/// use fastws_core::publisher::App;
+/// use fastws_core::router::Router;
+/// use fastws_core::send;
+///
+/// #[send("alert", reply = "alerted")]
+/// async fn alert(Payload(text): Payload<String>, app: App) -> Result<usize, PublishError> {
+///     let reach = app.publisher().reach("alerts", "alerts.alert", &text)?;
+///     Ok(reach.await)
+/// }
+///
+/// let router = Router::new().include(alert).recv::<String>("alerts.alert");
+/// assert!(Api::new("Alerts", "1.0.0").include(router).build().is_ok());
+/// ```
 pub struct Reach(Pin<Box<dyn Future<Output = usize> + Send>>);
 
 impl Reach {
@@ -85,6 +159,8 @@ impl Future for Reach {
 }
 
 /// Sums over all shards.
+///
+/// The example is at [`App`](crate::publisher::App).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Metrics {
     /// Open connections.
@@ -110,6 +186,45 @@ pub struct Metrics {
 }
 
 /// One shard's desk.
+///
+/// ```
+/// use fastws_core::desk::Desk;
+/// use fastws_core::time::{Duration, Instant};
+/// use std::pin::pin;
+/// use std::task::{Context, Waker};
+/// # use fastws_core::{api::Api, declared::Treatment, shelf::Full};
+/// # use fastws_core::desk::{Metrics, Published, Reach, Shards, Source};
+/// # struct Nobody;
+/// # impl Shards for Nobody {
+/// #     fn publish(&self, _: Source, _: &str, _: &[u8], _: Treatment) -> Published {
+/// #         Published::default()
+/// #     }
+/// #     fn expect(&self, _: &str) {}
+/// #     fn reach(&self, _: Option<&str>, _: &[u8], _: Treatment) -> Result<Reach, Full> {
+/// #         Err(Full)
+/// #     }
+/// #     fn metrics(&self) -> Metrics {
+/// #         Metrics::default()
+/// #     }
+/// # }
+/// # let catalog = Api::new("Sleepers", "1.0.0").build()?;
+/// # let shards = std::sync::Arc::new(Nobody);
+/// let desk = Desk::new(catalog.declared().clone(), shards, 0);
+///
+/// // A handler sleeps; its driver wakes it.
+/// let unix = Duration::from_secs(1_700_000_000);
+/// desk.handle_time(Instant::ZERO, unix);
+/// let mut sleep = pin!(desk.sleep(Duration::from_secs(1)));
+/// let mut context = Context::from_waker(Waker::noop());
+/// assert!(sleep.as_mut().poll(&mut context).is_pending());
+///
+/// let due = desk.poll_timeout().expect("somebody sleeps");
+/// assert_eq!(due, Instant::from_millis(1_000));
+/// desk.handle_time(due, unix + Duration::from_secs(1));
+/// assert!(sleep.as_mut().poll(&mut context).is_ready());
+/// assert_eq!(desk.poll_timeout(), None);
+/// # Ok::<(), fastws_core::api::BuildError>(())
+/// ```
 pub struct Desk {
     pub(crate) declared: Arc<Declared>,
     pub(crate) shards: Arc<dyn Shards>,
@@ -128,6 +243,10 @@ pub struct Desk {
 }
 
 /// A subscription that a running handler waits for.
+///
+/// [`Desk::poll_ask`] hands it out. Its driver sets a place aside with
+/// [`Engine::reserve`](crate::engine::Engine::reserve), starts the topic's service if it is the first, and
+/// says in the [`Reservation`] what came of it.
 pub struct Ask {
     /// The handler's call.
     pub call: CallId,
@@ -146,6 +265,8 @@ pub struct Ask {
 pub type Starter = Box<dyn FnOnce(Feed) -> Local<Result<Local<Fault>, Refused>>>;
 
 /// Where a service's updates go, before their type is known.
+///
+/// A [`Starter`] makes [`Updates`](crate::service::Updates) of it.
 #[derive(Clone)]
 pub struct Feed {
     /// The shard that the service runs on.
@@ -271,6 +392,9 @@ impl Desk {
 }
 
 /// Ends when the driver's clock has come to its time. Dropping it forgets it.
+///
+/// Made by [`Clock::sleep`](crate::extract::Clock::sleep) for handlers, where the example is, and by
+/// [`Updates::sleep`](crate::service::Updates::sleep) for services.
 pub struct Sleep {
     desk: Rc<Desk>,
     key: (Instant, u64),

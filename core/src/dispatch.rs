@@ -15,6 +15,78 @@ use crate::time::Instant;
 ///
 /// An engine hands itself to the application for the time of one call, so that a reply is encoded
 /// once, where it is written from. Nothing here blocks, and nothing is left to be drained.
+///
+/// ```
+/// use fastws_core::assembly::{Incoming, Reader};
+/// use fastws_core::config::Config;
+/// use fastws_core::dispatch::{Admission, Answer, Call, Dispatch, Verdict};
+/// use fastws_core::engine::Engine;
+/// use fastws_core::frame::{Opcode, Role};
+/// use fastws_core::handshake::{Refusal, Request};
+/// use fastws_core::ids::{ConnectionId, OperationId};
+/// use fastws_core::time::Instant;
+///
+/// const LISTEN: OperationId = OperationId(0);
+/// const SAY: OperationId = OperationId(1);
+///
+/// /// A room in which everybody hears what is said.
+/// struct Room;
+///
+/// impl Dispatch for Room {
+///     fn find(&self, name: &str) -> Option<OperationId> {
+///         match name {
+///             "room.listen" => Some(LISTEN),
+///             "room.say" => Some(SAY),
+///             _ => None,
+///         }
+///     }
+///
+///     fn call(&mut self, call: Call<'_>, mut answer: Answer<'_, '_>) -> Verdict {
+///         if call.operation == LISTEN {
+///             let reply: &[u8] = match answer.reserve("room") {
+///                 Ok(()) => b"true",
+///                 Err(_) => b"false",
+///             };
+///             let mut effects = answer.reply("room.listen.response", Some(reply));
+///             // A place that was not reserved is not there: the reply has said so.
+///             let _ = effects.subscribe("room");
+///             return effects.done();
+///         }
+///         let mut effects = answer.silent();
+///         let said = call.payload.unwrap_or("null").as_bytes();
+///         // With memory of its own an engine has room for every update.
+///         let _ = effects.publish("room", "room.said", said, None);
+///         effects.done()
+///     }
+///
+///     fn request(&mut self, _: ConnectionId, request: &Request<'_>) -> Admission<'_> {
+///         match request.path {
+///             "/room" => Admission::Upgrade { protocol: None },
+///             _ => Admission::Refuse(Refusal::NotFound),
+///         }
+///     }
+/// }
+///
+/// let (mut engine, now) = (Engine::new(Config::default(), 0), Instant::ZERO);
+/// // A stream that is framed elsewhere needs no handshake, and brings whole messages.
+/// let id = engine.open(now, [7; 16])?;
+/// for message in [r#"{"type":"room.listen"}"#, r#"{"type":"room.say","payload":"hello"}"#] {
+///     let mut message = message.as_bytes().to_vec();
+///     assert!(engine.handle_message(now, id, Opcode::Text, &mut message, &mut Room));
+/// }
+/// let mut written = Vec::new();
+/// let transmit = engine.poll_transmit(now).expect("there is a reply and an update");
+/// transmit.parts().for_each(|part| written.extend_from_slice(part));
+///
+/// let mut heard = Vec::new();
+/// Reader::new(Role::Client, 1024).read(&mut written, |incoming| match incoming {
+///     Incoming::Text(text) => heard.push(text.to_owned()),
+///     other => panic!("{other:?}"),
+/// })?;
+/// let update = r#"{"type":"room.said","topic":"room","payload":"hello"}"#;
+/// assert_eq!(heard, [r#"{"type":"room.listen.response","payload":true}"#, update]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Dispatch {
     /// The operation of this full name, such as `bars.subscribe`.
     fn find(&self, name: &str) -> Option<OperationId>;
@@ -42,6 +114,33 @@ pub trait Dispatch {
 }
 
 /// What becomes of a request.
+///
+/// ```
+/// use fastws_core::dispatch::Admission;
+/// use fastws_core::handshake::{Refusal, Request, Response};
+///
+/// fn admit(request: &Request<'_>) -> Admission<'static> {
+///     match request.path {
+///         "/ws" if request.protocols().any(|offered| offered == "v1") => {
+///             Admission::Upgrade { protocol: Some("v1") }
+///         }
+///         "/ws" => Admission::Upgrade { protocol: None },
+///         "/healthz" => Admission::Respond(Response {
+///             status: 200,
+///             headers: "Cache-Control: no-store\r\n",
+///             content_type: "text/plain",
+///             body: b"ok",
+///         }),
+///         _ => Admission::Refuse(Refusal::NotFound),
+///     }
+/// }
+///
+/// # use fastws_core::handshake::{Headers, read};
+/// let mut headers = Headers::new();
+/// let request = read(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", 0, &mut headers)?.unwrap();
+/// assert!(matches!(admit(&request), Admission::Respond(Response { status: 200, .. })));
+/// # Ok::<(), Refusal>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub enum Admission<'a> {
     /// It becomes a connection, if its headers ask for one correctly.
@@ -59,6 +158,8 @@ pub enum Admission<'a> {
 }
 
 /// One message of a client, on its way to its operation.
+///
+/// [`Dispatch::call`] takes it; the example is at [`Dispatch`].
 pub struct Call<'a> {
     /// Names the call until it is settled.
     pub id: CallId,
@@ -76,6 +177,49 @@ pub struct Call<'a> {
 ///
 /// The order is in the types: what takes effect comes after the reply, and a call that fails has had
 /// no effect at all.
+///
+/// The example of a reply is at [`Dispatch`], that of one that takes its time at [`later`](Self::later).
+/// What is known before, and how to refuse:
+///
+/// ```
+/// use fastws_core::action::Close;
+/// use fastws_core::dispatch::{Answer, Call, Verdict};
+///
+/// /// Subscribes to one topic more, of ten.
+/// fn subscribe(call: Call<'_>, mut answer: Answer<'_, '_>) -> Verdict {
+///     let topic = call.payload.unwrap_or_default().trim_matches('"');
+///     if topic.len() > answer.topic_bytes() || answer.topics().any(|known| known == topic) {
+///         return answer.reject("subscribe", Close::INVALID);
+///     }
+///     if answer.topic_count() == 10 || answer.places_left() == 0 || answer.reserve(topic).is_err() {
+///         return answer.close(Close { code: 4000, reason: "too many topics" });
+///     }
+///     let mut effects = answer.reply("subscribed", None);
+///     let _ = effects.subscribe(topic);
+///     effects.done()
+/// }
+/// # use fastws_core::{config::Config, dispatch::Dispatch, engine::Engine, frame::Opcode};
+/// # use fastws_core::{ids::OperationId, time::Instant};
+/// # struct App;
+/// # impl Dispatch for App {
+/// #     fn find(&self, _: &str) -> Option<OperationId> {
+/// #         Some(OperationId(0))
+/// #     }
+/// #     fn call(&mut self, call: Call<'_>, answer: Answer<'_, '_>) -> Verdict {
+/// #         subscribe(call, answer)
+/// #     }
+/// # }
+/// # let (mut engine, now) = (Engine::new(Config::default(), 0), Instant::ZERO);
+/// # let id = engine.open(now, [7; 16])?;
+/// # let mut say = |topic: &str| {
+/// #     let mut text = format!(r#"{{"type":"subscribe","payload":"{topic}"}}"#).into_bytes();
+/// #     engine.handle_message(now, id, Opcode::Text, &mut text, &mut App);
+/// #     (engine.subscriptions(), engine.connections())
+/// # };
+/// // Subscriptions and connections after each of three requests, the last of them in vain.
+/// assert_eq!([say("a"), say("b"), say("a")], [(1, 1), (2, 1), (0, 0)]);
+/// # Ok::<(), fastws_core::shelf::Full>(())
+/// ```
 pub struct Answer<'a, 'm> {
     pub(crate) state: &'a mut State<'m>,
     pub(crate) now: Instant,
@@ -84,6 +228,8 @@ pub struct Answer<'a, 'm> {
 }
 
 /// How a call ended; only an [`Answer`] makes one.
+///
+/// [`Effects::done`] is the usual one, [`Answer::later`] the one of a call that goes on.
 #[must_use]
 pub struct Verdict(pub(crate) Ended);
 
@@ -148,6 +294,45 @@ impl<'a, 'm> Answer<'a, 'm> {
 
     /// The outcome comes with [`Engine::settle`](crate::engine::Engine::settle); until then the
     /// connection's next message waits.
+    ///
+    /// ```
+    /// use fastws_core::config::Config;
+    /// use fastws_core::dispatch::{Answer, Call, Dispatch, Verdict};
+    /// use fastws_core::engine::Engine;
+    /// use fastws_core::frame::Opcode;
+    /// use fastws_core::ids::{CallId, OperationId};
+    /// use fastws_core::time::Instant;
+    ///
+    /// /// Notes calls that somebody else answers.
+    /// struct Queue(Vec<CallId>);
+    ///
+    /// impl Dispatch for Queue {
+    ///     fn find(&self, name: &str) -> Option<OperationId> {
+    ///         (name == "sum").then_some(OperationId(0))
+    ///     }
+    ///
+    ///     fn call(&mut self, call: Call<'_>, answer: Answer<'_, '_>) -> Verdict {
+    ///         self.0.push(call.id);
+    ///         answer.later()
+    ///     }
+    /// }
+    ///
+    /// let (mut engine, mut queue) = (Engine::new(Config::default(), 0), Queue(Vec::new()));
+    /// let now = Instant::ZERO;
+    /// let id = engine.open(now, [7; 16])?;
+    /// let mut message = *br#"{"type":"sum","payload":[1,2]}"#;
+    /// assert!(engine.handle_message(now, id, Opcode::Text, &mut message, &mut queue));
+    /// // The next one waits, and is offered again when this one is settled.
+    /// assert!(!engine.handle_message(now, id, Opcode::Text, &mut message.clone(), &mut queue));
+    ///
+    /// let call = queue.0.pop().expect("it was called");
+    /// assert_eq!(call.connection(), id);
+    /// let is_there = engine.settle(now, call, None, |answer| answer.reply("sum", Some(b"3")).done());
+    /// assert!(is_there);
+    /// // It is settled once.
+    /// assert!(!engine.settle(now, call, None, |answer| answer.silent().done()));
+    /// # Ok::<(), fastws_core::shelf::Full>(())
+    /// ```
     pub fn later(self) -> Verdict {
         Verdict(Ended::Later)
     }
@@ -167,6 +352,8 @@ impl<'a, 'm> Answer<'a, 'm> {
 }
 
 /// What follows a reply, in the order in which it is said.
+///
+/// Made by [`Answer::reply`] or [`Answer::silent`]; the example is at [`Dispatch`].
 pub struct Effects<'a, 'm> {
     state: &'a mut State<'m>,
     now: Instant,
@@ -182,7 +369,7 @@ impl Effects<'_, '_> {
     }
 
     /// Subscribes; it cannot fail where a place was reserved. Subscribing twice is one subscription:
-    /// true if it is new.
+    /// true if it is new. On an error nothing has changed.
     pub fn subscribe(&mut self, topic: &str) -> Result<bool, Denied> {
         self.state.subscribe(self.slot, topic)
     }
@@ -208,7 +395,7 @@ impl Effects<'_, '_> {
         self.state.publish(topic, &message, policy)
     }
 
-    /// The same with a whole text frame that was encoded before.
+    /// The same with a whole text frame that was encoded before. On an error nobody has got it.
     pub fn publish_frame(
         &mut self,
         topic: &str,
@@ -232,7 +419,7 @@ impl Effects<'_, '_> {
         self.state.broadcast(&Message { kind, topic: None, payload: Some(payload), id: None })
     }
 
-    /// The same with a whole text frame that was encoded before.
+    /// The same with a whole text frame that was encoded before. On an error nobody has got it.
     pub fn broadcast_frame(&mut self, frame: &[u8]) -> Result<usize, Unpublished> {
         self.state.broadcast_frame(frame)
     }

@@ -34,6 +34,24 @@ pub struct Visitor<'a> {
 
 impl<'a> Visitor<'a> {
     /// What this peer asks for.
+    ///
+    /// ```
+    /// use fastws_core::door::Visitor;
+    /// use fastws_core::handshake::{Headers, read};
+    ///
+    /// let bytes = b"GET /ws?name=J%C3%BCrgen HTTP/1.1\r\nHost: example.org\r\n\
+    ///     Cookie: theme=dark; session=7\r\nAuthorization: Bearer secret\r\n\r\n";
+    /// let mut headers = Headers::new();
+    /// let request = read(bytes, 0, &mut headers)?.expect("the head has ended");
+    /// let visitor = Visitor::new(&request, None);
+    /// assert_eq!(visitor.path(), "/ws");
+    /// assert_eq!(visitor.query("name").as_deref(), Some("Jürgen"));
+    /// assert_eq!(visitor.header("host"), Some("example.org"));
+    /// assert_eq!(visitor.cookie("session"), Some("7"));
+    /// assert_eq!(visitor.bearer(), Some("secret"));
+    /// assert_eq!(visitor.peer(), None);
+    /// # Ok::<(), fastws_core::handshake::Refusal>(())
+    /// ```
     pub fn new(request: &'a Request<'a>, peer: Option<SocketAddr>) -> Self {
         Self { request, peer }
     }
@@ -74,6 +92,13 @@ impl<'a> Visitor<'a> {
 }
 
 /// A request is refused: a status and a sentence for whoever sent it.
+///
+/// ```
+/// use fastws_core::door::HttpError;
+/// let error = HttpError::new(403, "members only");
+/// assert_eq!((error.status(), error.into_body()), (403, "members only".into()));
+/// assert_eq!(HttpError::new(200, "that is no error").status(), 500);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpError {
     status: u16,

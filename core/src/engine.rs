@@ -39,13 +39,95 @@ pub use crate::hub::Life;
 ///    nothing more to write.
 /// 4. [`poll_life`](Self::poll_life), [`poll_gone`](Self::poll_gone), and a wait until a socket is
 ///    ready or [`poll_timeout`](Self::poll_timeout) has come, unless [`is_ready`](Self::is_ready).
+///
+/// A shard by hand, with memory for its socket:
+///
+/// ```
+/// use fastws_core::config::Config;
+/// use fastws_core::dispatch::{Answer, Call, Dispatch, Verdict};
+/// use fastws_core::engine::{Engine, Sent};
+/// use fastws_core::frame::{Head, Opcode, mask};
+/// use fastws_core::ids::OperationId;
+/// use fastws_core::time::{Duration, Instant};
+///
+/// /// Says the payload of an `echo` again.
+/// struct Echo;
+///
+/// impl Dispatch for Echo {
+///     fn find(&self, name: &str) -> Option<OperationId> {
+///         (name == "echo").then_some(OperationId(0))
+///     }
+///
+///     fn call(&mut self, call: Call<'_>, answer: Answer<'_, '_>) -> Verdict {
+///         answer.reply("echoed", call.payload.map(str::as_bytes)).done()
+///     }
+/// }
+///
+/// /// Writes all there is to write. A real socket may take less.
+/// fn transmit(engine: &mut Engine<'_>, now: Instant, socket: &mut Vec<u8>) {
+///     while let Some(transmit) = engine.poll_transmit(now) {
+///         let (id, before) = (transmit.id(), socket.len());
+///         transmit.parts().for_each(|part| socket.extend_from_slice(part));
+///         match engine.handle_sent(now, id, socket.len() - before) {
+///             Sent::Idle => {}
+///             Sent::Blocked => { /* watch the socket; when it takes bytes, `handle_writable` */ }
+///             Sent::Finished => { /* shut the writing side down, and read on */ }
+///         }
+///     }
+/// }
+///
+/// // What is random comes from the driver: a seed, and a uid for each connection.
+/// let mut engine = Engine::new(Config::default(), 0x5eed);
+/// let mut now = Instant::ZERO;
+/// let mut socket = Vec::new();
+///
+/// // A socket was accepted, and has sent its request: at most `room` bytes are read at once.
+/// let id = engine.accept(now, [7; 16])?;
+/// let mut request = *b"GET /ws HTTP/1.1\r\nHost: example.org\r\nUpgrade: websocket\r\n\
+///     Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+///     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+/// assert!(request.len() <= engine.room(id).expect("it has not ended"));
+/// engine.handle_bytes(now, id, &mut request, &mut Echo);
+/// transmit(&mut engine, now, &mut socket);
+/// assert!(socket.starts_with(b"HTTP/1.1 101 Switching Protocols\r\n"));
+/// assert_eq!(engine.connections(), 1);
+///
+/// // A message, masked as a client has to.
+/// let (key, mut text) = ([1, 2, 3, 4], *br#"{"type":"echo","payload":[1],"id":9}"#);
+/// let mut frame = Head::new(Opcode::Text, text.len(), Some(key)).as_slice().to_vec();
+/// mask(&mut text, key, 0);
+/// frame.extend_from_slice(&text);
+/// socket.clear();
+/// engine.handle_bytes(now, id, &mut frame, &mut Echo);
+/// engine.resume(now, &mut Echo);
+/// transmit(&mut engine, now, &mut socket);
+/// assert_eq!(socket[2..], *br#"{"type":"echoed","payload":[1],"id":9}"#);
+///
+/// // It is silent. The wait ends at a moment that the engine tells: a ping is due.
+/// now = engine.poll_timeout().expect("every connection has a deadline");
+/// assert_eq!(now - Instant::ZERO, Duration::from_secs(25));
+/// socket.clear();
+/// engine.handle_timeout(now);
+/// transmit(&mut engine, now, &mut socket);
+/// assert_eq!(socket, [0x89, 0]);
+///
+/// // Its stream ends; what the driver has for it can be dropped.
+/// engine.handle_end(now, id);
+/// assert_eq!(engine.poll_gone(), Some(id));
+/// assert!(engine.is_empty());
+/// # Ok::<(), fastws_core::shelf::Full>(())
+/// ```
+///
+/// How an application answers, subscribes and publishes: [`Dispatch`], [`Answer`],
+/// [`Effects`](crate::dispatch::Effects). Without a heap: [`Engine::lent`].
 pub struct Engine<'m> {
     /// What has come in and was not taken yet.
     pub(crate) inputs: Buffers<'m>,
     pub(crate) state: State<'m>,
 }
 
-/// What can be written to one socket now.
+/// What can be written to one socket now. [`Engine::poll_transmit`] offers one until there is no more; the
+/// loop is in the example of [`Engine`].
 pub struct Transmit<'e> {
     id: ConnectionId,
     parts: Parts<'e>,
@@ -65,6 +147,8 @@ impl<'e> Transmit<'e> {
 }
 
 /// What a socket's driver does next.
+///
+/// [`Engine::handle_sent`] tells it; the loop is in the example of [`Engine`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
     /// Nothing, until there is more to write.
@@ -100,6 +184,44 @@ impl Engine<'_> {
     /// From now on a new connection is a stranger until the application's
     /// [`authenticator`](Dispatch::authenticator) has taken its first message: it gets no broadcast, and
     /// closes with 1008 after the time for a handshake.
+    ///
+    /// ```
+    /// use fastws_core::config::Config;
+    /// use fastws_core::dispatch::{Answer, Call, Dispatch, Verdict};
+    /// use fastws_core::engine::Engine;
+    /// use fastws_core::frame::Opcode;
+    /// use fastws_core::ids::OperationId;
+    /// use fastws_core::time::Instant;
+    ///
+    /// struct Guarded;
+    ///
+    /// impl Dispatch for Guarded {
+    ///     fn find(&self, _: &str) -> Option<OperationId> {
+    ///         None
+    ///     }
+    ///
+    ///     fn authenticator(&self) -> Option<OperationId> {
+    ///         Some(OperationId(0))
+    ///     }
+    ///
+    ///     fn call(&mut self, call: Call<'_>, answer: Answer<'_, '_>) -> Verdict {
+    ///         match call.payload {
+    ///             Some("secret") => answer.silent().done(),
+    ///             // Whatever it says, the peer reads 1008 `Not authenticated`.
+    ///             _ => answer.close(fastws_core::action::Close::INTERNAL),
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// let (mut engine, now) = (Engine::new(Config::default(), 0), Instant::ZERO);
+    /// engine.demand_authentication();
+    /// for first in ["secret", "guess"] {
+    ///     let id = engine.open(now, [7; 16])?;
+    ///     engine.handle_message(now, id, Opcode::Text, &mut first.as_bytes().to_vec(), &mut Guarded);
+    /// }
+    /// assert_eq!(engine.connections(), 1);
+    /// # Ok::<(), fastws_core::shelf::Full>(())
+    /// ```
     pub fn demand_authentication(&mut self) {
         self.state.authenticates = true;
     }
@@ -357,6 +479,8 @@ impl Engine<'_> {
 
     /// Brings the outcome of a call that was answered [`later`](Answer::later). False, and `outcome`
     /// is not asked, if the connection has ended meanwhile.
+    ///
+    /// The example is at [`Answer::later`].
     pub fn settle(
         &mut self,
         now: Instant,
@@ -399,6 +523,47 @@ impl Engine<'_> {
     /// Queues an update for everybody who listens to `topic` on this shard. `payload` is raw JSON;
     /// `kind` must not need escaping in JSON. `policy` is the topic's own for readers that are too slow.
     /// O(listeners). On [`Full`] nobody has got it.
+    ///
+    /// ```
+    /// # use fastws_core::config::Config;
+    /// # use fastws_core::dispatch::{Answer, Call, Dispatch, Verdict};
+    /// # use fastws_core::engine::Engine;
+    /// # use fastws_core::frame::Opcode;
+    /// # use fastws_core::ids::OperationId;
+    /// # use fastws_core::time::Instant;
+    /// # struct App;
+    /// # impl Dispatch for App {
+    /// #     fn find(&self, _: &str) -> Option<OperationId> {
+    /// #         Some(OperationId(0))
+    /// #     }
+    /// #     fn call(&mut self, _: Call<'_>, answer: Answer<'_, '_>) -> Verdict {
+    /// #         let mut effects = answer.reply("listening", None);
+    /// #         let _ = effects.subscribe("prices");
+    /// #         effects.done()
+    /// #     }
+    /// # }
+    /// # fn transmit(engine: &mut Engine<'_>, now: Instant) -> String {
+    /// #     let mut all = Vec::new();
+    /// #     while let Some(transmit) = engine.poll_transmit(now) {
+    /// #         let (id, before) = (transmit.id(), all.len());
+    /// #         transmit.parts().for_each(|part| all.extend_from_slice(part));
+    /// #         engine.handle_sent(now, id, all.len() - before);
+    /// #     }
+    /// #     String::from_utf8_lossy(&all).into_owned()
+    /// # }
+    /// # let (now, app) = (Instant::ZERO, &mut App);
+    /// # let mut engine = Engine::new(Config::default(), 0);
+    /// # let id = engine.open(now, [7; 16])?;
+    /// # engine.handle_message(now, id, Opcode::Text, &mut br#"{"type":"listen"}"#.to_vec(), app);
+    /// # transmit(&mut engine, now);
+    /// // One connection listens to `prices`.
+    /// let audience = engine.publish("prices", "price", b"189.5", None)?;
+    /// assert_eq!((audience.listeners, audience.awaited), (1, false));
+    /// let written = transmit(&mut engine, now);
+    /// assert!(written.ends_with(r#"{"type":"price","topic":"prices","payload":189.5}"#));
+    /// assert_eq!(engine.publish("rates", "rate", b"0.5", None)?.listeners, 0);
+    /// # Ok::<(), fastws_core::shelf::Full>(())
+    /// ```
     pub fn publish(
         &mut self,
         topic: &str,
@@ -410,7 +575,8 @@ impl Engine<'_> {
         self.state.publish(topic, &message, policy)
     }
 
-    /// The same with a whole text frame that was encoded before, perhaps on another thread.
+    /// The same with a whole text frame that was encoded before, perhaps on another thread. On
+    /// an error nobody has got it; the example is at [`Unpublished`].
     pub fn publish_frame(
         &mut self,
         topic: &str,
@@ -426,7 +592,8 @@ impl Engine<'_> {
         self.state.broadcast(&Message { kind, topic: None, payload: Some(payload), id: None })
     }
 
-    /// The same with a whole text frame that was encoded before, perhaps on another thread.
+    /// The same with a whole text frame that was encoded before, perhaps on another thread. On
+    /// an error nobody has got it; the example is at [`Unpublished`].
     pub fn broadcast_frame(&mut self, frame: &[u8]) -> Result<usize, Unpublished> {
         self.state.broadcast_frame(frame)
     }
@@ -439,6 +606,22 @@ impl Engine<'_> {
     }
 
     /// Closes everybody; who has not finished its handshake is dropped.
+    ///
+    /// ```
+    /// use fastws_core::action::Close;
+    /// use fastws_core::config::Config;
+    /// use fastws_core::engine::Engine;
+    /// use fastws_core::time::Instant;
+    ///
+    /// let (mut engine, now) = (Engine::new(Config::default(), 0), Instant::ZERO);
+    /// let visitor = engine.accept(now, [1; 16])?;
+    /// engine.open(now, [2; 16])?;
+    /// engine.close_all(now, Close::SHUTDOWN);
+    /// assert_eq!(engine.poll_gone(), Some(visitor));
+    /// // The other one's close frame is to be written, and answered.
+    /// assert!(engine.queued() > 0 && engine.connections() == 0 && !engine.is_empty());
+    /// # Ok::<(), fastws_core::shelf::Full>(())
+    /// ```
     pub fn close_all(&mut self, now: Instant, close: Close<'_>) {
         for slot in 0..self.state.seats.len() {
             match self.state.seats[slot].session.phase {
@@ -452,6 +635,26 @@ impl Engine<'_> {
     /// answered with 503, and open connections are
     /// closed with 1001, spread evenly over [`Config::drain`](crate::config::Config::drain). The first
     /// is closed now, and what is said before still reaches the others. Pages are served until the end.
+    ///
+    /// ```
+    /// use fastws_core::config::Config;
+    /// use fastws_core::engine::Engine;
+    /// use fastws_core::time::Instant;
+    ///
+    /// let mut engine = Engine::new(Config::default(), 0);
+    /// let mut now = Instant::ZERO;
+    /// engine.open(now, [1; 16])?;
+    /// engine.open(now, [2; 16])?;
+    /// engine.drain(now);
+    /// assert_eq!(engine.connections(), 1);
+    /// assert!(engine.open(now, [3; 16]).is_err());
+    /// while engine.connections() > 0 {
+    ///     now = engine.poll_timeout().expect("somebody is still to be closed");
+    ///     engine.handle_timeout(now);
+    /// }
+    /// assert!(now <= Instant::ZERO + Config::default().drain);
+    /// # Ok::<(), fastws_core::shelf::Full>(())
+    /// ```
     pub fn drain(&mut self, now: Instant) {
         if self.state.drain.is_none() {
             self.state.drain(now);
@@ -568,6 +771,37 @@ impl Engine<'_> {
 
     /// Ends every subscription to a topic, and takes back the places that calls have set aside in it.
     /// O(listeners).
+    ///
+    /// ```
+    /// # use fastws_core::config::Config;
+    /// # use fastws_core::dispatch::{Answer, Call, Dispatch, Verdict};
+    /// # use fastws_core::engine::Engine;
+    /// # use fastws_core::frame::Opcode;
+    /// # use fastws_core::ids::OperationId;
+    /// # use fastws_core::time::Instant;
+    /// # struct App;
+    /// # impl Dispatch for App {
+    /// #     fn find(&self, _: &str) -> Option<OperationId> {
+    /// #         Some(OperationId(0))
+    /// #     }
+    /// #     fn call(&mut self, _: Call<'_>, answer: Answer<'_, '_>) -> Verdict {
+    /// #         let mut effects = answer.reply("listening", None);
+    /// #         let _ = effects.subscribe("prices");
+    /// #         effects.done()
+    /// #     }
+    /// # }
+    /// # let (now, app) = (Instant::ZERO, &mut App);
+    /// # let mut engine = Engine::new(Config::default(), 0);
+    /// # let id = engine.open(now, [7; 16])?;
+    /// # engine.handle_message(now, id, Opcode::Text, &mut br#"{"type":"listen"}"#.to_vec(), app);
+    /// // One connection listens to `prices`.
+    /// assert!(engine.listens(id, "prices"));
+    /// assert_eq!((engine.topics(), engine.subscriptions()), (1, 1));
+    /// engine.end_topic("prices");
+    /// assert!(!engine.listens(id, "prices"));
+    /// assert_eq!((engine.topics(), engine.connections()), (0, 1));
+    /// # Ok::<(), fastws_core::shelf::Full>(())
+    /// ```
     pub fn end_topic(&mut self, topic: &str) {
         self.state.end_topic(topic);
     }

@@ -20,6 +20,17 @@ type Door = Box<dyn Fn(&Visitor<'_>) -> Result<Rc<dyn Any>, HttpError> + Send + 
 type Guest = (TypeId, &'static str);
 
 /// Everybody is let in, with nothing, unless something is declared.
+///
+/// ```
+/// use fastws_core::api::Api;
+/// let api = Api::new("News", "1.0.0").post("/notify", || "thanks").bearer("secret");
+/// let catalog = api.build()?;
+/// let entrance = catalog.entrance();
+/// assert_eq!(entrance.post("/notify").map(|operation| catalog.name(operation)), Some("POST /notify"));
+/// assert_eq!(entrance.bearer(), Some("secret"));
+/// assert_eq!(entrance.authenticator(), None);
+/// # Ok::<(), fastws_core::api::BuildError>(())
+/// ```
 #[derive(Default)]
 pub struct Entrance {
     door: Option<(Door, Guest)>,
@@ -129,7 +140,8 @@ impl Entrance {
         )
     }
 
-    /// Asks the door, if there is one; what it yields is for the connection's handlers.
+    /// Asks the door, if there is one; what it yields is for the connection's handlers. Its error is the
+    /// response.
     pub fn admit(&self, visitor: &Visitor<'_>) -> Result<Option<Rc<dyn Any>>, HttpError> {
         self.door.as_ref().map(|(door, _)| door(visitor)).transpose()
     }

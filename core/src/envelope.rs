@@ -15,6 +15,8 @@ pub const MAX_ID: usize = 64;
 pub const MAX_NESTING: usize = 128;
 
 /// One message of a peer. Borrows everything.
+///
+/// Made by [`read`], where the example is.
 #[derive(Clone, Copy, Debug)]
 pub struct Envelope<'a> {
     /// The value of `type`.
@@ -94,6 +96,13 @@ pub(crate) fn is_value(text: &str, nesting: usize) -> bool {
 }
 
 /// The peer's text is not a message. Why is not told, since every cause has the same answer.
+///
+/// ```
+/// use fastws_core::envelope::{NotAMessage, read};
+/// for text in ["ping", "[1]", "{}", r#"{"type": 7}"#, r#"{"type": "a", "type": "b"}"#] {
+///     assert_eq!(read(text, 128).err(), Some(NotAMessage));
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotAMessage;
 
@@ -106,6 +115,14 @@ impl fmt::Display for NotAMessage {
 impl core::error::Error for NotAMessage {}
 
 /// A JSON string as it was written, known to be well formed.
+///
+/// ```
+/// use fastws_core::envelope::{MAX_NAME, read};
+/// let kind = read(r#"{"type": "caf\u00e9"}"#, 128)?.kind;
+/// assert_eq!(kind.plain(), None);
+/// assert_eq!(kind.decode(&mut [0; MAX_NAME]), Some("café"));
+/// # Ok::<(), fastws_core::envelope::NotAMessage>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Text<'a> {
     raw: &'a str,

@@ -18,6 +18,8 @@ use core::ops::Deref;
 use schemars::SchemaGenerator;
 
 /// One call, while its handler's arguments are made.
+///
+/// An argument passes it on to those that it is made of: [`Extract`] shows how.
 pub struct Context<'a> {
     pub(crate) call: CallId,
     pub(crate) payload: Option<&'a str>,
@@ -28,10 +30,43 @@ pub struct Context<'a> {
 }
 
 /// The payload does not fit the operation's type; the connection closes with 1003.
+///
+/// Arguments hand it on: the example is at [`Extract`].
 #[derive(Debug)]
 pub struct Rejection(pub(crate) serde_json::Error);
 
 /// A type that can be an argument of a handler.
+///
+/// An application's own are made of those that there are:
+///
+/// ```
+/// use fastws_core::api::Api;
+/// use fastws_core::client::Client;
+/// use fastws_core::extract::{Context, Extract, Needs, Rejection, State};
+/// use fastws_core::router::Router;
+///
+/// struct Names;
+///
+/// /// What the log calls a client.
+/// struct Label(String);
+///
+/// impl Extract for Label {
+///     fn extract(context: &Context<'_>) -> Result<Self, Rejection> {
+///         let (_, client) = (State::<Names>::extract(context)?, Client::extract(context)?);
+///         Ok(Self(format!("client {}", client.uid())))
+///     }
+///
+///     fn require(needs: &mut Needs) {
+///         State::<Names>::require(needs);
+///         Client::require(needs);
+///     }
+/// }
+///
+/// let router = || Router::new().send("label", "label.response", |Label(label): Label| label);
+/// assert!(Api::new("Labels", "1.0.0").state(Names).include(router).build().is_ok());
+/// // What it needs is missing here.
+/// assert!(Api::new("Labels", "1.0.0").include(router).build().is_err());
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of a handler",
     label = "if it is the message's payload, write `Payload<{Self}>`",
@@ -46,6 +81,8 @@ pub trait Extract: Sized {
 }
 
 /// What a handler's arguments need.
+///
+/// Arguments add theirs: the example is at [`Extract`].
 #[derive(Default)]
 pub struct Needs {
     /// Their schemas; an operation has one payload at most.
@@ -59,6 +96,23 @@ pub struct Needs {
 /// The message's payload, as the type that the operation takes.
 ///
 /// Numbers are exact: what does not fit its type closes the connection. A missing payload is `null`.
+///
+/// ```
+/// use fastws_core::extract::Payload;
+/// use fastws_core::{payload, router::Router};
+///
+/// #[payload]
+/// struct Order { symbol: String, quantity: u32, price: f64 }
+///
+/// fn total(Payload(order): Payload<Order>) -> f64 {
+///     f64::from(order.quantity) * order.price
+/// }
+///
+/// // A handler is a function, and can be tested as one.
+/// let order = Order { symbol: "AAPL".into(), quantity: 2, price: 189.5 };
+/// assert_eq!(total(Payload(order)), 379.0);
+/// let router = Router::new().send("orders.total", "orders.total.response", total);
+/// ```
 pub struct Payload<T>(pub T);
 
 impl<T: Incoming> Extract for Payload<T> {
@@ -93,6 +147,26 @@ impl Extract for App {
 
 /// What the application shares with its handlers, one value per type; set by
 /// [`Api::state`](crate::api::Api::state).
+///
+/// ```
+/// use fastws_core::api::Api;
+/// use fastws_core::extract::{Payload, State};
+/// use fastws_core::router::Router;
+/// use std::sync::Arc;
+///
+/// struct Fees { per_trade: f64 }
+///
+/// fn cost(Payload(trades): Payload<u32>, fees: State<Fees>) -> f64 {
+///     f64::from(trades) * fees.per_trade
+/// }
+///
+/// assert_eq!(cost(Payload(3), State(Arc::new(Fees { per_trade: 0.5 }))), 1.5);
+///
+/// let router = || Router::new().send("cost", "cost.response", cost);
+/// let api = Api::new("Fees", "1.0.0").state(Fees { per_trade: 0.5 }).include(router);
+/// assert!(api.build().is_ok());
+/// assert!(Api::new("Fees", "1.0.0").include(router).build().is_err());
+/// ```
 pub struct State<S>(pub Arc<S>);
 
 impl<S> Deref for State<S> {
@@ -117,6 +191,32 @@ impl<S: Send + Sync + 'static> Extract for State<S> {
 /// What the connection was let in with, by [`Api::door`](crate::api::Api::door) or
 /// [`Api::authenticate`](crate::api::Api::authenticate). Lives as long as the
 /// connection, and as the handlers that hold it.
+///
+/// ```
+/// use fastws_core::api::Api;
+/// use fastws_core::extract::{FirstMessage, Guest};
+/// use fastws_core::respond::Close;
+/// use fastws_core::router::Router;
+/// use std::rc::Rc;
+///
+/// struct User { name: String }
+///
+/// async fn authenticate(FirstMessage(token): FirstMessage) -> Result<User, Close> {
+///     match token.strip_prefix("Bearer ") {
+///         Some(name) => Ok(User { name: name.into() }),
+///         None => Err(Close::new(1008, "no token")),
+///     }
+/// }
+///
+/// fn who_am_i(user: Guest<User>) -> String {
+///     user.name.clone()
+/// }
+///
+/// assert_eq!(who_am_i(Guest(Rc::new(User { name: "ann".into() }))), "ann");
+/// let router = Router::new().send("who", "who.response", who_am_i);
+/// let api = Api::new("Members", "1.0.0").authenticate(authenticate).include(router);
+/// assert!(api.build().is_ok());
+/// ```
 pub struct Guest<S>(pub Rc<S>);
 
 impl<S> Deref for Guest<S> {
@@ -141,7 +241,7 @@ impl<S: 'static> Extract for Guest<S> {
 }
 
 /// The text of a connection's first message, whatever it is; for the function that reads it,
-/// [`Api::authenticate`](crate::api::Api::authenticate).
+/// [`Api::authenticate`](crate::api::Api::authenticate). The example is at [`Guest`].
 pub struct FirstMessage(pub String);
 
 impl Extract for FirstMessage {
@@ -155,6 +255,16 @@ impl Extract for FirstMessage {
 }
 
 /// The time since 1970 when the message was taken, by the driver's clock.
+///
+/// ```
+/// use fastws_core::extract::Now;
+/// use fastws_core::time::Duration;
+///
+/// fn age_of(opened: i64, now: Now) -> i64 {
+///     now.unix_millis() - opened
+/// }
+/// assert_eq!(age_of(1_500, Now(Duration::from_secs(2))), 500);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now(pub Duration);
 
@@ -176,9 +286,13 @@ impl Extract for Now {
 /// ```
 /// use fastws_core::extract::Clock;
 /// use fastws_core::time::Duration;
+/// use fastws_core::{api::Api, router::Router};
+///
 /// async fn slow(clock: Clock) {
 ///     clock.sleep(Duration::from_millis(10)).await;
 /// }
+/// let router = Router::new().send("slow", "slow.response", slow);
+/// assert!(Api::new("Patience", "1.0.0").include(router).build().is_ok());
 /// ```
 #[derive(Clone)]
 pub struct Clock(Rc<Desk>);

@@ -3,6 +3,13 @@
 use core::{fmt, mem};
 
 /// Which end of the connection reads.
+///
+/// ```
+/// use fastws_core::frame::{Decoder, Role, Violation};
+/// let mut unmasked = *b"\x81\x02hi";
+/// assert!(Decoder::new(Role::Client).decode(&mut unmasked, 125).is_ok());
+/// assert_eq!(Decoder::new(Role::Server).decode(&mut unmasked, 125), Err(Violation::Unmasked));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// Reads masked frames, writes unmasked ones.
@@ -12,6 +19,8 @@ pub enum Role {
 }
 
 /// What a message is. A continuation carries the opcode of the message it continues.
+///
+/// Its value is that of RFC 6455 section 11.8; [`Head`] and [`Decoder`] show it in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opcode {
     /// UTF-8.
@@ -33,6 +42,15 @@ impl Opcode {
 }
 
 /// What the peer broke. The display text serves as the reason of the close frame.
+///
+/// ```
+/// use fastws_core::frame::{Decoder, Role};
+/// // A reserved bit is set, and no extension was agreed on.
+/// let mut frame = *b"\xc1\x00";
+/// let violation = Decoder::new(Role::Client).decode(&mut frame, 125).unwrap_err();
+/// assert_eq!(violation.close_code(), 1002);
+/// assert_eq!(violation.to_string(), "reserved bits are set");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Violation {
     /// No extension was agreed on that gives them a meaning.
@@ -100,6 +118,17 @@ impl fmt::Display for Violation {
 impl core::error::Error for Violation {}
 
 /// Payload of one frame: all of it, or as much as was in the input.
+///
+/// ```
+/// use fastws_core::frame::{Decoder, Role};
+/// let mut decoder = Decoder::new(Role::Client);
+/// let (mut first, mut second) = (*b"\x81\x05he", *b"llo");
+/// let (piece, _) = decoder.decode(&mut first, 125)?.expect("some payload is there");
+/// assert!(piece.payload == b"he" && piece.starts_message && !piece.ends_message);
+/// let (piece, _) = decoder.decode(&mut second, 125)?.expect("the rest is there");
+/// assert!(piece.payload == b"llo" && !piece.starts_message && piece.ends_message);
+/// # Ok::<(), fastws_core::frame::Violation>(())
+/// ```
 #[derive(Debug, PartialEq, Eq)]
 pub struct Piece<'i> {
     /// Of the message, not of the frame.
@@ -355,6 +384,15 @@ impl Decoder {
 }
 
 /// The payload of a close frame: RFC 6455 section 5.5.1.
+///
+/// ```
+/// use fastws_core::frame::{Close, Violation};
+/// let going_away = Close { code: 1001, reason: "bye" };
+/// assert_eq!(Close::read(b"\x03\xe9bye"), Ok(Some(going_away)));
+/// assert_eq!(Close::read(b""), Ok(None));
+/// // 1005 says that there was no code; nobody may send it.
+/// assert_eq!(Close::read(b"\x03\xed"), Err(Violation::CloseCode));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Close<'a> {
     /// Why, as a number: RFC 6455 section 7.4.
@@ -453,6 +491,16 @@ impl Head {
 
 /// Masks a payload, or unmasks it, from the byte at `offset` on: RFC 6455 section 5.3. Eight bytes
 /// at a time.
+///
+/// ```
+/// use fastws_core::frame::mask;
+/// let mut payload = *b"hello";
+/// mask(&mut payload, [1, 2, 3, 4], 0);
+/// assert_eq!(payload, *b"igohn");
+/// // The last two bytes alone, as they come.
+/// mask(&mut payload[3..], [1, 2, 3, 4], 3);
+/// assert_eq!(payload, *b"igolo");
+/// ```
 #[inline]
 pub fn mask(payload: &mut [u8], mut key: [u8; 4], offset: usize) {
     key.rotate_left(offset % 4);

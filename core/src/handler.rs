@@ -8,6 +8,8 @@ use alloc::vec::Vec;
 use core::future::Future;
 
 /// What a call of a handler came to.
+///
+/// [`Handler::run`] tells it to the [`Catalog`](crate::catalog::Catalog).
 pub enum Ran {
     /// A plain handler has ended; with `true` its payload is written.
     Now(Result<bool, Failure>),
@@ -19,6 +21,29 @@ pub enum Ran {
 /// implements [`Extract`], with a result that implements [`Respond`].
 ///
 /// Async handlers need not be `Send`: they never leave their shard.
+///
+/// ```
+/// use fastws_core::client::Client;
+/// use fastws_core::extract::{Clock, Now, Payload};
+/// use fastws_core::respond::Close;
+/// use fastws_core::time::Duration;
+/// use fastws_core::{api::Api, router::Router};
+///
+/// fn nothing() {}
+/// fn greet(Payload(name): Payload<String>, now: Now, client: Client) -> String {
+///     format!("{name}, it is {}, and you are {}", now.unix_millis(), client.uid())
+/// }
+/// async fn slow(Payload(number): Payload<u32>, clock: Clock) -> Result<u32, Close> {
+///     clock.sleep(Duration::from_secs(1)).await;
+///     number.checked_mul(2).ok_or_else(|| Close::new(4000, "too large"))
+/// }
+///
+/// let router = Router::new()
+///     .send("nothing", None, nothing)
+///     .send("greet", "greet.response", greet)
+///     .send("double", "doubled", slow);
+/// assert!(Api::new("Shapes", "1.0.0").include(router).build().is_ok());
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a handler",
     label = "an argument or the result of this function does not fit",
@@ -38,9 +63,9 @@ pub trait Handler<Shape>: Send + Sync + 'static {
     fn reply() -> Reply;
 }
 
-/// The shape of a plain function.
+/// The shape of a plain function, for [`Handler`].
 pub struct Plain;
-/// The shape of an async function.
+/// The shape of an async function, for [`Handler`].
 pub struct Async;
 
 macro_rules! handlers {

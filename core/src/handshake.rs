@@ -9,6 +9,13 @@ use core::str::from_utf8;
 use sha1::{Digest as _, Sha1};
 
 /// The most headers that a request may have.
+///
+/// ```
+/// use fastws_core::handshake::{Headers, MAX_HEADERS, Refusal, read};
+/// let head = format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(MAX_HEADERS + 1));
+/// let mut headers = Headers::new();
+/// assert_eq!(read(head.as_bytes(), 0, &mut headers).err(), Some(Refusal::HeadTooLarge));
+/// ```
 pub const MAX_HEADERS: usize = 64;
 
 /// Reads the head of a request from all bytes that have arrived so far. `None` asks for more.
@@ -57,6 +64,8 @@ pub fn read<'h, 'a: 'h>(
 }
 
 /// Room for the headers of one request, about two kilobytes. They borrow the request's bytes.
+///
+/// Lent to [`read`], where the example is.
 pub struct Headers<'a> {
     row: [httparse::Header<'a>; MAX_HEADERS],
 }
@@ -75,6 +84,19 @@ impl Default for Headers<'_> {
 }
 
 /// A request's head.
+///
+/// ```
+/// use fastws_core::handshake::{Headers, read};
+/// let bytes = b"POST /notify HTTP/1.1\r\nHost: example.org\r\nContent-Length: 2\r\n\
+///     Authorization: Bearer secret\r\n\r\n{}";
+/// let mut headers = Headers::new();
+/// let request = read(bytes, 0, &mut headers)?.expect("the head has ended");
+/// assert_eq!(request.bearer(), Some(&b"secret"[..]));
+/// assert_eq!(request.body_len()?, 2);
+/// assert_eq!(bytes[request.len..], *b"{}");
+/// assert_eq!(request.headers().count(), 3);
+/// # Ok::<(), fastws_core::handshake::Refusal>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
     /// As written; methods are told apart by case.
@@ -126,6 +148,15 @@ impl<'a> Request<'a> {
     }
 
     /// The subprotocols that the client offers, the one it likes best first.
+    ///
+    /// ```
+    /// use fastws_core::handshake::{Headers, read};
+    /// let bytes = b"GET /ws HTTP/1.1\r\nSec-WebSocket-Protocol: v2, v1\r\n\r\n";
+    /// let mut headers = Headers::new();
+    /// let request = read(bytes, 0, &mut headers)?.expect("the head has ended");
+    /// assert!(request.protocols().eq(["v2", "v1"]));
+    /// # Ok::<(), fastws_core::handshake::Refusal>(())
+    /// ```
     pub fn protocols(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         self.list("sec-websocket-protocol").filter_map(|token| from_utf8(token).ok())
     }
@@ -189,6 +220,8 @@ impl<'a> Request<'a> {
 }
 
 /// Permission to open a WebSocket.
+///
+/// [`Request::upgrade`] gives it; the example is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Accept([u8; 28]);
 
@@ -220,6 +253,19 @@ impl Accept {
 }
 
 /// Why there is no WebSocket. Displays the sentence that is sent.
+///
+/// ```
+/// use fastws_core::handshake::{Headers, Refusal, read};
+/// let mut headers = Headers::new();
+/// let request = read(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", 0, &mut headers)?.unwrap();
+/// let refusal = request.upgrade().unwrap_err();
+/// assert_eq!((refusal, refusal.status()), (Refusal::UpgradeRequired, 426));
+/// assert_eq!(
+///     refusal.to_string(),
+///     "this path serves WebSocket, which the request does not ask for",
+/// );
+/// # Ok::<(), Refusal>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -318,6 +364,17 @@ impl fmt::Display for Refusal {
 impl core::error::Error for Refusal {}
 
 /// A complete response to a plain request, after which the connection is to be closed.
+///
+/// ```
+/// use fastws_core::handshake::Response;
+/// let page = Response {
+///     status: 200,
+///     headers: "Cache-Control: no-store\r\n",
+///     content_type: "text/plain",
+///     body: b"ok",
+/// };
+/// assert!(page.headers.ends_with("\r\n"));
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Response<'a> {
     /// From 200 to 599.

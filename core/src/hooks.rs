@@ -10,6 +10,27 @@ use alloc::string::String;
 /// The connection whose subscription has begun or ended, as a function of
 /// [`Api::on_subscribe`](crate::api::Api::on_subscribe) or
 /// [`Api::on_unsubscribe`](crate::api::Api::on_unsubscribe) sees it.
+///
+/// ```
+/// use fastws_core::api::Api;
+/// use fastws_core::door::HttpError;
+/// use fastws_core::hooks::Subscriber;
+///
+/// struct User { name: String }
+///
+/// fn tell(who: &Subscriber<'_>, topic: &str) {
+///     let name = who.guest::<User>().map_or("somebody".into(), |user| user.name.clone());
+///     println!("{name} ({}) listens to {topic}", who.uid());
+/// }
+///
+/// let api = Api::new("Members", "1.0.0")
+///     .door(|visitor| match visitor.query("name") {
+///         Some(name) => Ok(User { name: name.into() }),
+///         None => Err(HttpError::new(401, "tell your name")),
+///     })
+///     .on_subscribe(tell);
+/// assert!(api.build().is_ok());
+/// ```
 pub struct Subscriber<'h> {
     change: &'h Change,
     desk: &'h Desk,
@@ -31,6 +52,9 @@ impl Subscriber<'_> {
 pub(crate) type Hook = Box<dyn Fn(&Subscriber<'_>, &str) + Send + Sync>;
 
 /// Who is told.
+///
+/// [`Catalog::hooks`](crate::catalog::Catalog::hooks) has them, for the driver of an engine that
+/// [watches](crate::engine::Engine::watch).
 #[derive(Default)]
 pub struct Hooks {
     pub(crate) begun: Option<Hook>,

@@ -56,6 +56,36 @@ impl Interest {
 }
 
 /// Whether anybody on this shard is interested in a topic, told once per change.
+///
+/// ```
+/// # use fastws_core::config::Config;
+/// # use fastws_core::dispatch::{Answer, Call, Dispatch, Verdict};
+/// # use fastws_core::engine::{Engine, Life};
+/// # use fastws_core::frame::Opcode;
+/// # use fastws_core::ids::OperationId;
+/// # use fastws_core::time::Instant;
+/// # struct App;
+/// # impl Dispatch for App {
+/// #     fn find(&self, _: &str) -> Option<OperationId> {
+/// #         Some(OperationId(0))
+/// #     }
+/// #     fn call(&mut self, _: Call<'_>, answer: Answer<'_, '_>) -> Verdict {
+/// #         let mut effects = answer.reply("listening", None);
+/// #         let _ = effects.subscribe("prices");
+/// #         effects.done()
+/// #     }
+/// # }
+/// # let (now, app) = (Instant::ZERO, &mut App);
+/// # let mut engine = Engine::new(Config::default(), 0);
+/// # let id = engine.open(now, [7; 16])?;
+/// # engine.handle_message(now, id, Opcode::Text, &mut br#"{"type":"listen"}"#.to_vec(), app);
+/// // A connection has subscribed to `prices`, and ends.
+/// assert_eq!(engine.poll_life(), Some(Life::First("prices")));
+/// assert_eq!(engine.poll_life(), None);
+/// engine.handle_end(now, id);
+/// assert_eq!(engine.poll_life(), Some(Life::Last("prices")));
+/// # Ok::<(), fastws_core::shelf::Full>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Life<'e> {
     /// The first listener, or the first reservation, is there.

@@ -1,6 +1,8 @@
 //! A topic's life over all shards: starting, running, ending. Knows shards by number; the lock is outside.
 
 /// Shards by number, at most [`MAX_SHARDS`].
+///
+/// [`Life::started`] and [`Life::failed`] tell them; the example is at [`Life`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Shards([u64; 4]);
 
@@ -38,6 +40,23 @@ enum Phase {
 }
 
 /// Who is interested in one topic, and where its service is.
+///
+/// ```
+/// use fastws_core::lives::{Ended, Joined, Left, Life};
+///
+/// // Whoever holds the lock numbers the lives.
+/// let mut life = Life::new();
+/// assert_eq!(life.join(0, 1), Joined::Start(1));
+/// assert_eq!(life.join(1, 2), Joined::Wait(1));
+/// assert!(life.started(1).iter().eq([0, 1]));
+///
+/// // Shard 0 runs the service until the last listener on any shard has left.
+/// assert_eq!(life.leave(0, None), None);
+/// assert_eq!(life.leave(1, None), Some(Left::Stop { owner: 0, generation: 1 }));
+/// // Somebody comes before that future is gone: the next life is for them to start.
+/// assert_eq!(life.join(1, 3), Joined::Wait(3));
+/// assert_eq!(life.ended(1, 4), Ended::Restart { shard: 1, generation: 4 });
+/// ```
 #[derive(Debug)]
 pub struct Life {
     phase: Phase,
@@ -48,6 +67,8 @@ pub struct Life {
 
 /// What a shard does that has just become interested. What it is told of a generation below the one
 /// that is named here is about a life that does not concern it any more.
+///
+/// The example is at [`Life`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Joined {
     /// It starts the service of this generation.
@@ -67,6 +88,20 @@ impl Joined {
 }
 
 /// What follows when the last shard's last listener has left.
+///
+/// ```
+/// use fastws_core::lives::{Left, Life};
+///
+/// let mut life = Life::new();
+/// life.join(0, 1);
+/// life.started(1);
+/// // Its route has it wait a while for somebody to come back.
+/// let left = life.leave(0, Some(5));
+/// assert_eq!(left, Some(Left::Linger { owner: 0, generation: 1, moment: 5 }));
+/// assert!(life.is_lingering());
+/// // Nobody has: the owner drops the future.
+/// assert!(life.lapse(1, 5));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Left {
     /// This owner drops the future of this generation.
@@ -88,6 +123,8 @@ pub enum Left {
 }
 
 /// What follows when a service's future is gone.
+///
+/// The example is at [`Life`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
     /// That life was over already.
@@ -142,6 +179,16 @@ impl Life {
 
     /// The service has refused to start, or its future has ended by itself: the shards to be told.
     /// Nothing is left of that life; who is interested afterwards joins anew.
+    ///
+    /// ```
+    /// use fastws_core::lives::{Joined, Life};
+    /// let mut life = Life::new();
+    /// life.join(0, 1);
+    /// life.join(1, 2);
+    /// assert!(life.failed(1).iter().eq([0, 1]));
+    /// assert!(life.is_over());
+    /// assert_eq!(life.join(1, 3), Joined::Start(3));
+    /// ```
     pub fn failed(&mut self, generation: u64) -> Shards {
         if self.generation != generation || matches!(self.phase, Phase::Idle | Phase::Ending) {
             return Shards::default();

@@ -1,4 +1,50 @@
 //! Where an engine's tables lie. The only place where numbers are chosen.
+//!
+//! A device without a heap sets memory aside once and lends it; the engine's methods are the same.
+//!
+//! ```
+//! use fastws_core::config::Config;
+//! use fastws_core::dispatch::{Answer, Call, Dispatch, Verdict};
+//! use fastws_core::engine::Engine;
+//! use fastws_core::frame::Opcode;
+//! use fastws_core::ids::OperationId;
+//! use fastws_core::memory::{ConnectionMemory, TopicMemory, TurnMemory};
+//! use fastws_core::shelf::Full;
+//! use fastws_core::time::Instant;
+//!
+//! struct Lamp {
+//!     is_on: bool,
+//! }
+//!
+//! impl Dispatch for Lamp {
+//!     fn find(&self, name: &str) -> Option<OperationId> {
+//!         (name == "lamp.switch").then_some(OperationId(0))
+//!     }
+//!
+//!     fn call(&mut self, _: Call<'_>, answer: Answer<'_, '_>) -> Verdict {
+//!         self.is_on = !self.is_on;
+//!         let is_on: &[u8] = if self.is_on { b"true" } else { b"false" };
+//!         answer.reply("lamp.is", Some(is_on)).done()
+//!     }
+//! }
+//!
+//! // Two connections, with messages of up to 768 bytes: their inputs keep 256 bytes back.
+//! let mut connections = ConnectionMemory::<2, 1024, 1024>::new();
+//! let mut topics = TopicMemory::<4, 8, 32>::new();
+//! let mut turn = TurnMemory::<1024, 16>::new();
+//! let mut engine =
+//!     Engine::lent(Config::default(), 1, &mut connections, &mut topics, &mut turn);
+//!
+//! let (now, mut lamp) = (Instant::ZERO, Lamp { is_on: false });
+//! let id = engine.open(now, [7; 16])?;
+//! let mut message = *br#"{"type":"lamp.switch"}"#;
+//! engine.handle_message(now, id, Opcode::Text, &mut message, &mut lamp);
+//! assert!(lamp.is_on);
+//!
+//! engine.open(now, [8; 16])?;
+//! assert_eq!(engine.open(now, [9; 16]), Err(Full));
+//! # Ok::<(), Full>(())
+//! ```
 
 use crate::backlog::SLACK;
 use crate::changes::Changes;
@@ -17,6 +63,9 @@ use heapless::Vec as Row;
 
 /// Memory for `CONNECTIONS`, each with `INPUT` bytes for a message that is not whole yet or waits,
 /// and `BACKLOG` bytes for what its socket has not taken.
+///
+/// Lent to [`Engine::lent`], where the example is. Of `INPUT`, 256 bytes are kept back from messages; of
+/// `BACKLOG`, an eighth and room for pongs and a close.
 pub struct ConnectionMemory<const CONNECTIONS: usize, const INPUT: usize, const BACKLOG: usize> {
     seats: Row<Seat, CONNECTIONS>,
     heap: Row<(Instant, u32), CONNECTIONS>,
@@ -32,6 +81,8 @@ pub struct ConnectionMemory<const CONNECTIONS: usize, const INPUT: usize, const 
 
 /// Memory for `TOPICS` with names of at most `NAME` bytes, and for `LINKS` between connections and
 /// topics.
+///
+/// Lent to [`Engine::lent`], where the example is.
 pub struct TopicMemory<const TOPICS: usize, const LINKS: usize, const NAME: usize> {
     topics: Row<Topic, TOPICS>,
     links: Row<Link, LINKS>,
@@ -42,6 +93,9 @@ pub struct TopicMemory<const TOPICS: usize, const LINKS: usize, const NAME: usiz
 }
 
 /// Memory for what is encoded between two writes: `BYTES`, in `NOTES` pieces for all connections.
+///
+/// Lent to [`Engine::lent`], where the example is. Half of `BYTES` is there for the reply to the next
+/// message.
 pub struct TurnMemory<const BYTES: usize, const NOTES: usize> {
     bytes: Row<u8, BYTES>,
     runs: Row<Run, NOTES>,
@@ -145,6 +199,13 @@ impl Engine<'static> {
     /// the hash of topic names unpredictable for clients.
     ///
     /// Numbers are taken as they are: with some that [`Config::check`] refuses nobody is served.
+    ///
+    /// ```
+    /// use fastws_core::config::Config;
+    /// use fastws_core::engine::Engine;
+    /// let config = Config { connections: 10, ..Config::default() };
+    /// assert!(Engine::new(config, 0x5eed).is_empty());
+    /// ```
     pub fn new(config: Config, seed: u64) -> Self {
         use alloc::vec::Vec;
         fn row<T>() -> Shelf<'static, T> {

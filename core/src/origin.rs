@@ -40,6 +40,12 @@ pub fn admit(
 }
 
 /// Whether `entry` can be one of those that [`admit`] takes; another one lets nobody in.
+///
+/// ```
+/// use fastws_core::origin::is_entry;
+/// assert!(is_entry("https://*.example.org") && is_entry("*"));
+/// assert!(!is_entry("example.org") && !is_entry("https://example.org/path"));
+/// ```
 pub fn is_entry(entry: &str) -> bool {
     entry == "*"
         || Origin::read(entry).is_some_and(|origin| {

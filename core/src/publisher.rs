@@ -6,6 +6,37 @@ use alloc::sync::Arc;
 use serde::Serialize;
 
 /// Publishes at once, from any thread. Cheap to clone.
+///
+/// ```
+/// use fastws_core::api::Api;
+/// use fastws_core::declared::PublishError;
+/// use fastws_core::publisher::{App, Publisher};
+/// use fastws_core::router::Router;
+/// use fastws_core::{payload, send};
+///
+/// #[payload]
+/// struct Quote { symbol: String, price: f64 }
+///
+/// /// Hands on what an exchange says, on whatever thread that comes.
+/// fn relay(quotes: impl Iterator<Item = Quote>, publisher: &Publisher) -> Result<(), PublishError> {
+///     for quote in quotes {
+///         publisher.publish(format!("quotes:{}", quote.symbol), "quote", &quote)?;
+///     }
+///     publisher.broadcast("closed", &"The market is closed").map(drop)
+/// }
+///
+/// #[send("relay")]
+/// fn begin(app: App) {
+///     let publisher = app.publisher();
+///     std::thread::spawn(move || {
+///         let quotes = [Quote { symbol: "AAPL".into(), price: 189.5 }];
+///         relay(quotes.into_iter(), &publisher).expect("the shards take a quote")
+///     });
+/// }
+///
+/// let router = Router::new().include(begin).recv::<Quote>("quote").recv::<&str>("closed");
+/// assert!(Api::new("Quotes", "1.0.0").include(router).build().is_ok());
+/// ```
 #[derive(Clone)]
 pub struct Publisher {
     declared: Arc<Declared>,
@@ -20,6 +51,9 @@ impl Publisher {
 
     /// Sends an update to all subscribers of `topic`. `kind` is the full type of a `recv` operation.
     /// Encodes once; O(shards). Updates of one publisher to one topic keep their order.
+    ///
+    /// # Errors
+    /// What [`PublishError`] says. With its `Full` other shards have got it all the same.
     pub fn publish<T: Serialize + 'static>(
         &self,
         topic: impl AsRef<str>,
@@ -36,7 +70,11 @@ impl Publisher {
     }
 
     /// The same, and how many connections it was queued for on all shards; who waits for their topic to
-    /// start is not among them. Await what comes back, or do not: nothing in here waits.
+    /// start is not among them. Await what comes back, or do not: nothing in here waits. The example is
+    /// at [`Reach`].
+    ///
+    /// # Errors
+    /// What [`PublishError`] says. With its `Full` other shards have got it all the same.
     pub fn reach<T: Serialize + 'static>(
         &self,
         topic: impl AsRef<str>,
@@ -51,6 +89,9 @@ impl Publisher {
 
     /// Sends an update without a topic to every open connection of the server, and tells how many those
     /// are. O(shards) here, O(connections) on the shards.
+    ///
+    /// # Errors
+    /// What [`PublishError`] says. With its `Full` other shards have got it all the same.
     pub fn broadcast<T: Serialize + 'static>(
         &self,
         kind: &str,
@@ -62,6 +103,30 @@ impl Publisher {
 }
 
 /// The whole application, as a handler sees it.
+///
+/// ```
+/// use fastws_core::api::Api;
+/// use fastws_core::publisher::App;
+/// use fastws_core::router::Router;
+/// use fastws_core::{payload, send};
+///
+/// #[payload]
+/// struct Load { connections: usize, topics: usize, dropped: u64 }
+///
+/// #[send("load", reply = "load.response")]
+/// fn load(app: App) -> Load {
+///     let sums = app.metrics();
+///     Load {
+///         connections: app.connections(),
+///         topics: sums.topics,
+///         dropped: sums.updates_dropped,
+///     }
+/// }
+///
+/// assert!(Api::new("Load", "1.0.0").include(Router::new().include(load)).build().is_ok());
+/// ```
+///
+/// What is published from a handler: [`Publisher`].
 #[derive(Clone)]
 pub struct App {
     pub(crate) shards: Arc<dyn Shards>,

@@ -13,6 +13,21 @@ use schemars::{Schema, SchemaGenerator};
 use serde::Serialize;
 
 /// Why a handler does not reply. Made from any error by `?`, or from a [`Close`].
+///
+/// ```
+/// use fastws_core::respond::{Close, Failure};
+///
+/// fn parse(quantity: &str) -> Result<u32, Failure> {
+///     let quantity = quantity.parse()?;
+///     if quantity == 0 {
+///         return Err(Close::new(4000, "nothing is no order").into());
+///     }
+///     Ok(quantity)
+/// }
+/// assert!(matches!(parse("7"), Ok(7)));
+/// assert!(matches!(parse("some"), Err(Failure::Error(_))));
+/// assert_eq!(parse("0").unwrap_err().to_string(), "close 4000: nothing is no order");
+/// ```
 #[derive(Debug)]
 pub enum Failure {
     /// The connection is closed with this code and reason.
@@ -71,6 +86,20 @@ impl fmt::Display for Failure {
 }
 
 /// Why a subscription was refused; the client reads it.
+///
+/// ```
+/// use fastws_core::respond::Refused;
+///
+/// fn check(symbol: &str) -> Result<(), Refused> {
+///     match symbol {
+///         "" => Err("no symbol".into()),
+///         "AAPL" => Ok(()),
+///         _ => Err(Refused::new(format!("there is no symbol {symbol}"))),
+///     }
+/// }
+/// assert_eq!(check("").unwrap_err().to_string(), "no symbol");
+/// assert_eq!(check("A").unwrap_err().to_string(), "there is no symbol A");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
     message: Cow<'static, str>,
@@ -197,6 +226,8 @@ pub trait Respond<Kind> {
 pub type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 
 /// What a handler's result is, before it has run.
+///
+/// [`Handler::reply`](crate::handler::Handler::reply) tells it; [`Respond`] shows results.
 pub enum Reply {
     /// `()`: a reply has no payload.
     Nothing,
@@ -206,9 +237,9 @@ pub enum Reply {
     Unknown(&'static str),
 }
 
-/// Marks results that serialize.
+/// Marks results that serialize, for [`Respond`].
 pub struct Plain;
-/// Marks results that may fail.
+/// Marks results that may fail, for [`Respond`].
 pub struct Fallible;
 
 impl<T: Outgoing> Respond<Plain> for T {

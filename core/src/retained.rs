@@ -6,6 +6,8 @@ use alloc::sync::Arc;
 use core::cell::RefCell;
 
 /// The last update of a topic.
+///
+/// The example is at [`Retained`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
     /// When it was published, by the registry's count.
@@ -17,6 +19,19 @@ pub struct Kept {
 }
 
 /// One shard's last updates.
+///
+/// ```
+/// use fastws_core::retained::{Kept, Retained};
+/// let retained = Retained::default();
+/// let kept = |moment| Kept { moment, life: None, frame: b"\x81\x00"[..].into() };
+/// retained.keep("status", kept(7));
+/// // An older one comes late.
+/// retained.keep("status", kept(6));
+/// retained.forget("status", 7);
+/// assert!(!retained.is_empty());
+/// retained.forget("status", 8);
+/// assert!(retained.is_empty());
+/// ```
 #[derive(Default)]
 pub struct Retained {
     topics: RefCell<BTreeMap<Box<str>, Kept>>,

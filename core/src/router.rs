@@ -91,18 +91,31 @@ impl Router {
 
     /// Stands before the name of every operation and reply of this router, also of those declared
     /// before.
+    ///
+    /// ```
+    /// use fastws_core::{api::Api, router::Router};
+    /// let quotes = Router::new().send("last", "last.response", || 189.5).prefix("quotes.");
+    /// let first = Router::new().prefix("v1.").include(quotes);
+    /// let catalog = Api::new("Quotes", "1.0.0").include(first).build()?;
+    /// assert!(catalog.find("v1.quotes.last").is_some());
+    /// # Ok::<(), fastws_core::api::BuildError>(())
+    /// ```
     pub fn prefix(mut self, prefix: &str) -> Self {
         self.prefix.insert_str(0, prefix);
         self
     }
 
     /// Groups the operations in the documentation.
+    ///
+    /// The example is at [`Api::tag`](crate::api::Api::tag).
     pub fn tags<'t>(mut self, tags: impl IntoIterator<Item = &'t str>) -> Self {
         self.tags.extend(tags.into_iter().map(String::from));
         self
     }
 
     /// An operation that clients send. `reply` is the reply's name, or `None` for no reply.
+    ///
+    /// The examples are at [`Router`]; what a handler may be says [`Handler`].
     pub fn send<'r, Shape, H: Handler<Shape>>(
         self,
         name: &str,
@@ -121,12 +134,45 @@ impl Router {
     }
 
     /// An operation that clients receive: updates with a payload of this type.
+    ///
+    /// ```
+    /// use fastws_core::{api::Api, payload, router::Router};
+    ///
+    /// #[payload]
+    /// struct Quote { symbol: String, price: f64 }
+    ///
+    /// let router = Router::new().recv::<Quote>("quote").doc("A price, whenever it changes.");
+    /// let catalog = Api::new("Quotes", "1.0.0").include(router).build()?;
+    /// // It is received, not sent.
+    /// assert_eq!(catalog.find("quote"), None);
+    /// # Ok::<(), fastws_core::api::BuildError>(())
+    /// ```
     pub fn recv<T: Outgoing>(self, name: &str) -> Self {
         let update = Update { payload: TypeId::of::<T>(), wraps: false, revise: None };
         self.declare(name, Role::Recv { update, payload: SchemaGenerator::subschema_for::<T> })
     }
 
     /// The same with a handler that may check and change each payload before it is published.
+    ///
+    /// ```
+    /// use fastws_core::respond::Refused;
+    /// use fastws_core::{api::Api, router::Router};
+    ///
+    /// /// Cents, or nothing.
+    /// fn cents(price: f64) -> Result<i64, Refused> {
+    ///     if price.is_finite() { Ok((price * 100.0).round() as i64) } else { Err("no price".into()) }
+    /// }
+    ///
+    /// let catalog = Api::new("Prices", "1.0.0")
+    ///     .include(Router::new().recv_with("price", cents))
+    ///     .build()
+    ///     .expect("the API has no mistake");
+    /// let frame = catalog.declared().update(Some("prices"), "price", &1.5)?;
+    /// assert!(frame.ends_with(br#"{"type":"price","topic":"prices","payload":150}"#));
+    /// let refused = catalog.declared().update(Some("prices"), "price", &f64::NAN).unwrap_err();
+    /// assert_eq!(refused.to_string(), "the `recv` handler refused the payload: no price");
+    /// # Ok::<(), fastws_core::declared::PublishError>(())
+    /// ```
     pub fn recv_with<T, R, K, F>(self, name: &str, handler: F) -> Self
     where
         T: Outgoing + Cloned,
@@ -152,6 +198,8 @@ impl Router {
     }
 
     /// Says what people should know about the operation that was declared last, in Markdown.
+    ///
+    /// Where an attribute declares it, the function's doc comment is that text.
     pub fn doc(mut self, text: &str) -> Self {
         if let Some(operation) = self.operations.last_mut() {
             operation.doc = text.into();
@@ -257,6 +305,26 @@ const FAILED: &str = "A request was not answered.\n\nIt could not be read, no op
 
 /// What can be included: a [`Router`], what becomes one, or a function that makes one, such as what
 /// `#[send]` leaves of a handler.
+///
+/// ```
+/// use fastws_core::router::Router;
+/// use fastws_core::topic_route::TopicRoute;
+/// use fastws_core::{api::Api, send};
+///
+/// #[send("ping", reply = "pong")]
+/// fn ping() {}
+///
+/// fn rates() -> Router {
+///     Router::new().prefix("rates.").send("last", "last.response", || 0.5)
+/// }
+///
+/// let router = Router::new().include(ping).include(rates).include(TopicRoute::<(), f64>::new("quotes"));
+/// let catalog = Api::new("Everything", "1.0.0").include(router).build()?;
+/// for name in ["ping", "rates.last", "quotes.subscribe"] {
+///     assert!(catalog.find(name).is_some());
+/// }
+/// # Ok::<(), fastws_core::api::BuildError>(())
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be included",
     label = "this is no operation, no `Router` and no `TopicRoute`",

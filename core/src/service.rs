@@ -16,6 +16,42 @@ use serde::Serialize;
 /// A service's way to the listeners of its topic, and its clock.
 ///
 /// It never blocks. Clones serve the same topic.
+///
+/// ```
+/// use fastws_core::respond::Fault;
+/// use fastws_core::service::Updates;
+/// use fastws_core::time::Duration;
+/// use fastws_core::topic_route::TopicRoute;
+/// use fastws_core::{api::Api, payload};
+///
+/// #[payload]
+/// struct Symbol { symbol: String }
+/// #[payload]
+/// struct Bar { close: f64, time: i64 }
+///
+/// /// Asks for a price.
+/// async fn ask(symbol: &str) -> Option<f64> {
+///     (symbol == "AAPL").then_some(189.5)
+/// }
+///
+/// async fn bars(request: Symbol, updates: Updates<Bar>) -> Result<(), Fault> {
+///     let begun = updates.now();
+///     loop {
+///         match ask(&request.symbol).await {
+///             Some(close) => updates.publish(&Bar { close, time: updates.unix_millis() }),
+///             None if updates.now() - begun > Duration::from_secs(60) => {
+///                 let fault = Fault::new("upstream", format!("nothing about {}", updates.topic()));
+///                 return Err(fault.retry_after(Duration::from_secs(10)));
+///             }
+///             None => updates.error(Fault::new("late", "the exchange does not answer")),
+///         }
+///         updates.sleep(Duration::from_secs(1)).await;
+///     }
+/// }
+///
+/// let route = TopicRoute::new("bars").topic(|Symbol { symbol }| symbol.clone()).service(bars);
+/// assert!(Api::new("Bars", "1.0.0").include(route).build().is_ok());
+/// ```
 pub struct Updates<Update> {
     feed: Feed,
     kind: Rc<str>,
@@ -129,6 +165,35 @@ impl<Update: Serialize + 'static> Updates<Update> {
 
 /// What a service's function yields: how it has ended, where it runs itself, or a `Result` with the
 /// future that runs once it has started.
+///
+/// ```
+/// use fastws_core::respond::{Fault, Refused};
+/// use fastws_core::service::Updates;
+/// use fastws_core::topic_route::TopicRoute;
+///
+/// // It runs itself, until nobody listens any more.
+/// async fn ticks((): (), updates: Updates<u32>) {
+///     updates.publish(&1);
+/// }
+/// // It starts first, and may refuse.
+/// async fn bars(
+///     symbol: String,
+///     updates: Updates<f64>,
+/// ) -> Result<impl Future<Output = Result<(), Fault>>, Refused> {
+///     if symbol != "AAPL" {
+///         return Err("no such symbol".into());
+///     }
+///     Ok(async move {
+///         updates.publish(&189.5);
+///         Err(Fault::new("closed", "the market is closed"))
+///     })
+/// }
+///
+/// let ticks = TopicRoute::new("ticks").service(ticks);
+/// assert_eq!(ticks.topic_of(&()).as_deref(), Ok("ticks"));
+/// let bars = TopicRoute::new("bars").topic(String::clone).service(bars);
+/// assert_eq!(bars.topic_of(&"AAPL".into()).as_deref(), Ok("bars:AAPL"));
+/// ```
 #[diagnostic::on_unimplemented(
     message = "a service cannot yield `{Self}`",
     label = "this function, of a request and its `Updates`",
@@ -160,6 +225,8 @@ impl<R: Future<Output: Outcome> + 'static> Begun for Result<R, Refused> {
 }
 
 /// How a service's future ends: by itself, with a [`Fault`], or never.
+///
+/// The example is at [`Begun`].
 #[diagnostic::on_unimplemented(
     message = "a service cannot end with `{Self}`",
     note = "it ends with `()`, or with `Result<(), Fault>`"
@@ -190,7 +257,7 @@ impl Outcome for Never {
 /// The type of a loop without an end, which has no name of its own yet.
 type Never = <fn() -> ! as Returns>::Output;
 
-/// What a function returns.
+/// What a function returns: by it [`Outcome`] knows the type of a loop without an end.
 pub trait Returns {
     /// Its type.
     type Output;

@@ -7,6 +7,15 @@ use core::ops::{Deref, DerefMut};
 use heapless::vec::VecView;
 
 /// There is no room. Whatever was tried has changed nothing.
+///
+/// ```
+/// use fastws_core::config::Config;
+/// use fastws_core::engine::Engine;
+/// use fastws_core::shelf::Full;
+/// use fastws_core::time::Instant;
+/// let mut engine = Engine::new(Config { connections: 0, ..Config::default() }, 0);
+/// assert_eq!(engine.open(Instant::ZERO, [7; 16]), Err(Full));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
 

@@ -11,6 +11,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 /// What a client is told about a subscription: `status`, `message`, `topic`, and whatever its route adds.
+///
+/// [`TopicRoute::response`](crate::topic_route::TopicRoute::response) makes it, where the example is.
 pub struct SubscriptionResponse {
     pub(crate) status: &'static str,
     pub(crate) extra: Map<String, Value>,
@@ -66,6 +68,17 @@ impl JsonSchema for SubscriptionResponse {
 /// one parameter, also in canonical parameters and in replies. Lists and objects stay as they are. A
 /// number outside the range of 64-bit integers does not validate, however it is written: as a float,
 /// two of them might be one.
+///
+/// ```
+/// use fastws_core::topic_route::Params;
+///
+/// let params: Params = serde_json::from_str(r#"{"resolution": 10, "extended": true}"#)?;
+/// assert_eq!(params.text("resolution", "1"), "10");
+/// assert_eq!(params.text("extended", "false"), "true");
+/// assert_eq!(params.text("currency", "USD"), "USD");
+/// assert_eq!(params, serde_json::from_str(r#"{"extended": "true", "resolution": "10"}"#)?);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Params(BTreeMap<String, Value>);
 

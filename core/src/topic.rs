@@ -8,6 +8,12 @@ use core::fmt;
 pub const MAX_TOPIC: usize = 1024;
 
 /// Whether `name` can name a topic: it is not empty and has at most `limit` bytes. O(1).
+///
+/// ```
+/// use fastws_core::topic::{TopicError, check};
+/// assert_eq!(check("bars:AAPL:1", 256), Ok(()));
+/// assert_eq!(check("bars:AAPL:1", 4), Err(TopicError::TooLong { limit: 4 }));
+/// ```
 pub fn check(name: &str, limit: usize) -> Result<(), TopicError> {
     if name.is_empty() {
         return Err(TopicError::Empty);
@@ -59,6 +65,12 @@ where
 }
 
 /// Why a name is not one of a topic. The fault is whose parts or parameters they are.
+///
+/// ```
+/// use fastws_core::topic::join;
+/// let error = join(["bars", ""]).unwrap_err();
+/// assert_eq!(error.to_string(), "part 1 of the topic is empty");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TopicError {

@@ -59,6 +59,8 @@ type Start<Request, Update> =
 ///             }
 ///         })
 ///     });
+/// let request = Request { symbol: "AAPL".into(), params: Params::default() };
+/// assert_eq!(bars.topic_of(&request).as_deref(), Ok("bars:AAPL:1"));
 /// ```
 pub struct TopicRoute<Request, Update> {
     name: String,
@@ -103,6 +105,12 @@ where
     Update: Outgoing,
 {
     /// A route whose only topic is its name.
+    ///
+    /// ```
+    /// use fastws_core::topic_route::TopicRoute;
+    /// let status = TopicRoute::<(), String>::new("status");
+    /// assert_eq!(status.topic_of(&()).as_deref(), Ok("status"));
+    /// ```
     pub fn new(name: &str) -> Self {
         Self {
             name: name.into(),
@@ -123,6 +131,14 @@ where
 
     /// The topic's parts after the route's name: one `String`, an array or a `Vec` of them. A part that is
     /// empty or has a colon is refused.
+    ///
+    /// ```
+    /// use fastws_core::topic_route::TopicRoute;
+    /// let quotes = TopicRoute::<Vec<String>, f64>::new("quotes").topic(|symbols| symbols.clone());
+    /// assert_eq!(quotes.topic_of(&vec!["AAPL".into(), "NMS".into()]).as_deref(), Ok("quotes:AAPL:NMS"));
+    /// let refused = quotes.topic_of(&vec!["AAPL:NMS".into()]).unwrap_err();
+    /// assert_eq!(refused.to_string(), "part 1 of the topic contains `:`, which separates parts");
+    /// ```
     pub fn topic<P: Parts>(
         mut self,
         parts: impl Fn(&Request) -> P + Send + Sync + 'static,
@@ -137,6 +153,17 @@ where
 
     /// Makes the topic of the route's name and the whole request in its canonical form, such as
     /// `candles:{"resolution":"1","symbol":"AAPL"}`; equal requests have one topic.
+    ///
+    /// ```
+    /// use fastws_core::canonical::Style;
+    /// use fastws_core::topic_route::{Params, TopicRoute};
+    ///
+    /// let candles = TopicRoute::<Params, f64>::new("candles").canonical(Style::default());
+    /// let params = |text| serde_json::from_str(text).expect("these are parameters");
+    /// let topic = candles.topic_of(&params(r#"{"symbol": "AAPL", "resolution": 1}"#));
+    /// assert_eq!(topic, candles.topic_of(&params(r#"{"resolution": "1", "symbol": "AAPL"}"#)));
+    /// assert_eq!(topic.as_deref(), Ok(r#"candles:{"resolution":"1","symbol":"AAPL"}"#));
+    /// ```
     pub fn canonical(self, style: Style) -> Self
     where
         Request: Serialize,
@@ -186,6 +213,18 @@ where
     }
 
     /// Names and describes the parts of a topic behind the route's name, for the documentation.
+    ///
+    /// ```
+    /// # use fastws_core::{api::Api, topic_route::TopicRoute};
+    /// let bars = TopicRoute::<[String; 2], f64>::new("bars")
+    ///     .doc("Closing prices.")
+    ///     .topic(|request| request.clone())
+    ///     .parameters([("symbol", "Such as `AAPL`."), ("resolution", "Minutes, such as `1`.")]);
+    /// let catalog = Api::new("Bars", "1.0.0").include(bars).build()?;
+    /// let document = catalog.asyncapi("3.0.0", "/ws").expect("the version is known");
+    /// assert!(document.contains("bars:{symbol}:{resolution}"));
+    /// # Ok::<(), fastws_core::api::BuildError>(())
+    /// ```
     pub fn parameters<'p>(mut self, parts: impl IntoIterator<Item = (&'p str, &'p str)>) -> Self {
         let parts = parts.into_iter();
         self.parameters = parts.map(|(name, text)| (name.into(), text.into())).collect();
@@ -193,6 +232,17 @@ where
     }
 
     /// The name of the updates, `update` by default.
+    ///
+    /// ```
+    /// # use fastws_core::{api::Api, declared::PublishError, topic_route::TopicRoute};
+    /// let alerts = TopicRoute::<(), String>::new("alerts").update("alert");
+    /// let catalog = Api::new("Alerts", "1.0.0").include(alerts).build()?;
+    /// let declared = catalog.declared();
+    /// assert!(declared.update(Some("alerts"), "alerts.alert", &String::from("rain")).is_ok());
+    /// let unknown = declared.update(Some("alerts"), "alerts.update", &String::from("rain"));
+    /// assert!(matches!(unknown, Err(PublishError::Unknown)));
+    /// # Ok::<(), fastws_core::api::BuildError>(())
+    /// ```
     pub fn update(mut self, name: &str) -> Self {
         self.update = name.into();
         self
@@ -200,6 +250,8 @@ where
 
     /// Members that both responses carry besides `status`, `message` and `topic`; an object, whose type
     /// is a `#[payload]`, so that the documentation knows them.
+    ///
+    /// The example is at [`response`](Self::response).
     pub fn respond_with<E: Outgoing>(
         mut self,
         extra: impl Fn(&Request) -> E + Send + Sync + 'static,
@@ -242,6 +294,14 @@ where
     /// Who comes to a topic gets its last update right after the reply, whoever has published it. It is
     /// kept while anybody listens to the topic, in each shard's memory; publishing then takes a lock
     /// that all shards share.
+    ///
+    /// ```
+    /// # use fastws_core::{api::Api, topic_route::TopicRoute};
+    /// let status = TopicRoute::<(), String>::new("status").retain_last();
+    /// let catalog = Api::new("Status", "1.0.0").include(status).build()?;
+    /// assert!(catalog.declared().retains("status"));
+    /// # Ok::<(), fastws_core::api::BuildError>(())
+    /// ```
     pub fn retain_last(mut self) -> Self {
         self.retains = true;
         self
@@ -266,18 +326,70 @@ where
     /// only payloads: `{"type":"bars.update","payload":{"topic":"bars:AAPL:1","payload":{"close":189.5}}}`.
     /// The payloads of the route's errors and gaps have a `topic` in any case. Such an update belongs to a
     /// topic and cannot be broadcast.
+    ///
+    /// ```
+    /// # use fastws_core::{api::Api, topic_route::TopicRoute};
+    /// let bars = TopicRoute::<(), f64>::new("bars").topic_in_payload();
+    /// let catalog = Api::new("Bars", "1.0.0").include(bars).build().expect("it has no mistake");
+    /// let frame = catalog.declared().update(Some("bars"), "bars.update", &189.5)?;
+    /// assert!(frame.ends_with(br#"{"type":"bars.update","payload":{"topic":"bars","payload":189.5}}"#));
+    /// # Ok::<(), fastws_core::declared::PublishError>(())
+    /// ```
     pub fn topic_in_payload(mut self) -> Self {
         self.wraps = true;
         self
     }
 
     /// The topic that a request names.
+    ///
+    /// # Errors
+    /// What a client reads whose request makes no name: a part that is empty or has a colon, or more than
+    /// [`MAX_TOPIC`] bytes.
     pub fn topic_of(&self, request: &Request) -> Result<String, Refused> {
         (self.naming)(&self.name, request)
     }
 
     /// Subscribes a client, for handlers that do more than `subscribe` does, and yields the topic. It
     /// waits until the topic's service has started.
+    ///
+    /// # Errors
+    /// What a client reads: a request without a topic, one topic more than the connection may have, or
+    /// what the service has refused with. The wish is not made then.
+    ///
+    /// ```
+    /// use fastws_core::api::Api;
+    /// use fastws_core::client::Client;
+    /// use fastws_core::extract::{Payload, State};
+    /// use fastws_core::router::Router;
+    /// use fastws_core::topic_route::{SubscriptionResponse, TopicRoute};
+    /// use fastws_core::{payload, send};
+    ///
+    /// #[payload]
+    /// struct Symbol { symbol: String }
+    ///
+    /// type Bars = TopicRoute<Symbol, f64>;
+    ///
+    /// /// Subscribes to one symbol in the place of another one.
+    /// #[send("switch", reply = "switch.response")]
+    /// async fn switch(
+    ///     Payload([from, to]): Payload<[Symbol; 2]>,
+    ///     bars: State<Bars>,
+    ///     client: Client,
+    /// ) -> SubscriptionResponse {
+    ///     if let Ok(topic) = bars.topic_of(&from) {
+    ///         client.unsubscribe(topic);
+    ///     }
+    ///     let result = bars.subscribe(&client, &to).await;
+    ///     bars.response(&to, result.map(|topic| format!("Switched to {topic}")))
+    /// }
+    ///
+    /// let bars = Bars::new("bars")
+    ///     .topic(|Symbol { symbol }| symbol.clone())
+    ///     .service(async |_, updates| updates.publish(&189.5));
+    /// // The route that is included is what `State<Bars>` holds.
+    /// let api = Api::new("Bars", "1.0.0").include(bars).include(Router::new().include(switch));
+    /// assert!(api.build().is_ok());
+    /// ```
     pub async fn subscribe(&self, client: &Client, request: &Request) -> Result<String, Refused> {
         let topic = self.topic_of(request)?;
         match &self.start {
@@ -295,6 +407,14 @@ where
     /// How long a service that has started runs on for nobody, so that who leaves and comes back, as a
     /// page does that is loaded again, does not start it afresh. Zero by default; a server that ends
     /// waits for nobody.
+    ///
+    /// ```
+    /// # use fastws_core::{api::Api, time::Duration, topic_route::TopicRoute};
+    /// let bars = TopicRoute::<(), f64>::new("bars").linger(Duration::from_secs(5));
+    /// let catalog = Api::new("Bars", "1.0.0").include(bars).build()?;
+    /// assert_eq!(catalog.declared().linger("bars"), Duration::from_secs(5));
+    /// # Ok::<(), fastws_core::api::BuildError>(())
+    /// ```
     pub fn linger(mut self, time: Duration) -> Self {
         self.linger = time;
         self
@@ -323,6 +443,8 @@ where
     /// Sends a service's update only if it is worth it after the last one that was sent; the first is.
     /// One that is not worth it takes the place of one that waits for its time all the same, since
     /// that one is not the newest any more.
+    ///
+    /// The example is at [`at_most_every`](Self::at_most_every).
     pub fn only_if(
         mut self,
         worth: impl Fn(&Update, &Update) -> bool + Send + Sync + 'static,
@@ -335,6 +457,28 @@ where
     }
 
     /// Subscribes a client to all of these or to none, and yields the topics.
+    ///
+    /// # Errors
+    /// Those of [`subscribe`](Self::subscribe), of the first that is refused.
+    ///
+    /// ```
+    /// # use fastws_core::{api::Api, client::Client, extract::{Payload, State}, router::Router};
+    /// # use fastws_core::{send, topic_route::TopicRoute};
+    /// type Quotes = TopicRoute<String, f64>;
+    ///
+    /// #[send("watchlist", reply = "watchlist.response")]
+    /// async fn watch(
+    ///     Payload(symbols): Payload<Vec<String>>,
+    ///     quotes: State<Quotes>,
+    ///     client: Client,
+    /// ) -> Vec<String> {
+    ///     quotes.subscribe_all(&client, symbols).await.unwrap_or_default()
+    /// }
+    ///
+    /// let quotes = Quotes::new("quotes").topic(String::clone);
+    /// let api = Api::new("Quotes", "1.0.0").include(quotes).include(Router::new().include(watch));
+    /// assert!(api.build().is_ok());
+    /// ```
     pub async fn subscribe_all(
         &self,
         client: &Client,
@@ -358,6 +502,25 @@ where
 
     /// What `subscribe` and `unsubscribe` answer with, for handlers that subscribe themselves: a message
     /// of their own, or why not.
+    ///
+    /// ```
+    /// # use fastws_core::{payload, respond::Refused, topic_route::TopicRoute};
+    /// #[payload]
+    /// struct Symbol { symbol: String }
+    ///
+    /// let quotes = TopicRoute::<Symbol, f64>::new("quotes")
+    ///     .topic(|request| request.symbol.clone())
+    ///     .respond_with(|request| request.clone());
+    /// let request = Symbol { symbol: "AAPL".into() };
+    /// let response = serde_json::to_string(&quotes.response(&request, Ok("Welcome")))?;
+    /// let told = r#"{"status":"ok","symbol":"AAPL","message":"Welcome","topic":"quotes:AAPL"}"#;
+    /// assert_eq!(response, told);
+    /// let refused: Result<String, _> = Err(Refused::new("no such symbol"));
+    /// let response = serde_json::to_value(quotes.response(&request, refused))?;
+    /// assert_eq!(response["status"], "error");
+    /// assert_eq!(response["message"], "no such symbol");
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
     pub fn response(
         &self,
         request: &Request,
@@ -373,6 +536,8 @@ where
 }
 
 /// What a topic is made of besides its route's name.
+///
+/// [`TopicRoute::topic`] takes a function that makes it, where the examples are.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the parts of a topic",
     label = "this function makes a topic of a request",

@@ -86,6 +86,27 @@ fn bindings_are_short_and_share_no_six_lines() {
     }
 }
 
+#[test]
+fn every_public_type_of_the_core_has_an_example_or_names_who_shows_it() {
+    let (folder, rooms) = rooms().swap_remove(0);
+    for room in rooms {
+        let mut doc = Vec::new();
+        for line in text(&root().join(&folder).join(format!("{room}.rs"))).lines() {
+            let is_type = ["pub struct ", "pub enum ", "pub trait "]
+                .iter()
+                .any(|kind| line.starts_with(kind));
+            let is_shown = |line: &String| line.contains("```") || line.contains("[`");
+            assert!(!is_type || doc.iter().any(is_shown), "{folder}{room}.rs: {line}");
+            match line {
+                _ if line.starts_with("///") => doc.push(line.to_owned()),
+                // An attribute or a comment between the words and the type.
+                _ if line.starts_with(['#', ' ', ')', '/']) => {}
+                _ => doc.clear(),
+            }
+        }
+    }
+}
+
 /// Each folder of the room list, with its rooms from top to bottom.
 fn rooms() -> Vec<(String, Vec<String>)> {
     let text =
@@ -112,10 +133,13 @@ fn rooms() -> Vec<(String, Vec<String>)> {
 
 /// A file without comments and tests.
 fn code(path: &Path) -> String {
-    let text =
-        fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let text = text(path);
     let code = text.split("#[cfg(test)]\nmod tests").next().expect("a split has a first part");
     code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
+}
+
+fn text(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 fn root() -> PathBuf {

@@ -6,6 +6,12 @@
 /// do; programs that the process starts inherit that. A quarter of the descriptors, at most 1,024, is
 /// kept for everything else: listeners, pollers, files, and visitors on their way in or out. Windows
 /// has no such limit.
+///
+/// ```
+/// use fastws_host::descriptors::cap;
+/// assert_eq!(cap(1), 1);
+/// assert!(cap(u32::MAX) > 1);
+/// ```
 pub fn cap(connections: u32) -> u32 {
     #[cfg(unix)]
     if let Ok(descriptors) = rlimit::increase_nofile_limit(rlimit::INFINITY) {

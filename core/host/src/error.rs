@@ -4,6 +4,13 @@ use fastws_core::api::BuildError;
 use std::{fmt, io};
 
 /// Why a server does not start, or has ended.
+///
+/// ```
+/// use fastws_host::error::Error;
+/// let error = Error::from(std::io::Error::other("cannot listen on 127.0.0.1:80"));
+/// // What `main` returns is printed like this.
+/// assert_eq!(format!("{error:?}"), "cannot listen on 127.0.0.1:80");
+/// ```
 #[non_exhaustive]
 pub enum Error {
     /// The API has a mistake.

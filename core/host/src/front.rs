@@ -1,8 +1,8 @@
 //! The catalog as an engine's application: runs handlers, catches their panics, answers HTTP. Knows no socket.
 
 use crate::metrics::OPEN_METRICS;
-use crate::pages::{Page, live};
-use crate::settings::{Doorway, Settings};
+use crate::pages::{Page, Texts, live};
+use crate::settings::{Doorway, Settings, Visit};
 use crate::shared::Shared;
 use fastws_core::action::Close;
 use fastws_core::catalog::{Pending, Rest, Trouble};
@@ -19,6 +19,7 @@ use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Instant;
 use subtle::ConstantTimeEq;
 
 /// One shard's application.
@@ -32,13 +33,17 @@ pub struct Front {
     pub(crate) pending: Vec<Pending>,
     /// Connections whose request is still to come.
     pub(crate) arrivals: HashMap<ConnectionId, Arrival>,
+    /// The pages of those visitors that write something before the paths, and what they write.
+    pub(crate) texts: Option<(String, Texts)>,
 }
 
 /// Where a connection has come from.
-#[derive(Clone, Copy, Default)]
+#[derive(Default)]
 pub(crate) struct Arrival {
     pub(crate) peer: Option<SocketAddr>,
     pub(crate) doorway: Doorway,
+    pub(crate) visit: Option<Visit>,
+    pub(crate) guest: Option<Rc<dyn Any>>,
 }
 
 impl Dispatch for Front {
@@ -54,41 +59,25 @@ impl Dispatch for Front {
 
     #[inline]
     fn call(&mut self, call: Call<'_>, answer: Answer<'_, '_>) -> Verdict {
-        let Self { shared, index, desk, payload, pending, .. } = self;
-        let catalog = &shared.catalog;
-        let calls = shared.figures.calls(*index, call.operation);
-        let begun = calls.begin();
-        // A handler that panics has had no effect: its wishes are applied after it has ended.
-        let ran = catch_unwind(AssertUnwindSafe(|| catalog.run(&call, &answer, desk, payload)));
-        let took = begun.map(|begun| begun.elapsed());
-        let (verdict, rest) = match ran {
-            Ok(outcome) => catalog.finish(&call, answer, payload, outcome),
-            Err(panic) => {
-                let verdict = answer.reject(catalog.name(call.operation), Close::INTERNAL);
-                (verdict, Rest::Trouble(Trouble::Handler(panicked(&*panic))))
-            }
-        };
-        match rest {
-            Rest::Nothing => {}
-            Rest::Pending(call) => {
-                pending.push(call);
-                // It is timed when it has ended.
-                return verdict;
-            }
-            Rest::Trouble(trouble) => report(catalog.name(call.operation), trouble),
+        match self.shared.figures.calls(self.index, call.operation).is_timed() {
+            true => self.time(call, answer),
+            false => self.carry_out(call, answer).0,
         }
-        if let Some(took) = took {
-            calls.time(took);
-        }
-        verdict
     }
 
     fn request(&mut self, id: ConnectionId, request: &Request<'_>) -> Admission<'_> {
         let arrival = self.arrivals.remove(&id).unwrap_or_default();
+        let visit = arrival.visit.as_ref();
+        if visit.is_some_and(|visit| visit.is_websocket) {
+            return self.websocket(id, arrival, request);
+        }
         let Settings { pages, .. } = &self.shared.settings;
         if let Some(page) = pages.find(request.path, arrival.doorway.is_private) {
             return match request.method {
-                "GET" | "HEAD" => self.page(page, request),
+                "GET" | "HEAD" => {
+                    let base = visit.map_or("", |visit| &visit.base);
+                    self.page(page, base, request)
+                }
                 _ => wrong_method("Allow: GET, HEAD\r\n"),
             };
         }
@@ -110,13 +99,47 @@ impl Dispatch for Front {
 }
 
 impl Front {
-    fn page(&mut self, page: Page, request: &Request<'_>) -> Admission<'_> {
+    #[cold]
+    fn time(&mut self, call: Call<'_>, answer: Answer<'_, '_>) -> Verdict {
+        let (operation, begun) = (call.operation, Instant::now());
+        let (verdict, has_ended) = self.carry_out(call, answer);
+        // One that waits is timed when it has ended.
+        if has_ended {
+            self.shared.figures.calls(self.index, operation).time(begun.elapsed());
+        }
+        verdict
+    }
+
+    /// Runs a call's handler. True: that has ended.
+    #[inline]
+    fn carry_out(&mut self, call: Call<'_>, answer: Answer<'_, '_>) -> (Verdict, bool) {
+        let Self { shared, desk, payload, pending, .. } = self;
+        let catalog = &shared.catalog;
+        // A handler that panics has had no effect: its wishes are applied after it has ended.
+        let ran = catch_unwind(AssertUnwindSafe(|| catalog.run(&call, &answer, desk, payload)));
+        let (verdict, rest) = match ran {
+            Ok(outcome) => catalog.finish(&call, answer, payload, outcome),
+            Err(panic) => {
+                let verdict = answer.reject(catalog.name(call.operation), Close::INTERNAL);
+                (verdict, Rest::Trouble(Trouble::Handler(panicked(&*panic))))
+            }
+        };
+        let has_ended = !matches!(rest, Rest::Pending(_));
+        match rest {
+            Rest::Nothing => {}
+            Rest::Pending(call) => pending.push(call),
+            Rest::Trouble(trouble) => report(catalog.name(call.operation), trouble),
+        }
+        (verdict, has_ended)
+    }
+
+    fn page(&mut self, page: Page, base: &str, request: &Request<'_>) -> Admission<'_> {
         match page {
-            Page::AsyncApi => match self.shared.texts.asyncapi(request) {
+            Page::AsyncApi => match self.texts(base).asyncapi(request) {
                 Some(document) => Admission::Respond(document),
                 None => Admission::Refuse(Refusal::NotFound),
             },
-            Page::Console => Admission::Respond(self.shared.texts.console()),
+            Page::Console => Admission::Respond(self.texts(base).console()),
             Page::Health if self.shared.is_draining() => {
                 Admission::Respond(live(503, b"draining\n"))
             }
@@ -127,6 +150,15 @@ impl Front {
                 Admission::Respond(Response { content_type: OPEN_METRICS, ..response })
             }
         }
+    }
+
+    fn texts(&mut self, base: &str) -> &Texts {
+        if base.is_empty() {
+            return &self.shared.texts;
+        }
+        let kept = self.texts.take().filter(|(own, _)| own == base);
+        let texts = kept.unwrap_or_else(|| (base.into(), self.shared.texts_below(base)));
+        &self.texts.insert(texts).1
     }
 
     fn websocket(
@@ -150,7 +182,10 @@ impl Front {
         }
         let entrance = self.shared.catalog.entrance();
         let visitor = Visitor::new(request, arrival.peer);
-        let admitted = catch_unwind(AssertUnwindSafe(|| entrance.admit(&visitor)));
+        let admitted = catch_unwind(AssertUnwindSafe(|| match arrival.guest {
+            Some(guest) => Ok(Some(guest)),
+            None => entrance.admit(&visitor),
+        }));
         let error = match admitted {
             Ok(Ok(guest)) => {
                 if !self.shared.admit(self.index) {

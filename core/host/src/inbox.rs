@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
 
 /// What one thread tells a shard.
+///
+/// It lies in an [`Inbox`] until the shard's next turn.
 #[derive(Clone, Debug)]
 pub enum Mail {
     /// An update for this shard's listeners.
@@ -45,6 +47,8 @@ pub enum Mail {
 }
 
 /// How a topic's life has ended.
+///
+/// [`Mail::Failed`] brings it.
 #[derive(Clone, Debug)]
 pub struct End {
     /// For who waits for it to start.
@@ -54,6 +58,17 @@ pub struct End {
 }
 
 /// A shard's inbox: bounded for updates, open for everything else.
+///
+/// ```
+/// use fastws_host::inbox::{Inbox, Mail};
+/// use std::task::Waker;
+///
+/// let inbox = Inbox::new(Waker::noop().clone());
+/// inbox.push(Mail::Shutdown)?;
+/// assert!(matches!(inbox.take().pop_front(), Some(Mail::Shutdown)));
+/// assert!(inbox.is_empty());
+/// # Ok::<(), fastws_core::shelf::Full>(())
+/// ```
 pub struct Inbox {
     mail: Mutex<State>,
     waker: Waker,

@@ -16,7 +16,7 @@ use prometheus_client::registry::{Registry, Unit};
 use std::array;
 use std::fmt::{self, Write};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// All figures of a server.
 pub(crate) struct Figures {
@@ -172,11 +172,10 @@ impl Calls {
         }
     }
 
-    /// Counts a call. Of the first, and of one in [`SAMPLE`] after it, it tells when it begins.
+    /// Counts a call. True: it is the first, or one in [`SAMPLE`] after it, and is to be timed.
     #[inline]
-    pub(crate) fn begin(&self) -> Option<Instant> {
-        let count = add(&self.count, 1);
-        count.is_multiple_of(SAMPLE).then(Instant::now)
+    pub(crate) fn is_timed(&self) -> bool {
+        add(&self.count, 1).is_multiple_of(SAMPLE)
     }
 
     /// A call's handler has taken so long.
@@ -330,7 +329,7 @@ const SAMPLE: u64 = 16;
 const BOUNDS: [f64; 7] = [1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0];
 const CLOSES: &str = "Connections that have ended, by the code of the close frame that came first, \
     the server's or the client's: 1005 where that has none, 1006 where there was no close frame";
-const HANDLER: &str = "Time from a handler's begin to its end. Of an operation whose handler does not \
+const HANDLER: &str = "Time from a handler's begin until it has ended and replied. Of an operation whose handler does not \
     wait the first call of a shard and one in 16 after it are timed";
 /// By [`ServiceEvent`].
 const SERVICES: [(&str, &str); 3] = [

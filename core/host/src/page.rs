@@ -7,6 +7,12 @@ use std::borrow::Cow;
 /// connects to the host which served the page.
 ///
 /// Its Content-Security-Policy is in the page: `asyncapi_url` must be on the same host.
+///
+/// ```
+/// use fastws_host::page::page;
+/// let page = page("Bars & quotes", "/asyncapi.json");
+/// assert!(page.contains("Bars &amp; quotes") && page.contains("/asyncapi.json"));
+/// ```
 pub fn page(title: &str, asyncapi_url: &str) -> String {
     format!(
         include_str!("page/page.html"),

@@ -28,6 +28,8 @@ pub struct Pages {
 }
 
 /// Where a page is.
+///
+/// The example is at [`Pages`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     /// Nowhere.
@@ -90,11 +92,12 @@ pub(crate) struct Texts {
 }
 
 impl Texts {
-    /// Of a server whose first WebSocket is at `path`.
-    pub(crate) fn new(catalog: &Catalog, pages: &Pages, path: &str) -> Self {
+    /// Of a server whose first WebSocket is at `path`, where clients write `base` before every path.
+    pub(crate) fn new(catalog: &Catalog, pages: &Pages, base: &str, path: &str) -> Self {
         let (Place::Public(url) | Place::Private(url)) = &pages.asyncapi else {
             return Self { asyncapi: Vec::new(), console: String::new() };
         };
+        let (url, path) = (&format!("{base}{url}"), &format!("{base}{path}"));
         let documents = ASYNCAPI.iter().filter_map(|version| catalog.asyncapi(version, path));
         let console = match &pages.component {
             Some(component) => component.page(catalog.title(), url),

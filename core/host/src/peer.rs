@@ -6,6 +6,19 @@ use fastws_core::time::Instant;
 use std::collections::VecDeque;
 
 /// One client, and its socket in both directions.
+///
+/// ```
+/// use fastws_core::time::Instant;
+/// use fastws_host::peer::Peer;
+///
+/// let mut peer = Peer::default();
+/// peer.take(Instant::ZERO, b"HTTP/1.1 101 Switching Protocols\r\n\r\n\x81\x02{}".to_vec());
+/// assert!(peer.is_open());
+/// assert_eq!(peer.heard, ["{}"]);
+/// // It answers a ping by itself.
+/// peer.take(Instant::ZERO, b"\x89\x00".to_vec());
+/// assert_eq!((peer.pings, peer.unread.len()), (1, 1));
+/// ```
 pub struct Peer {
     /// The head of the server's answer, or the whole of one that opens no WebSocket.
     pub answer: Vec<u8>,

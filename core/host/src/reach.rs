@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, Waker};
 
 /// Lies in the mail of each shard; the last that drops it tells the sum.
+///
+/// The sum is a [`Reach`], which whoever publishes gets.
 #[derive(Debug)]
 pub struct Tally(Arc<Mutex<Sum>>);
 

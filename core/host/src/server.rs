@@ -28,6 +28,111 @@ use std::thread::JoinHandle;
 use std::{io, thread};
 
 /// What a binding does for a [`Server`]: it drives shards over sockets.
+///
+/// The smallest one, which looks after its sockets once a millisecond:
+///
+/// ```
+/// use fastws_core::engine::Sent;
+/// use fastws_core::ids::ConnectionId;
+/// use fastws_core::{api::Api, router::Router, time::Instant};
+/// use fastws_host::server::{Binding, Seat, Server};
+/// use fastws_host::tasks::Tasks;
+/// use std::collections::HashMap;
+/// use std::convert::Infallible;
+/// use std::io::{self, ErrorKind, Read, Write};
+/// use std::net::{Shutdown, TcpStream};
+/// use std::sync::{Arc, mpsc};
+/// use std::task::{Wake, Waker};
+/// use std::time::{Duration, UNIX_EPOCH};
+///
+/// struct Bell(mpsc::Sender<()>);
+///
+/// impl Wake for Bell {
+///     fn wake(self: Arc<Self>) {
+///         let _ = self.0.send(());
+///     }
+/// }
+///
+/// enum Patient {}
+///
+/// impl Binding for Patient {
+///     type Poller = mpsc::Receiver<()>;
+///     /// It takes no streams of others.
+///     type Stream = Infallible;
+///
+///     fn poller() -> io::Result<(Self::Poller, Waker)> {
+///         let (bell, rung) = mpsc::channel();
+///         Ok((rung, Waker::from(Arc::new(Bell(bell)))))
+///     }
+///
+///     fn drive(rung: Self::Poller, seat: Seat<Infallible>) -> io::Result<()> {
+///         let Seat { mut shard, listeners, .. } = seat;
+///         let (mut tasks, start) = (Tasks::default(), std::time::Instant::now());
+///         let mut sockets = HashMap::<ConnectionId, TcpStream>::new();
+///         let mut buffer = [0; 4096];
+///         while !shard.is_drained() {
+///             let now = Instant::from_micros(start.elapsed().as_micros() as u64);
+///             shard.handle_time(now, UNIX_EPOCH.elapsed().unwrap_or_default());
+///             for (listener, doorway) in &listeners {
+///                 if let Ok((socket, peer)) = listener.accept()
+///                     && let Ok(id) = shard.accept(Some(peer), *doorway)
+///                 {
+///                     socket.set_nonblocking(true)?;
+///                     sockets.insert(id, socket);
+///                 }
+///             }
+///             for (&id, socket) in &mut sockets {
+///                 shard.handle_writable(id);
+///                 let room = shard.room(id).unwrap_or(0).min(buffer.len());
+///                 match socket.read(&mut buffer[..room]) {
+///                     _ if room == 0 => {}
+///                     Ok(0) => shard.handle_end(id),
+///                     Ok(count) => shard.handle_bytes(id, &mut buffer[..count]),
+///                     Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+///                     Err(_) => shard.handle_end(id),
+///                 }
+///             }
+///             while let Some(task) = shard.poll_task() {
+///                 tasks.spawn(task);
+///             }
+///             while tasks.tick() {}
+///             shard.turn();
+///             while let Some(transmit) = shard.poll_transmit() {
+///                 let id = transmit.id();
+///                 let bytes = transmit.parts().collect::<Vec<_>>().concat();
+///                 let mut socket = &sockets[&id];
+///                 let sent = socket.write(&bytes).unwrap_or(0);
+///                 if shard.handle_sent(id, sent) == Sent::Finished {
+///                     let _ = socket.shutdown(Shutdown::Write);
+///                 }
+///             }
+///             while let Some(gone) = shard.poll_gone() {
+///                 sockets.remove(&gone);
+///             }
+///             if !shard.is_ready() {
+///                 let _ = rung.recv_timeout(Duration::from_millis(1));
+///             }
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// let greet = Router::new().send("greet", "greeting", || async { "hello" });
+/// let api = Api::new("Greetings", "1.0.0").include(greet);
+/// let running = Server::<Patient>::bind("127.0.0.1:0")?.start(api)?;
+/// let handle = running.handle();
+///
+/// let mut visitor = TcpStream::connect(handle.addresses()[0])?;
+/// visitor.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
+/// let mut answer = String::new();
+/// visitor.read_to_string(&mut answer)?;
+/// assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("ok\n"));
+///
+/// drop(visitor);
+/// handle.shutdown();
+/// running.wait()?;
+/// # Ok::<(), fastws_host::error::Error>(())
+/// ```
 pub trait Binding: 'static {
     /// What a shard's thread waits with.
     type Poller: Send + 'static;
@@ -43,6 +148,8 @@ pub trait Binding: 'static {
 }
 
 /// What a thread begins with.
+///
+/// [`Binding::drive`] takes it; the example is at [`Binding`].
 pub struct Seat<S> {
     /// What it drives.
     pub shard: Shard,
@@ -53,6 +160,8 @@ pub struct Seat<S> {
 }
 
 /// Streams on their way to one shard, each with what its connection is let in with.
+///
+/// [`Handle::attach`] brings them.
 pub struct Arrivals<S> {
     /// None once nobody takes them any more.
     queue: Mutex<Option<Vec<(S, Guest)>>>,
@@ -92,6 +201,8 @@ impl<S> Arrivals<S> {
 /// It answers `/ws` with a WebSocket, `/asyncapi.json` with the API's document, `/asyncapi` with a page
 /// for people, `/healthz` with its health and `/metrics` with its figures, on every address it is bound
 /// to.
+///
+/// Users name it as a binding does; the example of one is at [`Binding`].
 pub struct Server<B> {
     /// With those for the operator only.
     listeners: Vec<(TcpListener, bool)>,
@@ -101,20 +212,25 @@ pub struct Server<B> {
 }
 
 impl<B: Binding> Server<B> {
+    /// Listens nowhere; for connections that are brought by others.
+    #[expect(
+        clippy::new_without_default,
+        reason = "a server that listens nowhere is the exception"
+    )]
+    pub fn new() -> Self {
+        let shards = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let settings = Settings::default();
+        Self { listeners: Vec::new(), settings, shards, binding: PhantomData }
+    }
+
     /// Listens on `address`; with port 0 the system chooses one. A port in use is an error.
     pub fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
-        Self::deaf().and_bind(address)
+        Self::new().and_bind(address)
     }
 
     /// Takes a socket that listens already.
     pub fn on(listener: TcpListener) -> io::Result<Self> {
-        Self::deaf().listen(listener, false)
-    }
-
-    fn deaf() -> Self {
-        let shards = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        let settings = Settings::default();
-        Self { listeners: Vec::new(), settings, shards, binding: PhantomData }
+        Self::new().listen(listener, false)
     }
 
     /// Listens on one more address.
@@ -245,6 +361,8 @@ impl<S> Drop for Ended<S> {
 }
 
 /// A server that serves. It can be waited for, and in async code be awaited.
+///
+/// The example is at [`Binding`].
 pub struct Running<B: Binding> {
     handle: Handle<B>,
     threads: Vec<JoinHandle<io::Result<()>>>,
@@ -296,6 +414,8 @@ impl Drop for Shutdown {
 }
 
 /// A running server, for any thread.
+///
+/// The example is at [`Binding`].
 pub struct Handle<B: Binding> {
     shared: Arc<Shared>,
     arrivals: Arc<[Arc<Arrivals<B::Stream>>]>,
@@ -318,6 +438,23 @@ impl<B: Binding> Handle<B> {
     /// The addresses it listens on, with their real ports.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// The limits and deadlines that hold.
+    pub fn config(&self) -> &Config {
+        &self.shared.settings.config
+    }
+
+    /// The paths of the WebSocket.
+    pub fn websockets(&self) -> impl Iterator<Item = &str> {
+        self.shared.settings.websockets()
+    }
+
+    /// The paths of everything else that is served to the public: pages, and operations over HTTP.
+    pub fn resources(&self) -> impl Iterator<Item = &str> {
+        let pages = self.shared.settings.pages.served();
+        let pages = pages.filter(|(.., is_private)| !is_private).map(|(_, path, _)| path);
+        pages.chain(self.shared.catalog.entrance().posts())
     }
 
     /// Publishes from any thread.

@@ -12,6 +12,21 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// Everything that a server is told besides its API.
+///
+/// ```
+/// use fastws_core::{api::Api, config::Config};
+/// use fastws_host::{settings::Settings, shared::Shared};
+///
+/// let settings = Settings {
+///     config: Config { connections: 1_000, ..Config::default() },
+///     paths: vec!["stream".into()],
+///     ..Settings::default()
+/// };
+/// let catalog = Api::new("Nothing", "1.0.0").build()?;
+/// let mistake = Shared::new(catalog, settings, Vec::new()).err().expect("a path begins with `/`");
+/// assert_eq!(mistake.to_string(), "`stream` is no path: write `/stream`");
+/// # Ok::<(), fastws_core::api::BuildError>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     /// Limits and deadlines.
@@ -77,7 +92,15 @@ impl From<Config> for Settings {
     }
 }
 
-/// The listening socket that a connection came by.
+/// The listening socket that a connection came by, for whoever accepts it.
+///
+/// ```
+/// use fastws_host::settings::Doorway;
+/// let local = |address: &str| Doorway::new(address.parse().expect("it is an address"), false);
+/// // A page of any local server may come by a door that only this machine reaches.
+/// assert_eq!(local("127.0.0.1:8000"), local("[::1]:9000"));
+/// assert_ne!(local("127.0.0.1:8000"), local("192.0.2.1:8000"));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Doorway {
     /// Only this machine reaches it.
@@ -92,4 +115,15 @@ impl Doorway {
     pub fn new(address: SocketAddr, is_private: bool) -> Self {
         Self { is_loopback: address.ip().to_canonical().is_loopback(), is_private }
     }
+}
+
+/// A request that another server has read and brings here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Visit {
+    /// The client's address, where it is known.
+    pub peer: Option<SocketAddr>,
+    /// What clients write before the paths that are set here, such as `/api/v1`.
+    pub base: String,
+    /// It asks for the WebSocket, whatever its path.
+    pub is_websocket: bool,
 }

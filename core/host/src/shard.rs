@@ -4,7 +4,7 @@ use crate::cipher::Ciphers;
 use crate::front::{Arrival, Front, panicked, report};
 use crate::inbox::Mail;
 use crate::services::{News, Services};
-use crate::settings::Doorway;
+use crate::settings::{Doorway, Visit};
 use crate::shared::Shared;
 use fastws_core::catalog::{Pending, Rest};
 use fastws_core::client::Client;
@@ -31,6 +31,79 @@ use std::sync::Arc;
 /// [`poll_transmit`](Self::poll_transmit) until all is written; [`poll_gone`](Self::poll_gone). Then,
 /// unless [`is_ready`](Self::is_ready), a wait until a socket, the waker or
 /// [`poll_timeout`](Self::poll_timeout).
+///
+/// A binding of one's own, with memory for its socket:
+///
+/// ```
+/// use fastws_core::engine::Sent;
+/// use fastws_core::frame::Opcode;
+/// use fastws_core::ids::ConnectionId;
+/// use fastws_core::time::{Duration, Instant};
+/// use fastws_core::{api::Api, router::Router};
+/// use fastws_host::peer::Peer;
+/// use fastws_host::settings::{Doorway, Settings};
+/// use fastws_host::shard::Shard;
+/// use fastws_host::shared::Shared;
+/// use fastws_host::tasks::Tasks;
+/// use std::task::Waker;
+///
+/// /// What one thread has. A real one also has a poller, and its sockets by [`ConnectionId::slot`].
+/// struct Driver {
+///     shard: Shard,
+///     tasks: Tasks,
+///     socket: Vec<u8>,
+/// }
+///
+/// impl Driver {
+///     /// One turn, in which this connection's socket has sent these bytes.
+///     fn turn(&mut self, now: Instant, id: ConnectionId, bytes: &mut [u8]) {
+///         let Self { shard, tasks, socket } = self;
+///         shard.handle_time(now, Duration::from_secs(1_700_000_000) + (now - Instant::ZERO));
+///         shard.handle_bytes(id, bytes);
+///         while let Some(task) = shard.poll_task() {
+///             tasks.spawn(task);
+///         }
+///         while tasks.tick() {}
+///         shard.turn();
+///         while let Some(transmit) = shard.poll_transmit() {
+///             let (id, before) = (transmit.id(), socket.len());
+///             transmit.parts().for_each(|part| socket.extend_from_slice(part));
+///             match shard.handle_sent(id, socket.len() - before) {
+///                 Sent::Idle => {}
+///                 Sent::Blocked => { /* watch the socket; when it takes bytes, `handle_writable` */ }
+///                 Sent::Finished => { /* shut the writing side down, and read on */ }
+///             }
+///         }
+///         while let Some(_gone) = shard.poll_gone() { /* drop its socket */ }
+///     }
+/// }
+///
+/// let greet = Router::new().send("greet", "greeting", || async { "hello" });
+/// let catalog = Api::new("Greetings", "1.0.0").include(greet).build()?;
+/// // One waker for each shard: it ends the wait of that shard's thread.
+/// let shared = Shared::new(catalog, Settings::default(), vec![Waker::noop().clone()])?;
+/// let shard = Shard::new(shared.clone(), 0);
+/// let mut driver = Driver { shard, tasks: Tasks::default(), socket: Vec::new() };
+/// let (now, listener) = (Instant::ZERO, "127.0.0.1:8000".parse()?);
+///
+/// let id = driver.shard.accept(None, Doorway::new(listener, false))?;
+/// let mut request = *b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n\
+///     Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+///     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+/// driver.turn(now, id, &mut request);
+/// assert!(driver.socket.starts_with(b"HTTP/1.1 101 "));
+///
+/// let mut frame = Peer::default().frame(Opcode::Text, br#"{"type":"greet"}"#);
+/// driver.turn(now, id, &mut frame);
+/// assert!(driver.socket.ends_with(br#"{"type":"greeting","payload":"hello"}"#));
+///
+/// // The server ends when everybody has gone.
+/// shared.shutdown();
+/// driver.shard.handle_end(id);
+/// driver.turn(now, id, &mut []);
+/// assert!(driver.shard.is_drained());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Shard {
     engine: Engine<'static>,
     front: Front,
@@ -77,6 +150,7 @@ impl Shard {
                 payload: Vec::new(),
                 pending: Vec::new(),
                 arrivals: HashMap::new(),
+                texts: None,
             },
             shared,
             index,
@@ -101,7 +175,20 @@ impl Shard {
         doorway: Doorway,
     ) -> Result<ConnectionId, Full> {
         let id = self.engine.accept(self.now, uid())?;
-        self.front.arrivals.insert(id, Arrival { peer, doorway });
+        self.front.arrivals.insert(id, Arrival { peer, doorway, ..Arrival::default() });
+        Ok(id)
+    }
+
+    /// Somebody else has read a request, whose bytes follow in [`handle_bytes`](Self::handle_bytes). With
+    /// a guest it is let in without asking the API's door. On `Full` nobody answers it.
+    pub fn visit(
+        &mut self,
+        visit: Visit,
+        guest: Option<Rc<dyn Any>>,
+    ) -> Result<ConnectionId, Full> {
+        let id = self.engine.accept(self.now, uid())?;
+        let (peer, doorway) = (visit.peer, Doorway::default());
+        self.front.arrivals.insert(id, Arrival { peer, doorway, visit: Some(visit), guest });
         Ok(id)
     }
 

@@ -18,6 +18,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
 
 /// One server's shared part.
+///
+/// ```
+/// use fastws_core::{api::Api, config::Config};
+/// use fastws_host::shared::Shared;
+/// use std::task::Waker;
+///
+/// let catalog = Api::new("Nothing", "1.0.0").build()?;
+/// // Two shards.
+/// let shared = Shared::new(catalog, Config::default(), vec![Waker::noop().clone(); 2])?;
+/// assert!(shared.is_empty() && !shared.is_draining());
+/// shared.shutdown();
+/// assert!(shared.is_draining());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Shared {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) settings: Settings,
@@ -48,8 +62,7 @@ impl Shared {
     ) -> Result<Arc<Self>, Error> {
         let (catalog, settings) = (catalog.into(), settings.into());
         settings.check(&catalog)?;
-        let path = settings.websockets().next().expect("there is at least one");
-        let texts = Texts::new(&catalog, &settings.pages, path);
+        let texts = texts(&catalog, &settings, "");
         Ok(Arc::new(Self {
             figures: Figures::new(&catalog, wakers.len()),
             catalog,
@@ -60,6 +73,11 @@ impl Shared {
             draining: AtomicBool::new(false),
             left: AtomicBool::new(false),
         }))
+    }
+
+    /// What is served to clients that write `base` before every path.
+    pub(crate) fn texts_below(&self, base: &str) -> Texts {
+        texts(&self.catalog, &self.settings, base)
     }
 
     /// Publishes from any thread.
@@ -221,6 +239,11 @@ impl Shared {
         // Nothing in here runs foreign code, so a poisoned lock is not half changed.
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn texts(catalog: &Catalog, settings: &Settings, base: &str) -> Texts {
+    let path = settings.websockets().next().expect("there is at least one");
+    Texts::new(catalog, &settings.pages, base, path)
 }
 
 impl Registry {

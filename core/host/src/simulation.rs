@@ -17,6 +17,43 @@ use std::task::Waker;
 /// handlers make of uids, which are random.
 ///
 /// When it is dropped all clients leave, and nothing may be left of them.
+///
+/// ```
+/// use fastws_core::frame::Opcode;
+/// use fastws_core::service::Updates;
+/// use fastws_core::time::Duration;
+/// use fastws_core::{api::Api, topic_route::TopicRoute};
+/// use fastws_host::{settings::Settings, simulation::Simulation};
+///
+/// async fn tick((): (), updates: Updates<u32>) {
+///     for number in 1.. {
+///         updates.sleep(Duration::from_secs(1)).await;
+///         updates.publish(&number);
+///     }
+/// }
+///
+/// let catalog = Api::new("Clock", "1.0.0").include(TopicRoute::new("ticks").service(tick)).build()?;
+/// let mut world = Simulation::new(catalog, Settings::default(), 2);
+/// // One client on each shard; the service runs on one of them.
+/// for (shard, name) in [(0, "ann"), (1, "bob")] {
+///     world.connect(shard, name);
+///     let peer = world.peer_mut(name);
+///     peer.send(b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n\
+///         Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+///         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
+///     let subscribe = peer.frame(Opcode::Text, br#"{"type":"ticks.subscribe"}"#);
+///     peer.send(&subscribe);
+/// }
+/// world.advance(Duration::from_secs(2));
+/// for name in ["ann", "bob"] {
+///     let peer = world.peer(name);
+///     assert!(peer.is_open());
+///     // The response, and two updates.
+///     assert_eq!(peer.heard.len(), 3);
+///     assert_eq!(peer.heard[2], r#"{"type":"ticks.update","topic":"ticks","payload":2}"#);
+/// }
+/// # Ok::<(), fastws_core::api::BuildError>(())
+/// ```
 pub struct Simulation {
     shared: Arc<Shared>,
     places: Vec<Place>,

@@ -7,6 +7,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Wake, Waker};
 
 /// An executor for who needs no runtime. Futures are polled in the order in which they were woken.
+///
+/// ```
+/// use fastws_host::tasks::Tasks;
+/// use std::{cell::Cell, rc::Rc};
+///
+/// let mut tasks = Tasks::default();
+/// let done = Rc::new(Cell::new(false));
+/// let tell = done.clone();
+/// tasks.spawn(Box::pin(async move { tell.set(true) }));
+/// assert!(!done.get());
+/// while tasks.tick() {}
+/// assert!(done.get());
+/// ```
 #[derive(Default)]
 pub struct Tasks {
     futures: BTreeMap<u64, (Local<()>, Arc<Bell>)>,

@@ -91,6 +91,30 @@ impl TestClient {
 
     /// How many shards serve, as threads do in a server. Clients are theirs in turn, so that the first
     /// two of a server with two shards are on different ones.
+    ///
+    /// ```
+    /// use fastws_core::{api::Api, client::Client, respond::Refused, router::Router};
+    /// use fastws_host::test_client::TestClient;
+    /// use serde_json::json;
+    ///
+    /// fn listen(client: Client) -> Result<(), Refused> {
+    ///     client.subscribe("prices")
+    /// }
+    ///
+    /// let router = Router::new().send("listen", "listening", listen).recv::<f64>("price");
+    /// let server = TestClient::new(Api::new("Prices", "1.0.0").include(router)).shards(2);
+    /// let (mut ann, mut bob) = (server.connect("/ws"), server.connect("/ws"));
+    /// for socket in [&mut ann, &mut bob] {
+    ///     socket.send_json(json!({"type": "listen"}));
+    ///     assert_eq!(socket.receive_json(), json!({"type": "listening"}));
+    /// }
+    /// server.publisher().publish("prices", "price", &189.5)?;
+    /// for socket in [&mut ann, &mut bob] {
+    ///     let price = json!({"type": "price", "topic": "prices", "payload": 189.5});
+    ///     assert_eq!(socket.receive_json(), price);
+    /// }
+    /// # Ok::<(), fastws_core::declared::PublishError>(())
+    /// ```
     pub fn shards(mut self, shards: usize) -> Self {
         self.shards = shards;
         self
@@ -116,6 +140,23 @@ impl TestClient {
     }
 
     /// The same with headers, or the HTTP status with which the server refuses it.
+    ///
+    /// ```
+    /// use fastws_core::{api::Api, config::Config};
+    /// use fastws_host::test_client::TestClient;
+    ///
+    /// let config = Config { connections: 1, ..Config::default() };
+    /// let server = TestClient::new(Api::new("Pages", "1.0.0"))
+    ///     .config(config)
+    ///     .path("/stream")
+    ///     .origin("https://example.org");
+    /// let status = |path, origin| server.try_connect(path, &[("Origin", origin)]).err();
+    /// assert_eq!(status("/ws", "https://example.org"), Some(404));
+    /// assert_eq!(status("/stream", "https://example.com"), Some(403));
+    /// let first = server.try_connect("/stream", &[("Origin", "https://example.org")]);
+    /// assert!(first.is_ok());
+    /// assert_eq!(status("/stream", "https://example.org"), Some(503));
+    /// ```
     pub fn try_connect(&self, path: &str, headers: &[(&str, &str)]) -> Result<TestSocket, u16> {
         let upgrade = [
             ("Upgrade", "websocket"),
@@ -178,6 +219,8 @@ impl TestClient {
 /// without a close frame.
 ///
 /// What cannot be done panics with what has happened instead.
+///
+/// The example is at [`TestClient`].
 pub struct TestSocket {
     simulation: Rc<RefCell<Simulation>>,
     name: String,
@@ -194,6 +237,15 @@ impl TestSocket {
     }
 
     /// Sends a text that need not be a message.
+    ///
+    /// ```
+    /// # use fastws_core::api::Api;
+    /// # use fastws_host::test_client::TestClient;
+    /// let server = TestClient::new(Api::new("Nothing", "1.0.0"));
+    /// let mut socket = server.connect("/ws");
+    /// socket.send_text("hello?");
+    /// socket.expect_close(1003, "Could not decode message");
+    /// ```
     #[track_caller]
     pub fn send_text(&mut self, text: &str) {
         let mut simulation = self.simulation.borrow_mut();
