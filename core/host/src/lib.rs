@@ -34,7 +34,6 @@ pub mod tasks;
 pub mod test_client;
 #[cfg(feature = "tls")]
 pub mod tls;
-pub mod wire;
 
 /// What every binding offers beside its server.
 pub mod offered {

@@ -72,7 +72,7 @@ fn read(chain: (&[u8], &dyn Display), key: (&[u8], &dyn Display)) -> Result<Tls,
     let (chain, chain_name) = chain;
     let (key, key_name) = key;
     let certificates = CertificateDer::pem_slice_iter(chain).collect::<Result<Vec<_>, _>>();
-    let certificates = certificates.map_err(|error| mistake(chain_name, error))?;
+    let certificates = certificates.map_err(|error| unusable(chain_name, error))?;
     if certificates.is_empty() {
         return Err(mistake(
             chain_name,
@@ -84,7 +84,7 @@ fn read(chain: (&[u8], &dyn Display), key: (&[u8], &dyn Display)) -> Result<Tls,
             key_name,
             "has no unencrypted key: one begins with `-----BEGIN PRIVATE KEY-----`",
         ),
-        error => mistake(key_name, error),
+        error => unusable(key_name, error),
     })?;
     let provider = ring::default_provider();
     let shown =
@@ -95,8 +95,8 @@ fn read(chain: (&[u8], &dyn Display), key: (&[u8], &dyn Display)) -> Result<Tls,
                     "is not the key of the first certificate: {chain_name} begins with another's"
                 ),
             ),
-            rustls::Error::InvalidCertificate(_) => mistake(chain_name, error),
-            error => mistake(key_name, error),
+            rustls::Error::InvalidCertificate(_) => unusable(chain_name, error),
+            error => unusable(key_name, error),
         })?;
     let shown: Arc<dyn ResolvesServerCert> = Arc::new(SingleCertAndKey::from(shown));
     let mut config = ServerConfig::builder_with_provider(provider.into())
@@ -105,8 +105,12 @@ fn read(chain: (&[u8], &dyn Display), key: (&[u8], &dyn Display)) -> Result<Tls,
         .with_no_client_auth()
         .with_cert_resolver(shown);
     config.alpn_protocols = vec![b"http/1.1".into()];
-    config.ticketer = ring::Ticketer::new().map_err(|error| mistake(&"TLS", error))?;
+    config.ticketer = ring::Ticketer::new().expect("the operating system has randomness");
     Ok(Tls(Arc::new(RwLock::new(config.into()))))
+}
+
+fn unusable(name: &dyn Display, error: impl Display) -> Error {
+    mistake(name, format_args!("cannot be used: {error}"))
 }
 
 fn mistake(whose: &dyn Display, what: impl Display) -> Error {
@@ -243,5 +247,5 @@ impl Cipher for Session {
 const RECORD: usize = 16 << 10;
 /// What a client is told that sends a request as it is.
 const PLAIN: &[u8] =
-    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 61\r\n\
-    Connection: close\r\n\r\nthis address is served over TLS: write https:// or wss://, pl";
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 57\r\n\
+    Connection: close\r\n\r\nthis address is served over TLS: write https:// or wss://";

@@ -7,11 +7,15 @@ import json
 import os
 import re
 import signal
+import ssl
 import subprocess
 import sys
+import tempfile
 import time
 import unittest
+import urllib.request
 from contextlib import contextmanager
+from pathlib import Path
 
 try:
     from websockets.exceptions import ConnectionClosed
@@ -26,8 +30,12 @@ BARS = {"symbol": "AAPL", "params": {"resolution": "1"}}
 class TheTradingServer(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.server = Server()
+        cls.server = cls.start()
         cls.addClassCleanup(cls.server.end)
+
+    @classmethod
+    def start(cls):
+        return Server()
 
     # protocol: M7
     # trading: O1
@@ -108,6 +116,28 @@ class TheTradingServer(unittest.TestCase):
             self.assertGreaterEqual(moved["payload"]["time"], first["payload"]["time"])
 
 
+class TheTradingServerOverTls(TheTradingServer):
+    """All of it once more, and the page's document by a client of HTTPS."""
+
+    # trading: S22
+    @classmethod
+    def start(cls):
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        chain, key = (str(Path(folder.name, name)) for name in ("chain.pem", "key.pem"))
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1",
+             "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-out", chain, "-keyout", key],
+            check=True, stderr=subprocess.DEVNULL)
+        return Server("--tls-cert", chain, "--tls-key", key, known=ssl.create_default_context(cafile=chain))
+
+    def test_the_document_is_read_to_its_end(self):
+        opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=self.server.known))
+        with opener.open(f"https://{self.server.address}/asyncapi.json", timeout=PATIENCE) as answer:
+            self.assertEqual(json.load(answer)["asyncapi"], "3.0.0")
+
+
 class Shutdown(unittest.TestCase):
     # trading: S4
     def test_sigterm_closes_everybody_with_1001_and_ends_the_process_with_0(self):
@@ -125,15 +155,16 @@ class Shutdown(unittest.TestCase):
 class Server:
     """A trading server of its own on a free port, ended by `end` at the latest."""
 
-    def __init__(self):
+    def __init__(self, *options, known=None):
+        self.known = known
         program = os.environ.get("TRADING_SERVER")
         if not program:
             sys.exit("TRADING_SERVER is not set: run `cargo build -p fastws-smol --example trading` "
                      "and set it to target/debug/examples/trading")
         self.process = subprocess.Popen(
-            [program, "--listen", "127.0.0.1:0", "--seed", "1"], stdout=subprocess.PIPE, text=True)
+            [program, "--listen", "127.0.0.1:0", "--seed", "1", *options], stdout=subprocess.PIPE, text=True)
         for line in self.process.stdout:
-            found = re.fullmatch(r"listening on http://(127\.0\.0\.1:\d+)", line.strip())
+            found = re.fullmatch(r"listening on https?://(127\.0\.0\.1:\d+)", line.strip())
             if found:
                 self.address = found[1]
                 return
@@ -141,8 +172,9 @@ class Server:
 
     @contextmanager
     def client(self, path="/ws"):
-        with connect(f"ws://{self.address}{path}", open_timeout=PATIENCE, close_timeout=PATIENCE,
-                     proxy=None) as socket:
+        scheme = "wss" if self.known else "ws"
+        with connect(f"{scheme}://{self.address}{path}", ssl=self.known, open_timeout=PATIENCE,
+                     close_timeout=PATIENCE, proxy=None) as socket:
             yield Client(socket)
 
     def end(self):

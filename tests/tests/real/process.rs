@@ -3,6 +3,7 @@
 use crate::{BENCH_SERVER, TRADING};
 use async_tungstenite::tungstenite::Error;
 use fastws_tests::client::{Client, until, within};
+use fastws_tests::identity::Identity;
 use fastws_tests::world::HANDSHAKE;
 use futures_lite::io::{BufReader, Lines};
 use futures_lite::{AsyncBufReadExt, StreamExt};
@@ -55,6 +56,17 @@ fn a_bad_row_is_reported_with_its_line_and_column_and_code_2() {
     let file = file.to_str().expect("the path is text");
     let error = refused(&["--listen", "127.0.0.1:0", "--replay", file]);
     assert!(error.contains(&format!("{file}:3:5: low ")), "{error}");
+}
+
+// trading: S3 S22
+#[test]
+fn certificates_that_cannot_be_shown_are_a_sentence_on_standard_error_and_code_2() {
+    let files = Files::new("bad-tls");
+    files.write(&Identity::new().chain, &Identity::new().key);
+    let error = refused(&files.options());
+    assert!(error.contains("is not the key of the first certificate"), "{error}");
+    let error = refused(&["--tls-cert", "no/such.pem", "--tls-key", "no/such.pem"]);
+    assert!(error.contains("cannot read no/such.pem: "), "{error}");
 }
 
 // trading: S1 S5 S6
@@ -261,6 +273,55 @@ fn a_signal_right_after_the_first_line_ends_the_process_with_0() {
     assert_eq!(server.end(), Some(0));
 }
 
+// trading: S1 S22
+#[cfg(unix)]
+#[test]
+fn certificates_are_read_again_on_sighup_and_the_old_one_stays_where_they_are_bad() {
+    let (old, new) = (Identity::new(), Identity::new());
+    let files = Files::new("tls");
+    files.write(&old.chain, &old.key);
+    let mut server = Trading::start(&files.options());
+    let address = server.listening_on("https");
+    let mut before = old.client(address);
+    files.write(&new.chain, &new.key);
+    server.kill("-HUP");
+    server.logs("the certificate was read again");
+    let mut after = new.client(address);
+    assert!(old.try_client(address).is_err());
+    files.write(&new.chain, &old.key);
+    server.kill("-HUP");
+    server.logs("the old certificate stays");
+    for client in [&mut before, &mut after, &mut new.client(address)] {
+        client.ask("simple.ping", "simple.pong", json!({"timestamp": 1}));
+    }
+    drop((before, after));
+    server.kill("-TERM");
+    assert_eq!(server.end(), Some(0));
+}
+
+/// Two files for certificates and their key.
+struct Files([String; 2]);
+
+impl Files {
+    fn new(name: &str) -> Self {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        Self(["chain", "key"].map(|part| {
+            let file = folder.join(format!("{name}-{part}.pem"));
+            file.to_str().expect("the path is text").into()
+        }))
+    }
+
+    fn write(&self, chain: &str, key: &str) {
+        for (file, text) in self.0.iter().zip([chain, key]) {
+            fs::write(file, text).expect("the folder is there for this");
+        }
+    }
+
+    fn options(&self) -> [&str; 4] {
+        ["--tls-cert", &self.0[0], "--tls-key", &self.0[1]]
+    }
+}
+
 /// A server that listens on a free port, and is killed when it is dropped.
 struct Trading {
     child: Child,
@@ -284,8 +345,13 @@ impl Trading {
 
     /// The address of the next line that it prints.
     fn listening(&mut self) -> SocketAddr {
+        self.listening_on("http")
+    }
+
+    fn listening_on(&mut self, scheme: &str) -> SocketAddr {
         let line = within(self.stdout.next()).expect("it runs").expect("it prints text");
-        let address = line.strip_prefix("listening on http://").expect("it says where it listens");
+        let start = format!("listening on {scheme}://");
+        let address = line.strip_prefix(&start).expect("it says where it listens");
         address.parse().expect("it is an address")
     }
 
