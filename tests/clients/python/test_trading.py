@@ -119,7 +119,6 @@ class TheTradingServer(unittest.TestCase):
 class TheTradingServerOverTls(TheTradingServer):
     """All of it once more, and the page's document by a client of HTTPS."""
 
-    # trading: S22
     @classmethod
     def start(cls):
         folder = tempfile.TemporaryDirectory()
@@ -131,6 +130,7 @@ class TheTradingServerOverTls(TheTradingServer):
             check=True, stderr=subprocess.DEVNULL)
         return Server("--tls-cert", chain, "--tls-key", key, known=ssl.create_default_context(cafile=chain))
 
+    # trading: S22
     def test_the_document_is_read_to_its_end(self):
         opener = urllib.request.build_opener(
             urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=self.server.known))

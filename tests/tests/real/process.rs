@@ -273,7 +273,7 @@ fn a_signal_right_after_the_first_line_ends_the_process_with_0() {
     assert_eq!(server.end(), Some(0));
 }
 
-// trading: S1 S22
+// trading: S1 S22 S23
 #[cfg(unix)]
 #[test]
 fn certificates_are_read_again_on_sighup_and_the_old_one_stays_where_they_are_bad() {

@@ -147,7 +147,7 @@ fn who_does_not_speak_tls_is_answered_and_ended() {
 
 #[test]
 fn who_does_not_finish_its_handshake_is_ended_at_its_deadline() {
-    let config = Config { handshake: Duration::from_millis(50), ..Config::default() };
+    let config = Config { handshake: Duration::from_millis(500), ..Config::default() };
     let identity = Identity::new();
     let server = start(bind().config(config).tls(identity.tls()));
     // Nothing, the head of a record whose rest is missing, and a whole handshake without a request.

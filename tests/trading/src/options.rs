@@ -44,11 +44,11 @@ pub struct Options {
     #[arg(long, value_name = "SECRET")]
     pub token: Option<String>,
 
-    /// Serve https:// and wss:// with the certificates in this PEM file, the server's own first; SIGHUP reads it again
+    /// Serve https:// and wss:// with the certificates in this PEM file, the server's own first; SIGHUP reads it again [default: none]
     #[arg(long, value_name = "FILE.pem", requires = "tls_key")]
     pub tls_cert: Option<PathBuf>,
 
-    /// The key of that certificate, in PEM
+    /// The key of that certificate, in PEM [default: none]
     #[arg(long, value_name = "FILE.pem", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
 
