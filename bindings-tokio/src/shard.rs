@@ -1,6 +1,7 @@
 //! One shard on a thread with a tokio runtime: a task for each socket, and one that takes the turns.
 //! Knows no rule of the protocol.
 
+use crate::link::{Link, Request};
 use fastws_core::desk::Local;
 use fastws_core::engine::Sent;
 use fastws_core::ids::ConnectionId;
@@ -9,17 +10,16 @@ use fastws_host::server::{Arrivals, Binding, Seat};
 use fastws_host::settings::Doorway;
 use fastws_host::shard::Shard;
 use fastws_host::socket::{Wire, is_one_connections};
-use fastws_host::stream::{Foreign, Lines, Outlet};
+use fastws_host::stream::{Foreign, Lines, Outlet, WebSocketStream};
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
-use std::io::{self, IoSlice, Write};
+use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::SystemTime;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::ReadBuf;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
@@ -30,7 +30,7 @@ pub enum Tokio {}
 
 impl Binding for Tokio {
     type Poller = (Runtime, Arc<Bell>);
-    type Stream = Foreign;
+    type Stream = Stream;
 
     fn poller() -> io::Result<(Self::Poller, Waker)> {
         let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
@@ -39,7 +39,7 @@ impl Binding for Tokio {
         Ok(((runtime, bell), waker))
     }
 
-    fn drive((runtime, bell): Self::Poller, seat: Seat<Foreign>) -> io::Result<()> {
+    fn drive((runtime, bell): Self::Poller, seat: Seat<Stream>) -> io::Result<()> {
         let driven = LocalSet::new().block_on(&runtime, drive(bell, seat));
         // What handlers have left to other threads is not waited for.
         runtime.shutdown_background();
@@ -47,7 +47,28 @@ impl Binding for Tokio {
     }
 }
 
-async fn drive(bell: Arc<Bell>, seat: Seat<Foreign>) -> io::Result<()> {
+/// What other threads bring.
+pub enum Stream {
+    Foreign(Foreign),
+    Request(Request),
+}
+
+impl<S> From<WebSocketStream<S>> for Stream
+where
+    WebSocketStream<S>: Into<Foreign>,
+{
+    fn from(stream: WebSocketStream<S>) -> Self {
+        Self::Foreign(stream.into())
+    }
+}
+
+impl From<Request> for Stream {
+    fn from(request: Request) -> Self {
+        Self::Request(request)
+    }
+}
+
+async fn drive(bell: Arc<Bell>, seat: Seat<Stream>) -> io::Result<()> {
     let house = Rc::new(House {
         shard: RefCell::new(seat.shard),
         arrivals: seat.arrivals,
@@ -80,7 +101,7 @@ impl Wake for Bell {
 
 struct House {
     shard: RefCell<Shard>,
-    arrivals: Arc<Arrivals<Foreign>>,
+    arrivals: Arc<Arrivals<Stream>>,
     lines: RefCell<Lines>,
     sockets: RefCell<Vec<Way>>,
     /// Sockets that are not read until there is room.
@@ -98,7 +119,7 @@ enum Way {
 }
 
 struct Socket {
-    stream: RefCell<TcpStream>,
+    link: RefCell<Link>,
     wire: RefCell<Wire>,
     id: ConnectionId,
     blocked: Cell<bool>,
@@ -109,38 +130,13 @@ struct Socket {
 
 impl Socket {
     fn finish(&self) {
-        self.wire.borrow_mut().finish(&mut Now(&self.stream.borrow()));
-    }
-
-    /// tokio's streams shut down without waiting.
-    fn shut_down(&self) {
-        let mut stream = self.stream.borrow_mut();
-        let _ = Pin::new(&mut *stream).poll_shutdown(&mut Context::from_waker(Waker::noop()));
+        self.wire.borrow_mut().finish(&mut *self.link.borrow_mut());
     }
 
     fn wake(&self) {
         if let Some(task) = self.task.take() {
             task.wake();
         }
-    }
-}
-
-/// A socket's writing side, without waiting for it.
-struct Now<'s>(&'s TcpStream);
-
-impl Write for Now<'_> {
-    #[inline]
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.try_write(bytes)
-    }
-
-    #[inline]
-    fn write_vectored(&mut self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.0.try_write_vectored(parts)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 
@@ -191,9 +187,15 @@ impl House {
         let _ = stream.set_nodelay(true);
         let mut shard = self.shard.borrow_mut();
         let Ok(id) = shard.accept(Some(peer), doorway) else { return };
+        self.watch(id, Link::Tcp(stream), Wire::new(&shard, doorway));
+        // There is a deadline that the next turn has to know of.
+        self.bell.0.notify_one();
+    }
+
+    fn watch(self: &Rc<Self>, id: ConnectionId, link: Link, wire: Wire) {
         let socket = Rc::new(Socket {
-            stream: RefCell::new(stream),
-            wire: RefCell::new(Wire::new(&shard, doorway)),
+            link: RefCell::new(link),
+            wire: RefCell::new(wire),
             id,
             blocked: Cell::new(false),
             unread: Cell::new(false),
@@ -202,8 +204,31 @@ impl House {
         self.place(id, Way::Own(socket.clone()));
         let house = self.clone();
         spawn_local(poll_fn(move |context| house.poll_socket(&socket, context)));
-        // There is a deadline that the next turn has to know of.
-        self.bell.0.notify_one();
+    }
+
+    fn take_arrivals(self: &Rc<Self>, shard: &mut Shard) {
+        for (stream, guest) in self.arrivals.take() {
+            match stream {
+                Stream::Foreign(stream) => {
+                    let Ok(id) = shard.open(guest) else { continue };
+                    let (outlet, carried) = self.lines.borrow_mut().connect(id, stream);
+                    self.spawn(carried);
+                    self.place(id, Way::Foreign(outlet));
+                }
+                Stream::Request(Request { mut bytes, visit, link }) => {
+                    let Ok(id) = shard.visit(visit, guest) else { continue };
+                    self.watch(id, link, Wire::default());
+                    let mut bytes = &mut bytes[..];
+                    while let Some(room @ 1..) = shard.room(id)
+                        && !bytes.is_empty()
+                    {
+                        let (first, rest) = bytes.split_at_mut(room.min(bytes.len()));
+                        shard.handle_bytes(id, first);
+                        bytes = rest;
+                    }
+                }
+            }
+        }
     }
 
     fn place(&self, id: ConnectionId, way: Way) {
@@ -217,7 +242,7 @@ impl House {
     /// Reads while there is something, and tells when the socket takes bytes again.
     fn poll_socket(&self, socket: &Rc<Socket>, context: &mut Context<'_>) -> Poll<()> {
         let mut shard = self.shard.borrow_mut();
-        let mut stream = socket.stream.borrow_mut();
+        let mut link = socket.link.borrow_mut();
         let mut wire = socket.wire.borrow_mut();
         loop {
             let Some(room) = shard.room(socket.id) else { return Poll::Ready(()) };
@@ -235,11 +260,11 @@ impl House {
                 continue;
             }
             let mut read = ReadBuf::new(&mut buffer[..room]);
-            match Pin::new(&mut *stream).poll_read(context, &mut read) {
+            match link.poll_read(context, &mut read) {
                 Poll::Pending => break,
                 Poll::Ready(Ok(())) if !read.filled().is_empty() => {
                     let bytes = read.filled_mut();
-                    wire.handle_bytes(&mut shard, socket.id, bytes, &mut Now(&stream));
+                    wire.handle_bytes(&mut shard, socket.id, bytes, &mut *link);
                     self.bell.0.notify_one();
                 }
                 // It may wait for room for its answer.
@@ -255,8 +280,8 @@ impl House {
             }
         }
         socket.blocked.set(socket.blocked.get() || wire.is_blocked());
-        while socket.blocked.get() && stream.poll_write_ready(context).is_ready() {
-            let is_free = wire.handle_writable(&mut shard, socket.id, &mut Now(&stream));
+        while link.poll_write(socket.blocked.get(), context) {
+            let is_free = wire.handle_writable(&mut shard, socket.id, &mut *link);
             socket.blocked.set(!is_free);
             self.bell.0.notify_one();
         }
@@ -265,17 +290,12 @@ impl House {
     }
 
     /// One turn; when the next one is wanted at the latest.
-    fn turn(&self) -> Option<tokio::time::Instant> {
+    fn turn(self: &Rc<Self>) -> Option<tokio::time::Instant> {
         let now = Instant::from_micros(self.start.elapsed().as_micros() as u64);
         let unix = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
         let mut shard = self.shard.borrow_mut();
         shard.handle_time(now, unix);
-        for (stream, guest) in self.arrivals.take() {
-            let Ok(id) = shard.open(guest) else { continue };
-            let (outlet, carried) = self.lines.borrow_mut().connect(id, stream);
-            self.spawn(carried);
-            self.place(id, Way::Foreign(outlet));
-        }
+        self.take_arrivals(&mut shard);
         while let Some(task) = shard.poll_task() {
             self.spawn(task);
         }
@@ -287,8 +307,8 @@ impl House {
                 Way::None => continue,
                 Way::Foreign(outlet) => Ok(outlet.write(transmit.parts())),
                 Way::Own(socket) => {
-                    let stream = socket.stream.borrow();
-                    socket.wire.borrow_mut().write(transmit.parts(), &mut Now(&stream))
+                    let mut link = socket.link.borrow_mut();
+                    socket.wire.borrow_mut().write(transmit.parts(), &mut *link)
                 }
             };
             let Ok(written) = written else {
@@ -304,7 +324,7 @@ impl House {
                         Sent::Blocked => socket.blocked.set(true),
                         Sent::Finished => {
                             socket.finish();
-                            socket.shut_down();
+                            socket.link.borrow_mut().finish();
                         }
                     }
                     socket.wake();

@@ -55,6 +55,7 @@ mod state;
 mod posting;
 mod delivery;
 pub mod dispatch;
+mod intake;
 pub mod engine;
 pub mod memory;
 pub mod lives;

@@ -2,8 +2,9 @@
 
 use crate::metrics::OPEN_METRICS;
 use crate::pages::{Page, Texts, live};
-use crate::settings::{Doorway, Settings, Visit};
+use crate::settings::{Doorway, Settings};
 use crate::shared::Shared;
+use crate::visit::Visit;
 use fastws_core::action::Close;
 use fastws_core::catalog::{Pending, Rest, Trouble};
 use fastws_core::desk::Desk;

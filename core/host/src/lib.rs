@@ -32,6 +32,7 @@ pub mod socket;
 pub mod stream;
 pub mod tasks;
 pub mod test_client;
+pub mod visit;
 #[cfg(feature = "tls")]
 pub mod tls;
 

@@ -116,14 +116,3 @@ impl Doorway {
         Self { is_loopback: address.ip().to_canonical().is_loopback(), is_private }
     }
 }
-
-/// A request that another server has read and brings here.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Visit {
-    /// The client's address, where it is known.
-    pub peer: Option<SocketAddr>,
-    /// What clients write before the paths that are set here, such as `/api/v1`.
-    pub base: String,
-    /// It asks for the WebSocket, whatever its path.
-    pub is_websocket: bool,
-}

@@ -11,6 +11,7 @@ use std::io::{self, ErrorKind, IoSlice, Write};
 ///
 /// `stream` is its socket, which does not block: when it takes nothing now, it says
 /// [`WouldBlock`](ErrorKind::WouldBlock).
+#[derive(Default)]
 pub struct Wire(Option<Box<dyn Cipher>>);
 
 impl Wire {

@@ -2,7 +2,6 @@
 //! connects it with its shard. Knows no runtime.
 
 use crate::shard::Shard;
-use async_tungstenite::WebSocketStream;
 use async_tungstenite::tungstenite::Message;
 use async_tungstenite::tungstenite::protocol::CloseFrame;
 use fastws_core::assembly::{Incoming, Reader};
@@ -15,6 +14,9 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::rc::{Rc, Weak};
 use std::task::{Poll, Waker};
+
+/// A stream whose handshake somebody has done.
+pub use async_tungstenite::WebSocketStream;
 
 /// A foreign stream on its way to its shard.
 pub struct Foreign(Box<dyn FnOnce(Rc<Line>) -> Local<()> + Send>);

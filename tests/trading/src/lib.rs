@@ -1,4 +1,4 @@
-//! A live market-data application over FastWS, for any binding. Names no runtime and opens no port.
+//! A live market-data application over FastWS, for any binding. Names no runtime.
 //!
 //! ```
 //! use fastws_trading::{api, feed::Feed};
@@ -9,6 +9,7 @@
 
 mod alerts;
 mod bars;
+pub mod bench;
 mod candles;
 mod connection;
 mod errors;
@@ -19,6 +20,7 @@ pub mod options;
 mod orderbook;
 mod player;
 mod posts;
+pub mod program;
 pub mod prices;
 mod quotes;
 pub mod replay;
