@@ -406,7 +406,8 @@ impl Shard {
         // Whoever goes is still known by what it was let in with.
         self.tell_changes();
         let Some(id) = self.engine.poll_gone() else {
-            // What was written in this turn is known before the next.
+            // What was written in this turn is known before the next, and whose topics it has ended.
+            self.handle_lives();
             self.count();
             return None;
         };

@@ -31,6 +31,22 @@ fn a_shard_ends_after_its_services_also_where_only_others_listen() {
 }
 
 #[test]
+fn who_goes_as_it_is_written_to_leaves_its_topic_in_the_same_turn() {
+    for (topic, has_service) in [("news", false), ("bars", true)] {
+        let (shared, [mut first, _second]) = server();
+        let ann = first.subscribe_to(topic);
+        // As a binding does whose write has failed, behind the shard's turn.
+        first.shard.handle_end(ann);
+        while first.shard.poll_gone().is_some() {}
+        assert_eq!(first.shard.is_ready(), has_service);
+        if has_service {
+            first.turns();
+        }
+        assert!(shared.is_empty(), "{topic}");
+    }
+}
+
+#[test]
 fn what_a_shard_leaves_behind_is_known_after_its_end() {
     let (shared, [mut first, second]) = server();
     let ann = first.subscribe();
@@ -53,7 +69,9 @@ fn what_is_published_after_the_end_waits_for_nobody() {
 
 fn server() -> (Arc<Shared>, [Place; 2]) {
     let bars = TopicRoute::<(), f64>::new("bars").service(async |(), _| Ok(pending::<()>()));
-    let catalog = Api::new("", "").include(bars).build().expect("the API has no mistake");
+    let news = TopicRoute::<(), f64>::new("news");
+    let api = Api::new("", "").include(bars).include(news);
+    let catalog = api.build().expect("the API has no mistake");
     let wakers = vec![Waker::noop().clone(); 2];
     let shared = Shared::new(catalog, Config::default(), wakers).expect("it can be served");
     let place = |index| Place { shard: Shard::new(shared.clone(), index), tasks: Tasks::default() };
@@ -69,8 +87,12 @@ struct Place {
 
 impl Place {
     fn subscribe(&mut self) -> ConnectionId {
+        self.subscribe_to("bars")
+    }
+
+    fn subscribe_to(&mut self, topic: &str) -> ConnectionId {
         let id = self.shard.open(None).expect("owned memory has room");
-        let mut message = *br#"{"type":"bars.subscribe"}"#;
+        let mut message = format!(r#"{{"type":"{topic}.subscribe"}}"#).into_bytes();
         assert!(self.shard.handle_message(id, Opcode::Text, &mut message));
         self.turns();
         id

@@ -116,6 +116,13 @@ impl<'g> Play<'g> {
         self.send(name, frames.concat());
     }
 
+    /// The client pings and hears the pong, before which the server has had all that it has sent, also
+    /// where a handler of it waits.
+    pub(crate) fn ping(&mut self, name: &str) {
+        self.frame(name, 0x89, "");
+        assert_eq!(self.hear(name), "pong ");
+    }
+
     /// The client sends a close frame.
     pub(crate) fn close(&mut self, name: &str, payload: impl AsRef<[u8]>) {
         self.client(name).said_close = true;

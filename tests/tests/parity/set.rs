@@ -26,7 +26,8 @@ struct Order {
 
 /// The stage, and besides:
 ///
-/// * `order`, whose payload has an `amount`; `nap`, which sleeps so many milliseconds; `facts`.
+/// * `order`, whose payload has an `amount`; `nap`, which sleeps so many milliseconds; `heed`, which sleeps and
+///   does not reply; `facts`.
 /// * topics `bars:SYMBOL`. Their service refuses `NOPE`, does not start `NEVER`, starts `SLOW` when
 ///   the gate opens, fails to start `BROKEN`, and then has faults as ordered.
 /// * `last`, which keeps its last update, and `noise`.
@@ -78,6 +79,9 @@ pub(crate) fn set(inside: &Inside) -> Api {
     let operations = Router::new()
         .send("order", "ordered", |Payload(order): Payload<Order>| order)
         .send("nap", "nap.response", nap)
+        .send("heed", None, async |Payload(_): Payload<String>, clock: Clock| {
+            clock.sleep(Duration::from_millis(1)).await;
+        })
         .send("facts", "facts.response", facts);
     stage(&inside.witness, &inside.gate)
         .include(operations)

@@ -1,7 +1,7 @@
 //! What happens by the clock.
 
 use super::opening::post;
-use super::{SOON, Script};
+use super::{IN_TIME, SOON, Script};
 use crate::set::{echo, nap};
 use fastws_core::extract::FirstMessage;
 use fastws_core::respond::Close;
@@ -10,6 +10,11 @@ use fastws_tests::world::HANDSHAKE;
 
 pub(crate) fn scripts() -> Vec<Script> {
     vec![
+        Script::new("a client that says nothing at all", |play| {
+            play.connect("ann");
+            play.end("ann");
+        })
+        .config(|config| config.handshake = IN_TIME),
         Script::new("a handshake that does not begin, and one that does not end", |play| {
             play.connect("ann");
             play.connect("bob");
@@ -17,20 +22,20 @@ pub(crate) fn scripts() -> Vec<Script> {
             play.end("ann");
             play.end("bob");
         })
-        .config(|config| config.handshake = SOON),
+        .config(|config| config.handshake = IN_TIME),
         Script::new("a body that does not end", |play| {
             play.connect("ann");
             let request = post("/double", "application/json", "21");
             play.send("ann", &request[..request.len() - 1]);
             play.end("ann");
         })
-        .config(|config| config.handshake = SOON),
+        .config(|config| config.handshake = IN_TIME),
         Script::new("an operation over HTTP that does not end", |play| {
             play.connect("ann");
             play.send("ann", post("/nap", "application/json", "3600000"));
             play.end("ann");
         })
-        .config(|config| config.handshake = SOON * 10),
+        .config(|config| config.handshake = IN_TIME),
         Script::new("a client that says nothing for its heartbeat", |play| {
             play.join("ann");
             play.end("ann");
@@ -102,7 +107,7 @@ pub(crate) fn scripts() -> Vec<Script> {
             play.end("ann");
         })
         .shows("E14")
-        .config(|config| config.handshake = SOON * 10)
+        .config(|config| config.handshake = IN_TIME)
         .with(|api| {
             api.authenticate(|FirstMessage(_): FirstMessage| Err::<(), _>(Close::new(1008, "")))
         }),

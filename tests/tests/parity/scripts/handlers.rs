@@ -81,6 +81,13 @@ pub(crate) fn scripts() -> Vec<Script> {
                 play.hear("ann");
             }
         }),
+        Script::new("more requests without a reply than a connection holds", |play| {
+            play.join("ann");
+            for _ in 0..20 {
+                play.say("ann", json!({"type": "heed", "payload": "x".repeat(50_000)}));
+            }
+            play.ask("ann", echo("after them"));
+        }),
         Script::new("a client that goes while its handler waits", |play| {
             play.join("ann");
             play.join("bob");

@@ -78,3 +78,5 @@ pub(crate) fn all() -> Vec<Script> {
 const LONG: Duration = Duration::from_secs(36_000);
 /// As long as it takes nobody to wait for.
 const SOON: Duration = Duration::from_millis(20);
+/// As long as a handshake over TLS takes at most.
+const IN_TIME: Duration = Duration::from_millis(300);

@@ -92,6 +92,7 @@ pub(crate) fn scripts() -> Vec<Script> {
             play.say_together("ann", [on("SLOW"), off("SLOW"), on("SLOW")]);
             play.noted("start SLOW");
             play.say("bob", on("SLOW"));
+            play.ping("bob");
             play.order("go");
             for _ in 0..2 {
                 play.hear_but("ann", "bars.update");
@@ -107,6 +108,7 @@ pub(crate) fn scripts() -> Vec<Script> {
             play.say("ann", on("SLOW"));
             play.noted("start SLOW");
             play.say("bob", on("SLOW"));
+            play.ping("bob");
             play.reset("ann");
             play.until("cat", "connections", 2);
             play.order("go");
