@@ -274,15 +274,11 @@ fn refuse(refusal: Refusal) -> Response {
 /// A plain socket with which nobody has begun moves to the runtime of its shard; everything else stays
 /// where it is, and is read and written from there.
 fn moved(upgraded: Upgraded) -> io::Result<Moved> {
-    let (stream, early) = match auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
-        Ok(parts) => (parts.io.into_inner(), parts.read_buf),
-        Err(upgraded) => match upgraded.downcast::<TokioIo<TcpStream>>() {
-            Ok(parts) => (parts.io.into_inner(), parts.read_buf),
-            Err(other) => {
-                return Ok(Box::new(|| Ok(Link::any(TokioIo::new(other), Vec::new()))));
-            }
-        },
+    let parts = match auto::upgrade::downcast::<TokioIo<TcpStream>>(upgraded) {
+        Ok(parts) => parts,
+        Err(other) => return Ok(Box::new(|| Ok(Link::any(TokioIo::new(other), Vec::new())))),
     };
+    let (stream, early) = (parts.io.into_inner(), parts.read_buf);
     if !early.is_empty() {
         return Ok(Box::new(move || Ok(Link::any(stream, early.into()))));
     }
