@@ -77,6 +77,7 @@ async fn drive(bell: Arc<Bell>, seat: Seat<Stream>) -> io::Result<()> {
         unread: RefCell::default(),
         buffer: RefCell::new(vec![0; READ]),
         start: tokio::time::Instant::now(),
+        told: Cell::new(false),
         bell,
     });
     for (listener, doorway) in seat.listeners {
@@ -108,6 +109,8 @@ struct House {
     unread: RefCell<Vec<Rc<Socket>>>,
     buffer: RefCell<Vec<u8>>,
     start: tokio::time::Instant,
+    /// The shard knows the time of what has come since its last turn.
+    told: Cell<bool>,
     bell: Arc<Bell>,
 }
 
@@ -173,11 +176,25 @@ impl House {
         }
     }
 
+    /// Something has come: a turn follows.
+    fn ring(&self, shard: &mut Shard) {
+        self.bell.0.notify_one();
+        // The last turn may have been long ago.
+        self.tell_time(shard);
+    }
+
+    fn tell_time(&self, shard: &mut Shard) {
+        if !self.told.replace(true) {
+            let now = Instant::from_micros(self.start.elapsed().as_micros() as u64);
+            shard.handle_time(now, SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default());
+        }
+    }
+
     /// Runs a task. Whatever it has done, the next turn carries out.
-    fn spawn(&self, mut task: Local<()>) {
-        let bell = self.bell.clone();
+    fn spawn(self: &Rc<Self>, mut task: Local<()>) {
+        let house = self.clone();
         spawn_local(poll_fn(move |context| {
-            bell.0.notify_one();
+            house.ring(&mut house.shard.borrow_mut());
             task.as_mut().poll(context)
         }));
     }
@@ -186,10 +203,9 @@ impl House {
         // It only fails where the peer has gone already.
         let _ = stream.set_nodelay(true);
         let mut shard = self.shard.borrow_mut();
+        self.ring(&mut shard);
         let Ok(id) = shard.accept(Some(peer), doorway) else { return };
         self.watch(id, Link::Tcp(stream), Wire::new(&shard, doorway));
-        // There is a deadline that the next turn has to know of.
-        self.bell.0.notify_one();
     }
 
     fn watch(self: &Rc<Self>, id: ConnectionId, link: Link, wire: Wire) {
@@ -255,35 +271,27 @@ impl House {
             let mut buffer = self.buffer.borrow_mut();
             let room = room.min(buffer.len());
             if wire.has_rest() {
+                self.ring(&mut shard);
                 wire.take_rest(&mut shard, socket.id, &mut buffer[..room]);
-                self.bell.0.notify_one();
                 continue;
             }
             let mut read = ReadBuf::new(&mut buffer[..room]);
-            match link.poll_read(context, &mut read) {
-                Poll::Pending => break,
-                Poll::Ready(Ok(())) if !read.filled().is_empty() => {
-                    let bytes = read.filled_mut();
-                    wire.handle_bytes(&mut shard, socket.id, bytes, &mut *link);
-                    self.bell.0.notify_one();
+            let Poll::Ready(done) = link.poll_read(context, &mut read) else { break };
+            self.ring(&mut shard);
+            match done {
+                Ok(()) if !read.filled().is_empty() => {
+                    wire.handle_bytes(&mut shard, socket.id, read.filled_mut(), &mut *link);
                 }
                 // It may wait for room for its answer.
-                Poll::Ready(Ok(())) => {
-                    shard.handle_eof(socket.id);
-                    self.bell.0.notify_one();
-                }
-                Poll::Ready(Err(_)) => {
-                    shard.handle_end(socket.id);
-                    self.bell.0.notify_one();
-                    return Poll::Ready(());
-                }
+                Ok(()) => shard.handle_eof(socket.id),
+                Err(_) => shard.handle_end(socket.id),
             }
         }
         socket.blocked.set(socket.blocked.get() || wire.is_blocked());
         while link.poll_write(socket.blocked.get(), context) {
+            self.ring(&mut shard);
             let is_free = wire.handle_writable(&mut shard, socket.id, &mut *link);
             socket.blocked.set(!is_free);
-            self.bell.0.notify_one();
         }
         socket.task.set(Some(context.waker().clone()));
         Poll::Pending
@@ -291,10 +299,8 @@ impl House {
 
     /// One turn; when the next one is wanted at the latest.
     fn turn(self: &Rc<Self>) -> Option<tokio::time::Instant> {
-        let now = Instant::from_micros(self.start.elapsed().as_micros() as u64);
-        let unix = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
         let mut shard = self.shard.borrow_mut();
-        shard.handle_time(now, unix);
+        self.tell_time(&mut shard);
         self.take_arrivals(&mut shard);
         while let Some(task) = shard.poll_task() {
             self.spawn(task);
@@ -341,6 +347,7 @@ impl House {
                 socket.wake();
             }
         }
+        self.told.set(false);
         self.unread.borrow_mut().retain(|socket| {
             let is_full = shard.room(socket.id) == Some(0);
             if !is_full {

@@ -1,13 +1,15 @@
 //! What a real server does on a real socket: closes, refusals, shards, shutdown.
 
 use crate::binding::{Api, Config, Payload, Router, Server, State};
-use crate::real::{TWO, bind, noise, serve, start, trading};
+use crate::real::{TWO, bind, noise, serve, serve_with, start, trading};
 use async_tungstenite::tungstenite::Error;
 use fastws_tests::client::{Client, until, within};
 use fastws_tests::witness::Witness;
+use fastws_tests::world::HANDSHAKE;
 use fastws_trading::feed::Feed;
 use serde_json::{Value, json};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -152,6 +154,24 @@ fn a_handler_that_never_ends_is_dropped_with_its_server() {
 }
 
 #[test]
+fn who_comes_after_a_long_silence_has_all_the_time_for_its_handshake() {
+    let silence = serve_with(limits(600), noise());
+    let server = start(bind().config(limits(500)).shards(NonZeroUsize::MIN), noise());
+    let mut other = server.client();
+    // It ends at its deadline.
+    silence.answer("");
+    let mut stream = TcpStream::connect(server.address()).expect("the server listens");
+    for _ in 0..3 {
+        // The server has seen both.
+        assert_eq!(other.ask("subscriptions", "count", Value::Null), 0);
+    }
+    stream.write_all(HANDSHAKE.as_bytes()).expect("it is open");
+    let mut line = [0; 12];
+    stream.read_exact(&mut line).expect("the server answers");
+    assert_eq!(&line, b"HTTP/1.1 101");
+}
+
+#[test]
 fn a_server_without_connections_ends_at_once() {
     drop(trading());
 }
@@ -214,4 +234,8 @@ fn an_async_handler_is_run_by_a_shard_that_was_never_woken_before() {
     let echo = async |Payload(said): Payload<String>| said;
     let server = serve(Api::new("Echo", "1").include(Router::new().send("echo", "echoed", echo)));
     assert_eq!(server.client().ask("echo", "echoed", json!("hi")), "hi");
+}
+
+fn limits(millis: u64) -> Config {
+    Config { handshake: Duration::from_millis(millis), ..Config::default() }
 }
