@@ -1,7 +1,5 @@
 //! Every law of a real server, on smol.
 
-#[path = "real/process.rs"]
-mod process;
 mod real;
 
 use fastws_smol as binding;

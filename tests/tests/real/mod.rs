@@ -15,6 +15,7 @@ mod http;
 mod messages;
 mod metrics;
 mod pages;
+mod process;
 mod server;
 mod tls;
 mod topics;

@@ -1,8 +1,6 @@
 //! Every law of a real server, on tokio.
 
 mod cancel;
-#[path = "../real/process.rs"]
-mod process;
 #[path = "../real/mod.rs"]
 mod real;
 
