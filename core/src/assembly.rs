@@ -3,7 +3,7 @@
 use crate::frame::{Close, Decoder, Opcode, Piece, Role, Violation};
 use crate::shelf::Buffer;
 #[cfg(feature = "alloc")]
-use alloc::vec::Vec;
+use crate::shelf::Thin;
 use core::mem;
 use core::str::from_utf8;
 
@@ -274,7 +274,7 @@ impl Assembly {
 #[derive(Debug)]
 pub struct Reader {
     assembly: Assembly,
-    bytes: Vec<u8>,
+    bytes: Thin,
     limit: usize,
 }
 
@@ -282,7 +282,7 @@ pub struct Reader {
 impl Reader {
     /// `limit` is in bytes of one message, over all its fragments; 2 GiB at most.
     pub const fn new(role: Role, limit: usize) -> Self {
-        Self { assembly: Assembly::new(role), bytes: Vec::new(), limit }
+        Self { assembly: Assembly::new(role), bytes: None, limit }
     }
 
     /// Tells `each` what `input` completes, in order. Unmasks in place. Holds no memory between

@@ -1,7 +1,7 @@
 //! Memory that is owned and grows, or lent and fixed. Knows nothing of what it holds.
 
 #[cfg(feature = "alloc")]
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 use core::fmt;
 use core::ops::{Deref, DerefMut};
 use heapless::vec::VecView;
@@ -117,7 +117,7 @@ impl<T> DerefMut for Shelf<'_, T> {
 pub(crate) enum Buffers<'m> {
     #[cfg(feature = "alloc")]
     Owned {
-        rows: Vec<Vec<u8>>,
+        rows: Vec<Thin>,
         limit: usize,
     },
     Lent {
@@ -134,7 +134,7 @@ impl Buffers<'_> {
             #[cfg(feature = "alloc")]
             Self::Owned { rows, limit } => {
                 if rows.len() <= index {
-                    rows.resize_with(index + 1, Vec::new);
+                    rows.resize_with(index + 1, || None);
                 }
                 Buffer::Owned { bytes: &mut rows[index], limit: *limit }
             }
@@ -149,7 +149,7 @@ impl Buffers<'_> {
     pub(crate) fn bytes(&self, index: usize) -> &[u8] {
         match self {
             #[cfg(feature = "alloc")]
-            Self::Owned { rows, .. } => rows.get(index).map_or(&[], Vec::as_slice),
+            Self::Owned { rows, .. } => rows.get(index).map_or(&[], bytes_of),
             Self::Lent { block, lens } => {
                 let each = block.len() / lens.len();
                 &block[index * each..][..lens[index] as usize]
@@ -158,11 +158,21 @@ impl Buffers<'_> {
     }
 }
 
+/// An owned row. Nearly all are empty, and there are two for each connection.
+#[cfg(feature = "alloc")]
+pub(crate) type Thin = Option<Box<Vec<u8>>>;
+
+#[cfg(feature = "alloc")]
+#[inline]
+fn bytes_of(row: &Thin) -> &[u8] {
+    row.as_deref().map_or(&[], Vec::as_slice)
+}
+
 /// One row of [`Buffers`]. An owned row that is emptied gives its allocation back.
 pub(crate) enum Buffer<'b> {
     #[cfg(feature = "alloc")]
     Owned {
-        bytes: &'b mut Vec<u8>,
+        bytes: &'b mut Thin,
         limit: usize,
     },
     Lent {
@@ -177,7 +187,7 @@ impl Buffer<'_> {
     pub(crate) fn room(&self) -> usize {
         match self {
             #[cfg(feature = "alloc")]
-            Self::Owned { bytes, limit } => limit.saturating_sub(bytes.len()),
+            Self::Owned { bytes, limit } => limit.saturating_sub(bytes_of(bytes).len()),
             Self::Lent { bytes, len } => bytes.len() - **len as usize,
         }
     }
@@ -188,7 +198,7 @@ impl Buffer<'_> {
         }
         match self {
             #[cfg(feature = "alloc")]
-            Self::Owned { bytes, .. } => bytes.extend_from_slice(more),
+            Self::Owned { bytes, .. } => bytes.get_or_insert_default().extend_from_slice(more),
             Self::Lent { bytes, len } => {
                 let end = **len as usize + more.len();
                 bytes[**len as usize..end].copy_from_slice(more);
@@ -205,7 +215,10 @@ impl Buffer<'_> {
         }
         match self {
             #[cfg(feature = "alloc")]
-            Self::Owned { bytes, .. } => bytes.resize(bytes.len() + count, 0),
+            Self::Owned { bytes, .. } => {
+                let bytes = bytes.get_or_insert_default();
+                bytes.resize(bytes.len() + count, 0);
+            }
             Self::Lent { bytes, len } => {
                 let end = **len as usize + count;
                 bytes[**len as usize..end].fill(0);
@@ -218,9 +231,13 @@ impl Buffer<'_> {
     pub(crate) fn truncate(&mut self, to: usize) {
         match self {
             #[cfg(feature = "alloc")]
-            Self::Owned { bytes, .. } if to == 0 => **bytes = Vec::new(),
+            Self::Owned { bytes, .. } if to == 0 => **bytes = None,
             #[cfg(feature = "alloc")]
-            Self::Owned { bytes, .. } => bytes.truncate(to),
+            Self::Owned { bytes, .. } => {
+                if let Some(bytes) = bytes {
+                    bytes.truncate(to);
+                }
+            }
             Self::Lent { len, .. } => **len = (**len).min(to as u32),
         }
     }
@@ -242,7 +259,7 @@ impl Deref for Buffer<'_> {
     fn deref(&self) -> &[u8] {
         match self {
             #[cfg(feature = "alloc")]
-            Self::Owned { bytes, .. } => bytes,
+            Self::Owned { bytes, .. } => bytes_of(bytes),
             Self::Lent { bytes, len } => &bytes[..**len as usize],
         }
     }
@@ -253,7 +270,7 @@ impl DerefMut for Buffer<'_> {
     fn deref_mut(&mut self) -> &mut [u8] {
         match self {
             #[cfg(feature = "alloc")]
-            Self::Owned { bytes, .. } => bytes,
+            Self::Owned { bytes, .. } => bytes.as_deref_mut().map_or(&mut [], Vec::as_mut_slice),
             Self::Lent { bytes, len } => &mut bytes[..**len as usize],
         }
     }

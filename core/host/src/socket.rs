@@ -12,12 +12,13 @@ use std::io::{self, ErrorKind, IoSlice, Write};
 /// `stream` is its socket, which does not block: when it takes nothing now, it says
 /// [`WouldBlock`](ErrorKind::WouldBlock).
 #[derive(Default)]
-pub struct Wire(Option<Box<dyn Cipher>>);
+// Boxed twice, so that a socket without one is smaller.
+pub struct Wire(Option<Box<Box<dyn Cipher>>>);
 
 impl Wire {
     /// For a connection that comes by this doorway.
     pub fn new(shard: &Shard, doorway: Doorway) -> Self {
-        Self(shard.ciphers(doorway).map(|ciphers| ciphers.cipher()))
+        Self(shard.ciphers(doorway).map(|ciphers| Box::new(ciphers.cipher())))
     }
 
     /// The socket has sent bytes, at most as many as the shard has [room](Shard::room) for.
@@ -33,7 +34,7 @@ impl Wire {
             None => shard.handle_bytes(id, bytes),
             Some(cipher) => {
                 let read = cipher.decrypt(bytes, stream);
-                hand_over(&**cipher, shard, id, &mut bytes[..read]);
+                hand_over(&***cipher, shard, id, &mut bytes[..read]);
             }
         }
     }
@@ -48,7 +49,7 @@ impl Wire {
     pub fn take_rest(&mut self, shard: &mut Shard, id: ConnectionId, buffer: &mut [u8]) {
         if let Some(cipher) = &mut self.0 {
             let read = cipher.take(buffer);
-            hand_over(&**cipher, shard, id, &mut buffer[..read]);
+            hand_over(&***cipher, shard, id, &mut buffer[..read]);
         }
     }
 
