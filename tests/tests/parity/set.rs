@@ -92,7 +92,9 @@ pub(crate) fn set(inside: &Inside) -> Api {
         .post("/nap", nap)
         .post("/wait", async |witness: State<Witness>, gate: State<Gate>| {
             witness.note("asked");
-            gate.wait().await.to_owned()
+            let order = gate.wait().await;
+            witness.note("answers");
+            order.to_owned()
         })
 }
 
