@@ -326,6 +326,8 @@ impl House {
                 Way::Foreign(outlet) if sent == Sent::Finished => outlet.finish(),
                 Way::Own(socket) => {
                     match sent {
+                        // Nearly always, and to wake a thousand tasks costs more than to write to them.
+                        Sent::Idle if socket.link.borrow().is_socket() => continue,
                         Sent::Idle => {}
                         Sent::Blocked => socket.blocked.set(true),
                         Sent::Finished => {
