@@ -54,11 +54,6 @@ impl Link {
         }
     }
 
-    /// Its connection's task has no part in writing.
-    pub(crate) fn is_socket(&self) -> bool {
-        matches!(self, Self::Tcp(_))
-    }
-
     /// Nothing more is written.
     pub(crate) fn finish(&mut self) {
         match self {

@@ -15,6 +15,7 @@ use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
@@ -159,6 +160,8 @@ async fn accept(house: Rc<House>, listener: TcpListener, doorway: Doorway) {
 impl House {
     /// Takes turns until the server has ended.
     async fn turns(self: &Rc<Self>) {
+        // One for all turns: the moment at which the next one is wanted seldom changes.
+        let mut timer = pin!(tokio::time::sleep_until(self.start));
         loop {
             let deadline = self.turn();
             if self.shard.borrow().is_drained() {
@@ -168,11 +171,15 @@ impl House {
                 tokio::task::yield_now().await;
                 continue;
             }
-            let rung = self.bell.0.notified();
-            match deadline {
-                Some(at) => drop(tokio::time::timeout_at(at, rung).await),
-                None => rung.await,
+            if let Some(at) = deadline.filter(|at| *at != timer.deadline()) {
+                timer.as_mut().reset(at);
             }
+            let mut rung = pin!(self.bell.0.notified());
+            poll_fn(|context| match deadline {
+                Some(_) if timer.as_mut().poll(context).is_ready() => Poll::Ready(()),
+                _ => rung.as_mut().poll(context),
+            })
+            .await;
         }
     }
 
@@ -327,7 +334,7 @@ impl House {
                 Way::Own(socket) => {
                     match sent {
                         // Nearly always, and to wake a thousand tasks costs more than to write to them.
-                        Sent::Idle if socket.link.borrow().is_socket() => continue,
+                        Sent::Idle if matches!(*socket.link.borrow(), Link::Tcp(_)) => continue,
                         Sent::Idle => {}
                         Sent::Blocked => socket.blocked.set(true),
                         Sent::Finished => {
