@@ -5,6 +5,7 @@ use crate::authenticate::Authenticate;
 use crate::catalog::{self, Catalog};
 use crate::declared::Declared;
 use crate::door::{HttpError, Visitor};
+use crate::encode;
 use crate::entrance::{Caller, Entrance};
 use crate::envelope;
 use crate::extract::Needs;
@@ -434,7 +435,7 @@ fn share(routes: Vec<(TypeId, Arc<dyn Any + Send + Sync>)>, states: &mut States)
 }
 
 fn check_name(name: &str) -> Result<(), BuildError> {
-    if name.is_empty() || name.len() > envelope::MAX_NAME || envelope::needs_escape(name) {
+    if name.is_empty() || name.len() > envelope::MAX_NAME || encode::needs_escape(name) {
         return Err(BuildError::Name { name: name.into() });
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! What the application has declared besides its operations: what it publishes, and what it shares.
 
 use crate::config::SlowConsumer;
-use crate::envelope::{Encode, Outgoing as Message, Wrapped};
+use crate::encode::{Encode, Outgoing as Message, Wrapped};
 use crate::frame::{Head, Opcode};
 use crate::respond::{Failure, Fault, encode};
 use crate::time::Duration;

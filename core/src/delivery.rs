@@ -4,7 +4,7 @@
 use crate::action::{Close, Unpublished, Words};
 use crate::backlog::{Overflow, To};
 use crate::config::{OnError, SlowConsumer};
-use crate::envelope::{Encode, Failed, Outgoing as Message};
+use crate::encode::{Encode, Failed, Outgoing as Message};
 use crate::frame::{self, Opcode, Violation};
 use crate::outbox::{MAX_HEAD, Outbox};
 use crate::posting;

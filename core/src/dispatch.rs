@@ -3,7 +3,7 @@
 use crate::action::{Close, Denied, Unpublished};
 use crate::config::SlowConsumer;
 use crate::delivery::Audience;
-use crate::envelope::Outgoing as Message;
+use crate::encode::Outgoing as Message;
 use crate::handshake::{Refusal, Request, Response};
 use crate::ids::{CallId, ConnectionId, OperationId};
 use crate::session::Phase;

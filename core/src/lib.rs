@@ -33,6 +33,7 @@ pub mod origin;
 pub mod frame;
 pub mod assembly;
 pub mod envelope;
+mod encode;
 pub mod topic;
 pub mod action;
 

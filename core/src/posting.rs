@@ -1,7 +1,7 @@
 //! A call that has come over HTTP: the body that it brings, the response that it gets. Knows no application and no path.
 
 use crate::action::Close;
-use crate::envelope::{Encode, Problem};
+use crate::encode::{Encode, Problem};
 use crate::handshake;
 use crate::ids::OperationId;
 use crate::session::Phase;
