@@ -18,8 +18,8 @@ impl Labels {
         let (_, head_len, _) = frame::split(frame)?;
         let kind = string_behind(frame, head_len, TYPE)?;
         let topic = NAMED.iter().find_map(|mark| string_behind(frame, kind.end, mark))?;
-        let dot = frame[kind.clone()].iter().rposition(|&byte| byte == b'.');
-        Some(Self { stem: kind.start..kind.start + dot.map_or(0, |dot| dot + 1), topic })
+        let stem = kind.start..kind.start + stem_len(&frame[kind]);
+        Some(Self { stem, topic })
     }
 
     pub(crate) fn topic<'f>(&self, frame: &'f [u8]) -> &'f [u8] {
@@ -68,6 +68,11 @@ impl Labels {
         let fixed = TYPE.len() + TOPIC.len() + AGAIN.len() + NUMBER.len();
         fixed + self.stem.len() + 2 * self.topic.len()
     }
+}
+
+/// Bytes of an update's type that the type of its gap has too: up to and with the last dot.
+pub(crate) fn stem_len(kind: &[u8]) -> usize {
+    kind.iter().rposition(|&byte| byte == b'.').map_or(0, |dot| dot + 1)
 }
 
 /// One update more was dropped of which a gap's frame tells.

@@ -2,6 +2,7 @@
 
 use crate::declared::{Revise, Route, Update};
 use crate::extract::{Context, Needs, Rejection};
+use crate::gap::stem_len;
 use crate::handler::{Handler, Ran};
 use crate::payload::{Cloned, Outgoing};
 use crate::respond::{Reply, Respond, SchemaOf};
@@ -265,8 +266,7 @@ impl Router {
 
 /// The type of what tells of dropped updates of this type.
 fn gap_of(update: &str) -> String {
-    let stem = update.rfind('.').map_or("", |dot| &update[..=dot]);
-    format!("{stem}gap")
+    format!("{}gap", &update[..stem_len(update.as_bytes())])
 }
 
 fn gap(_: &mut SchemaGenerator) -> Schema {
