@@ -46,8 +46,7 @@ pub fn head<'h>(
 
 /// Where the head ends that opens a WebSocket. `None`: that is not what these bytes begin with.
 pub fn opening(bytes: &[u8]) -> Option<usize> {
-    let end = || bytes.windows(4).position(|four| four == END);
-    bytes.starts_with(b"HTTP/1.1 101 ").then(end)?.map(|at| at + END.len())
+    bytes.starts_with(b"HTTP/1.1 101 ").then(|| end_of_head(bytes))?
 }
 
 /// What a shard has answered.
@@ -64,13 +63,18 @@ pub struct Answer<'a> {
 impl<'a> Answer<'a> {
     /// Reads what a shard has written. `None`: it has given up before it had answered.
     pub fn read(bytes: &'a [u8]) -> Option<Self> {
-        let end = bytes.windows(4).position(|four| four == END)?;
-        let mut lines = from_utf8(&bytes[..end]).ok()?.split("\r\n");
+        let (head, body) = bytes.split_at(end_of_head(bytes)?);
+        let mut lines = from_utf8(&head[..head.len() - END.len()]).ok()?.split("\r\n");
         let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
         let headers = lines.filter(|line| *line != "Connection: close");
         let headers = headers.filter_map(|line| line.split_once(": ")).collect();
-        Some(Self { status, headers, body: &bytes[end + END.len()..] })
+        Some(Self { status, headers, body })
     }
+}
+
+/// Where a head ends that is whole, with the empty line.
+fn end_of_head(bytes: &[u8]) -> Option<usize> {
+    bytes.windows(END.len()).position(|bytes| bytes == END).map(|at| at + END.len())
 }
 
 const END: &[u8] = b"\r\n\r\n";
