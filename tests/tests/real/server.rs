@@ -1,12 +1,13 @@
 //! What a real server does on a real socket: closes, refusals, shards, shutdown.
 
 use crate::binding::{Api, Config, Payload, Router, Server, State};
-use crate::real::{TWO, bind, noise, serve, serve_with, start, trading};
+use crate::real::{Served, TWO, bind, noise, serve, serve_with, start, trading};
 use async_tungstenite::tungstenite::Error;
 use fastws_tests::client::{Client, until, within};
 use fastws_tests::witness::Witness;
 use fastws_tests::world::HANDSHAKE;
 use fastws_trading::feed::Feed;
+use futures_lite::{AsyncRead, AsyncWrite};
 use serde_json::{Value, json};
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -210,11 +211,21 @@ fn a_connection_more_than_allowed_is_refused_with_503_until_one_ends() {
 // protocol: E15 D6
 #[test]
 fn a_client_that_never_reads_is_closed_as_slow_and_the_others_get_everything() {
-    // The close frame has to outlast what the sockets hold already.
+    let server = start(bind().config(short_of_backlog()), noise());
+    close_the_slow_one(&server, [(); 2].map(|()| server.client()));
+}
+
+/// Little may wait for a client, and the close frame outlasts what the sockets hold already.
+pub(crate) fn short_of_backlog() -> Config {
     let closing = Duration::from_secs(600);
-    let config = Config { backlog_bytes: 64 << 10, closing, ..Config::default() };
-    let server = start(bind().config(config), noise());
-    let [mut slow, mut fast] = [(); 2].map(|()| server.client());
+    Config { backlog_bytes: 64 << 10, closing, ..Config::default() }
+}
+
+/// Makes noise until the first of these, which does not read, is closed; the other one gets all of it.
+pub(crate) fn close_the_slow_one<S: AsyncRead + AsyncWrite + Unpin>(
+    server: &Served,
+    [mut slow, mut fast]: [Client<S>; 2],
+) {
     for client in [&mut slow, &mut fast] {
         client.ask("noise.subscribe", "noise.subscribe.response", Value::Null);
     }

@@ -3,11 +3,12 @@
 use crate::binding::{
     Api, App, Client as Guest, Config, Pages, Payload, Place, Router, Server, TopicRoute,
 };
+use crate::real::server::{close_the_slow_one, short_of_backlog};
 use crate::real::{self, Served, TWO, bind};
 use fastws_tests::client::Client;
 use fastws_tests::identity::Identity;
 use fastws_tests::world::HANDSHAKE;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
@@ -53,23 +54,8 @@ fn what_comes_while_a_handler_waits_is_answered_in_order() {
 #[test]
 fn a_client_that_never_reads_is_closed_as_slow_and_the_others_get_everything() {
     let identity = Identity::new();
-    // The close frame has to outlast what the sockets hold already.
-    let closing = Duration::from_secs(600);
-    let config = Config { backlog_bytes: 64 << 10, closing, ..Config::default() };
-    let server = start(bind().config(config).tls(identity.tls()));
-    let [mut slow, mut fast] = [(); 2].map(|()| identity.client(server.address()));
-    for client in [&mut slow, &mut fast] {
-        client.ask("noise.subscribe", "noise.subscribe.response", Value::Null);
-    }
-    let publisher = server.handle().publisher();
-    let mut number = 0;
-    while fast.ask("subscriptions", "count", Value::Null) != 1 {
-        let noise = format!("{number} {}", "x".repeat(16 << 10));
-        publisher.publish("noise", "noise.update", &noise).expect("inboxes have room");
-        assert_eq!(fast.hear_payload("noise.update"), noise);
-        number += 1;
-    }
-    assert_eq!(slow.closed(), (1008, "Slow consumer".into()));
+    let server = start(bind().config(short_of_backlog()).tls(identity.tls()));
+    close_the_slow_one(&server, [(); 2].map(|()| identity.client(server.address())));
 }
 
 #[test]
