@@ -1,12 +1,16 @@
-//! The API that most laws are tried on: handlers that do what their payload says. Knows no connection.
+//! The API that most laws are tried on: handlers that do what their payload says, and services that do
+//! as they are ordered. Knows no connection.
 
 use crate::witness::{Gate, Witness};
 use fastws_core::api::Api;
 use fastws_core::client::Client;
 use fastws_core::extract::{Payload, State};
 use fastws_core::payload;
-use fastws_core::respond::{Close, Failure};
+use fastws_core::respond::{Close, Failure, Fault};
 use fastws_core::router::Router;
+use fastws_core::service::Updates;
+use fastws_core::time::Duration;
+use fastws_core::topic_route::TopicRoute;
 use serde_json::{Value, json};
 
 /// An update of every topic here.
@@ -40,6 +44,57 @@ pub fn act<const N: usize>(steps: [&str; N]) -> Value {
 /// A request whose async handler takes these steps.
 pub fn later<const N: usize>(steps: [&str; N]) -> Value {
     json!({"type": "act.later", "payload": steps[..]})
+}
+
+/// What names a topic of [`bars`].
+#[payload]
+pub struct Bars {
+    /// The topic's last part.
+    pub symbol: String,
+}
+
+/// Topics `bars:SYMBOL`. Their service refuses `NOPE`, does not start `NEVER`, fails to start `BROKEN`,
+/// and starts `SLOW` with the gate's next order. Then it publishes 1, and has faults as ordered: it gets
+/// over `late`, publishes 2 on `update`, panics on `panic`, and ends on whatever else.
+pub fn bars(witness: &Witness, gate: &Gate, faults: &Gate) -> TopicRoute<Bars, u32> {
+    let (witness, gate, faults) = (witness.clone(), gate.clone(), faults.clone());
+    let start = async move |Bars { symbol }: Bars, updates: Updates<u32>| {
+        let life = witness.life(&symbol);
+        match symbol.as_str() {
+            "NOPE" => return Err("there is no symbol NOPE".into()),
+            "NEVER" => std::future::pending().await,
+            "BROKEN" => panic!("as the symbol says"),
+            "SLOW" => drop(gate.wait().await),
+            _ => {}
+        }
+        let faults = faults.clone();
+        Ok(async move {
+            let _life = life;
+            updates.publish(&1);
+            loop {
+                match faults.wait().await {
+                    "late" => {
+                        let late = Fault::new("late", "the exchange is late");
+                        updates.error(late.retry_after(Duration::from_millis(1500)));
+                    }
+                    "update" => updates.publish(&2),
+                    "panic" => panic!("as ordered"),
+                    _ => break Err(Fault::new("closed", "the exchange is closed")),
+                }
+            }
+        })
+    };
+    TopicRoute::new("bars").topic(|request: &Bars| [request.symbol.clone()]).service(start)
+}
+
+/// A request for one of these topics.
+pub fn on(symbol: &str) -> Value {
+    json!({"type": "bars.subscribe", "payload": {"symbol": symbol}})
+}
+
+/// A request that ends it.
+pub fn off(symbol: &str) -> Value {
+    json!({"type": "bars.unsubscribe", "payload": {"symbol": symbol}})
 }
 
 fn acts(Payload(steps): Payload<Vec<String>>, client: Client) -> Result<Vec<String>, Failure> {

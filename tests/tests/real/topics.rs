@@ -1,21 +1,13 @@
 //! Topics of a real server: who listens, how long a topic's service lives, what is said about it.
 
-use crate::binding::{
-    Api, App, Client as Caller, Config, Fault, Router, TopicRoute, Updates, payload,
-};
+use crate::binding::{Api, App, Client as Caller, Config, Fault, Router, TopicRoute, Updates};
 use crate::real::{Served, bind, serve, serve_with};
 use fastws_core::canonical::Style;
 use fastws_tests::client::{Client, until};
-use fastws_tests::stage::{act, later, stage};
+use fastws_tests::stage::{Bars, act, bars, later, off, on, stage};
 use fastws_tests::witness::{Gate, Witness};
 use serde_json::{Value, json};
 use std::num::NonZeroUsize;
-use std::time::Duration;
-
-#[payload]
-struct Request {
-    symbol: String,
-}
 
 /// What a test sees from inside: what services and handlers did, and the gate that they wait at.
 #[derive(Default)]
@@ -27,33 +19,10 @@ struct Inside {
 }
 
 impl Inside {
-    /// The stage with topics `bars:SYMBOL`, whose service refuses `NOPE`, starts with `SLOW` when it is
-    /// ordered to, and has faults as ordered; and the number of all subscriptions.
+    /// The stage with topics of [`bars`], and the number of all subscriptions.
     fn api(&self) -> Api {
-        let (witness, gate, faults) =
-            (self.witness.clone(), self.gate.clone(), self.faults.clone());
-        let start = async move |request: Request, updates: Updates<u32>| {
-            let life = witness.life(&request.symbol);
-            match request.symbol.as_str() {
-                "NOPE" => return Err("there is no symbol NOPE".into()),
-                "SLOW" => drop(gate.wait().await),
-                _ => {}
-            }
-            let faults = faults.clone();
-            Ok(async move {
-                let _life = life;
-                updates.publish(&1);
-                while faults.wait().await == "late" {
-                    let late = Fault::new("late", "the exchange is late");
-                    updates.error(late.retry_after(Duration::from_millis(1500)));
-                }
-                Err(Fault::new("closed", "the exchange is closed"))
-            })
-        };
-        let bars = TopicRoute::<Request, u32>::new("bars")
-            .topic(|request| [request.symbol.clone()])
-            .respond_with(|request| json!({"symbol": request.symbol}))
-            .service(start);
+        let bars = bars(&self.witness, &self.gate, &self.faults)
+            .respond_with(|request| json!({"symbol": request.symbol}));
         let count = |app: App| app.metrics().subscriptions;
         stage(&self.witness, &self.gate).include(bars).include(Router::new().send(
             "subscriptions",
@@ -66,14 +35,6 @@ impl Inside {
         let shards = NonZeroUsize::new(shards).expect("it is not zero");
         Served::new(bind().shards(shards).start(self.api()).expect("the API has no mistake"))
     }
-}
-
-fn on(symbol: &str) -> Value {
-    json!({"type": "bars.subscribe", "payload": {"symbol": symbol}})
-}
-
-fn off(symbol: &str) -> Value {
-    json!({"type": "bars.unsubscribe", "payload": {"symbol": symbol}})
 }
 
 fn did(client: &mut Client, steps: &[&str]) -> Value {
@@ -405,14 +366,14 @@ fn wishes_take_effect_in_the_order_of_their_calls() {
 // protocol: M6
 #[test]
 fn a_route_may_name_the_topic_inside_the_payload_whoever_publishes() {
-    let service = async |request: Request, updates: Updates<u32>| {
+    let service = async |request: Bars, updates: Updates<u32>| {
         updates.publish(&1);
         if request.symbol == "ENDS" {
             return Err(Fault::new("closed", "the exchange is closed"));
         }
         std::future::pending().await
     };
-    let bars = TopicRoute::<Request, u32>::new("bars")
+    let bars = TopicRoute::<Bars, u32>::new("bars")
         .topic(|request| [request.symbol.clone()])
         .topic_in_payload()
         .retain_last()

@@ -2,8 +2,8 @@
 
 use super::opening::post;
 use super::{LONG, SOON, Script};
-use crate::set::{echo, on};
-use fastws_tests::stage::{act, later};
+use crate::set::echo;
+use fastws_tests::stage::{act, later, on};
 use fastws_tests::world::HANDSHAKE;
 
 pub(crate) fn scripts() -> Vec<Script> {

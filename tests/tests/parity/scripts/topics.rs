@@ -1,8 +1,8 @@
 //! Topics: who listens, and the services behind them.
 
 use super::{SOON, Script};
-use crate::set::{bare, echo, off, on};
-use fastws_tests::stage::{News, act, later};
+use crate::set::{bare, echo};
+use fastws_tests::stage::{News, act, later, off, on};
 use serde_json::json;
 
 pub(crate) fn scripts() -> Vec<Script> {
