@@ -151,6 +151,7 @@ async fn accept(house: Rc<House>, listener: TcpListener, doorway: Doorway) {
             Err(error) if is_one_connections(&error) => {}
             Err(error) => {
                 log::warn!("cannot accept: {error}");
+                // Such as for want of descriptors, which does not change at once.
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }

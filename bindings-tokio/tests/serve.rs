@@ -86,13 +86,18 @@ fn api() -> Api {
         })
     });
     let echo = Router::new().send("echo", "echoed", async |Payload(said): Payload<String>| {
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        pause().await;
         said
     });
     let heed = Router::new().send("heed", None, async |Payload(_): Payload<String>| {
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        pause().await;
     });
     Api::new("Test", "1.0.0").include(bars).include(echo).include(heed)
+}
+
+/// What handlers of users wait for too: a shard's runtime has timers, and turns come meanwhile.
+async fn pause() {
+    tokio::time::sleep(Duration::from_millis(1)).await;
 }
 
 /// A request that waits, and a topic's update.
