@@ -5,7 +5,6 @@ use crate::cpu::now_ns;
 use crate::fanout::{self, Cfg, State};
 use crate::net::{Net, Target};
 use crate::{Args, Report, Template, frame};
-use memchr::memmem::Finder;
 use std::io::{self, Read, Write};
 use std::mem::size_of_val;
 use std::net::{Ipv4Addr, TcpStream};
@@ -15,24 +14,14 @@ use std::time::Duration;
 pub fn run(a: &Args, r: &mut Report) -> Result<bool, String> {
     let subs: usize = a.num("subs", 1000);
     let size: usize = a.num("size", 4096);
-    let window: u64 = a.num("window", 1);
-    let rate: f64 = a.num("rate", 50.0);
+    let cfg = Cfg::new(a, subs, size, 50.0);
     let pairs: usize = a.num("pairs", 5);
     let secs: f64 = a.num("duration", 10.0);
     let target = a.target();
     let subscribe = Template::new(&a.str("sub-template", fanout::SUBSCRIBE), 0);
-    let cfg = Cfg {
-        window,
-        rate,
-        publisher: subs,
-        no_spin: a.flag("no-spin"),
-        tpl: Template::new(&a.str("pub-template", fanout::PUBLISH), size),
-        finder: Finder::new(&format!("\"{}\"", a.str("seq-key", "seq"))).into_owned(),
-    };
-
-    let mut net = Net::new(!a.flag("no-spin")).map_err(|e| e.to_string())?;
+    let mut net = Net::new(!cfg.no_spin).map_err(|e| e.to_string())?;
     fanout::gather(&mut net, subs, 1, &target, &subscribe)?;
-    let mut st = State::new(subs, 1, fanout::ring(window, rate));
+    let mut st = State::new(subs, 1, cfg.ring());
     fanout::drive(&mut net, &mut st, &cfg, a.num("warmup", 0.5), &mut || {});
     let mut ok = st.is_whole();
     let mut delivered = 0;
@@ -66,8 +55,7 @@ pub fn run(a: &Args, r: &mut Report) -> Result<bool, String> {
 
     r.u("subs", subs as u64);
     r.u("size", size as u64);
-    r.u("window", if rate > 0.0 { 0 } else { window });
-    r.f("rate", rate);
+    cfg.report(r);
     r.u("pairs", pairs as u64);
     r.u("delivered", delivered);
     r.u("slow_closed", closed);

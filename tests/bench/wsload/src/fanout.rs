@@ -19,7 +19,7 @@ struct Slot {
 }
 
 pub const SUBSCRIBE: &str = r#"{"type":"bars.subscribe","payload":{"topic":"{topic}"}}"#;
-pub const PUBLISH: &str =
+const PUBLISH: &str =
     r#"{"type":"bars.publish","payload":{"topic":"{topic}","seq":{seq},"data":"{pad}"}}"#;
 
 pub struct State {
@@ -126,43 +126,56 @@ impl State {
 }
 
 pub struct Cfg {
-    pub window: u64,
-    pub rate: f64,
-    pub publisher: usize,
+    window: u64,
+    rate: f64,
+    publisher: usize,
     pub no_spin: bool,
-    pub tpl: Template,
-    pub finder: Finder<'static>,
+    tpl: Template,
+    finder: Finder<'static>,
+}
+
+impl Cfg {
+    /// What the arguments say, with defaults of a mode, for a publisher behind the subscribers.
+    pub fn new(a: &Args, subs: usize, size: usize, rate: f64) -> Self {
+        Cfg {
+            window: a.num("window", 1),
+            rate: a.num("rate", rate),
+            publisher: subs,
+            no_spin: a.flag("no-spin"),
+            tpl: Template::new(&a.str("pub-template", PUBLISH), size),
+            finder: Finder::new(&format!("\"{}\"", a.str("seq-key", "seq"))).into_owned(),
+        }
+    }
+
+    /// How many publishes are remembered.
+    pub fn ring(&self) -> usize {
+        if self.rate > 0.0 { 1 << 20 } else { (self.window as usize * 2).next_power_of_two() }
+    }
+
+    /// How a report names the load.
+    pub fn report(&self, r: &mut Report) {
+        r.u("window", if self.rate > 0.0 { 0 } else { self.window });
+        r.f("rate", self.rate);
+    }
 }
 
 pub fn run(a: &Args, r: &mut Report) -> Result<bool, String> {
     let subs: usize = a.num("subs", 100);
     let topics: usize = a.num("topics", 1);
     let size: usize = a.num("size", 128);
-    let window: u64 = a.num("window", 1);
-    let rate: f64 = a.num("rate", 0.0);
+    let cfg = Cfg::new(a, subs, size, 0.0);
     let secs: f64 = a.num("duration", 3.0);
     let warm: f64 = a.num("warmup", 0.5);
     let sub_t = a.str("sub-template", SUBSCRIBE);
-    let pub_t = a.str("pub-template", PUBLISH);
-    let key = format!("\"{}\"", a.str("seq-key", "seq"));
     let pid = a.pid();
     if topics > subs {
         return Err("--topics must not exceed --subs".into());
     }
 
-    let mut net = Net::new(!a.flag("no-spin")).map_err(|e| e.to_string())?;
+    let mut net = Net::new(!cfg.no_spin).map_err(|e| e.to_string())?;
     gather(&mut net, subs, topics, &a.target(), &Template::new(&sub_t, 0))?;
 
-    let mut st = State::new(subs, topics, ring(window, rate));
-    let cfg = Cfg {
-        window,
-        rate,
-        publisher: subs,
-        no_spin: a.flag("no-spin"),
-        tpl: Template::new(&pub_t, size),
-        finder: Finder::new(&key).into_owned(),
-    };
-
+    let mut st = State::new(subs, topics, cfg.ring());
     drive(&mut net, &mut st, &cfg, warm, &mut || {});
     let warm_bad = st.order_errors + st.bad + st.lost;
     let w = Window::start(pid, &net);
@@ -171,8 +184,7 @@ pub fn run(a: &Args, r: &mut Report) -> Result<bool, String> {
     r.u("subs", subs as u64);
     r.u("topics", topics as u64);
     r.u("size", size as u64);
-    r.u("window", if rate > 0.0 { 0 } else { window });
-    r.f("rate", rate);
+    cfg.report(r);
     w.report(r, pid, &net, st.last.max(w.t0() + 1), st.delivered, st.text_bytes);
     r.u("published", st.published);
     r.u("expected", st.expected);
@@ -196,11 +208,6 @@ pub fn run(a: &Args, r: &mut Report) -> Result<bool, String> {
         return Err(e.clone());
     }
     Ok(st.delivered == st.expected && st.order_errors + st.bad + warm_bad == 0 && st.delivered > 0)
-}
-
-/// How many publishes are remembered.
-pub fn ring(window: u64, rate: f64) -> usize {
-    if rate > 0.0 { 1 << 20 } else { (window as usize * 2).next_power_of_two() }
 }
 
 /// Opens `subs` connections that listen and, behind them, the publisher's.
