@@ -3,6 +3,8 @@
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use fastws_core::config::{Config, OnError, SlowConsumer};
+use fastws_core::envelope::MAX_NESTING;
+use fastws_core::topic::MAX_TOPIC;
 use std::time::Duration;
 
 /// What a server and a connection may have at most.
@@ -18,7 +20,7 @@ pub(crate) struct Limits {
     max_message_bytes: u32,
 
     /// Most objects and arrays inside one another, the message among them
-    #[arg(long, value_name = "N", default_value = "128", value_parser = whole::<u16, 1, 128>)]
+    #[arg(long, value_name = "N", default_value = "128", value_parser = whole::<u16, 1, { MAX_NESTING as u32 }>)]
     max_nesting: u16,
 
     /// Most topics that one connection subscribes to
@@ -26,7 +28,7 @@ pub(crate) struct Limits {
     max_topics: u32,
 
     /// Longest name of a topic, in bytes
-    #[arg(long, value_name = "BYTES", default_value = "256", value_parser = whole::<u16, 1, 1024>)]
+    #[arg(long, value_name = "BYTES", default_value = "256", value_parser = whole::<u16, 1, { MAX_TOPIC as u32 }>)]
     max_topic_bytes: u16,
 
     /// Most bytes that wait for one connection to read them: twice --max-topic-bytes and 128, or more
