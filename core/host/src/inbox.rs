@@ -1,11 +1,12 @@
 //! Mail from other threads to one shard. Knows no topic and no connection.
 
 use crate::reach::Tally;
+use crate::sync::{Mutex, MutexGuard};
 use fastws_core::config::SlowConsumer;
 use fastws_core::respond::Refused;
 use fastws_core::shelf::Full;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::Waker;
 
 /// What one thread tells a shard.
@@ -138,7 +139,7 @@ impl Inbox {
         self.lock().mail.is_empty()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         // A push that panicked has left no half state behind.
         self.mail.lock().unwrap_or_else(PoisonError::into_inner)
     }

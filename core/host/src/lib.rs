@@ -30,6 +30,7 @@ pub mod shared;
 pub mod simulation;
 pub mod socket;
 pub mod stream;
+mod sync;
 pub mod tasks;
 pub mod test_client;
 pub mod visit;

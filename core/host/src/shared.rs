@@ -6,6 +6,8 @@ use crate::metrics::{Figures, ServiceEvent};
 use crate::pages::Texts;
 use crate::reach::Tally;
 use crate::settings::Settings;
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 use fastws_core::catalog::Catalog;
 use fastws_core::declared::Treatment;
 use fastws_core::desk::{Metrics, Published, Reach, Shards, Source};
@@ -13,8 +15,7 @@ use fastws_core::lives::{Ended, Joined, Left, Life};
 use fastws_core::publisher::Publisher;
 use fastws_core::shelf::Full;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::Waker;
 
 /// One server's shared part.
@@ -235,7 +236,7 @@ impl Shared {
         }
     }
 
-    fn registry(&self) -> std::sync::MutexGuard<'_, Registry> {
+    fn registry(&self) -> MutexGuard<'_, Registry> {
         // Nothing in here runs foreign code, so a poisoned lock is not half changed.
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }

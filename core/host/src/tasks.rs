@@ -1,9 +1,10 @@
 //! Futures of one thread, each polled once it was woken. Knows no time and nothing to wait for.
 
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 use fastws_core::desk::Local;
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Wake, Waker};
 
 /// An executor for who needs no runtime. Futures are polled in the order in which they were woken.
@@ -62,7 +63,7 @@ impl Tasks {
 }
 
 impl Woken {
-    fn queue(&self) -> std::sync::MutexGuard<'_, VecDeque<u64>> {
+    fn queue(&self) -> MutexGuard<'_, VecDeque<u64>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
