@@ -122,11 +122,10 @@ impl Inbox {
         std::mem::take(&mut state.mail)
     }
 
-    /// Drops what is there and what may still come.
-    pub fn close(&self) {
+    /// Takes what is there for the last time: what may still come is dropped.
+    pub fn close(&self) -> VecDeque<Mail> {
         self.lock().closed = true;
-        // Who waits for a tally is woken when the lock is free again.
-        drop(self.take());
+        self.take()
     }
 
     /// How many updates were not taken since the start.
@@ -174,7 +173,7 @@ mod tests {
     fn a_closed_inbox_keeps_nothing_and_refuses_nothing() {
         let inbox = Inbox::new(Waker::noop().clone());
         inbox.push(Mail::Shutdown).expect("only updates can be refused");
-        inbox.close();
+        assert_eq!(inbox.close().len(), 1);
         inbox.push(Mail::Shutdown).expect("only updates can be refused");
         assert!(inbox.is_empty());
     }

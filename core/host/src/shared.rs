@@ -14,7 +14,7 @@ use fastws_core::desk::{Metrics, Published, Reach, Shards, Source};
 use fastws_core::lives::{Ended, Joined, Left, Life};
 use fastws_core::publisher::Publisher;
 use fastws_core::shelf::Full;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, PoisonError};
 use std::task::Waker;
 
@@ -112,10 +112,15 @@ impl Shared {
             && !self.left.load(Ordering::Acquire)
     }
 
-    /// A shard has ended: nobody takes its mail any more.
-    pub(crate) fn end(&self, shard: usize, empty: bool) {
+    /// A shard has ended, with this mail: nobody takes any more, and what it was to start is not its
+    /// turn any longer.
+    pub(crate) fn end(&self, shard: usize, empty: bool, mail: VecDeque<Mail>) {
         self.left.fetch_or(!empty, Ordering::AcqRel);
-        self.inboxes[shard].close();
+        for mail in mail.into_iter().chain(self.inboxes[shard].close()) {
+            if let Mail::Start(topic, generation) = mail {
+                self.ended(&topic, generation);
+            }
+        }
     }
 
     pub(crate) fn inbox(&self, shard: usize) -> &Inbox {
@@ -230,8 +235,8 @@ impl Shared {
         let mut registry = self.registry();
         let next = registry.next();
         let ended = registry.life(topic, |life| life.ended(generation, next));
-        drop(registry);
         if let Ended::Restart { shard, generation } = ended {
+            // Told under the lock: a shard that has left, and may end, has its mail.
             self.tell(shard, Mail::Start(topic.clone(), generation));
         }
     }

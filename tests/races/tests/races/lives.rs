@@ -37,6 +37,50 @@ fn racing_subscribers_have_one_service_at_a_time_and_none_in_the_end() {
 }
 
 #[test]
+fn whose_turn_it_is_to_start_while_it_leaves_passes_it_on_also_as_its_shard_ends() {
+    for waits in [false, true] {
+        let services = Arc::<Services>::default();
+        let catalog = catalog(bars(services.clone()));
+        check(if waits { 2 } else { 3 }, move || {
+            let (shared, [mut first, mut second, mut third]) = server(&catalog, settings());
+            // A life of the second shard ends.
+            let bob = second.guest();
+            second.ask(bob, "bars.subscribe");
+            second.settle();
+            second.reset(bob);
+            second.turn();
+            // The next is the first shard's to start, or the third's.
+            let ann = first.guest();
+            first.ask(ann, "bars.subscribe");
+            first.settle();
+            let cat = third.guest();
+            if waits {
+                third.ask(cat, "bars.subscribe");
+                third.settle();
+            } else {
+                shared.shutdown();
+            }
+            let first = first.start(move |mut place| {
+                place.reset(ann);
+                place.drain();
+            });
+            let second = second.start(Place::drain);
+            let own = shared.clone();
+            let third = third.start(move |mut place| {
+                if waits {
+                    let reply = place.until(|place| place.heard(cat).next().map(String::from));
+                    assert!(is_granted(&reply), "{reply}");
+                    own.shutdown();
+                }
+                place.drain();
+            });
+            join([first, second, third]);
+            services.are_gone(&shared);
+        });
+    }
+}
+
+#[test]
 fn everybody_who_waits_for_a_start_that_fails_is_told_and_may_try_again() {
     let services = Arc::<Services>::default();
     let begun = services.clone();
