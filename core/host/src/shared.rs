@@ -260,7 +260,7 @@ impl Registry {
 
     /// Somebody is interested in the topic, or may come back to it.
     fn is_interesting(&self, topic: &str) -> bool {
-        self.topics.contains_key(topic) || self.lives.get(topic).is_some_and(Life::is_lingering)
+        self.topics.contains_key(topic) || self.lives.get(topic).is_some_and(Life::is_wanted)
     }
 
     /// Changes a topic's life, and forgets it when it is over.

@@ -6,6 +6,7 @@ use fastws_core::api::Api;
 use fastws_core::catalog::Catalog;
 use fastws_core::respond::Refused;
 use fastws_core::service::Updates;
+use fastws_core::time::Duration;
 use fastws_core::topic_route::TopicRoute;
 use fastws_races::shared::Shared;
 use std::future::pending;
@@ -112,6 +113,40 @@ fn everybody_who_waits_for_a_start_that_fails_is_told_and_may_try_again() {
             })
         }));
         assert_eq!(services.begun.load(Relaxed), 2);
+        services.are_gone(&shared);
+    });
+}
+
+#[test]
+fn who_comes_back_in_time_hears_what_the_topic_said_last() {
+    let services = Arc::<Services>::default();
+    let begun = services.clone();
+    let route = TopicRoute::new("bars").service(async move |(), updates: Updates<u32>| {
+        updates.publish(&7);
+        Ok(run(Alive::new(begun.clone())))
+    });
+    let catalog = catalog(route.retain_last().linger(Duration::from_secs(1)));
+    check(2, move || {
+        let (shared, [mut first, mut second]) = server(&catalog, settings());
+        let bob = second.guest();
+        second.ask(bob, "bars.subscribe");
+        second.settle();
+        let ann = first.guest();
+        first.ask(ann, "bars.subscribe");
+        let own = shared.clone();
+        let first = first.start(move |mut place| {
+            place.until(|place| place.heard(ann).any(|said| said.contains("7")).then_some(()));
+            own.shutdown();
+            place.drain();
+        });
+        let second = second.start(move |mut place| {
+            place.reset(bob);
+            place.turn();
+            // Nobody has come back, or just.
+            place.pass(Duration::from_secs(1));
+            place.drain();
+        });
+        join([first, second]);
         services.are_gone(&shared);
     });
 }
