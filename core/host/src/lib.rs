@@ -12,6 +12,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod bell;
 pub mod cipher;
 pub mod descriptors;
 pub mod error;

@@ -1,6 +1,7 @@
 //! What threads do to the host, in every order: its own code, with locks and atomics that a model schedules (`sync`).
 //! Knows no socket, no poller and no time.
 
+mod bell;
 mod inbox;
 mod lives;
 mod place;
