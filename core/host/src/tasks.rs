@@ -52,7 +52,7 @@ impl Tasks {
     pub fn tick(&mut self) -> bool {
         let Some(woken) = self.woken.queue().pop_front() else { return false };
         if let Some((future, bell)) = self.futures.get_mut(&woken) {
-            bell.rung.store(false, Ordering::Release);
+            bell.rung.swap(false, Ordering::AcqRel);
             let waker = Waker::from(bell.clone());
             if future.as_mut().poll(&mut Context::from_waker(&waker)).is_ready() {
                 self.futures.remove(&woken);
