@@ -664,8 +664,9 @@ impl Engine<'_> {
         }
     }
 
-    /// The next socket to write to, and what. Whatever came of it, [`handle_sent`](Self::handle_sent)
-    /// follows before anything else.
+    /// The next socket to write to, and what. What came of it follows before anything else:
+    /// [`handle_sent`](Self::handle_sent), or [`handle_end`](Self::handle_end) where the socket has failed.
+    /// Where neither does, the socket has taken nothing.
     #[inline]
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit<'_>> {
         let slot = self.state.poll_transmit(now)?;

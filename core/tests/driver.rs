@@ -1,0 +1,88 @@
+//! What a driver may get wrong without harm to anybody but itself. Knows the engine from outside only.
+#![cfg(feature = "alloc")]
+
+use fastws_core::config::Config;
+use fastws_core::dispatch::{Answer, Call, Dispatch, Verdict};
+use fastws_core::engine::{Engine, Sent};
+use fastws_core::frame::Opcode;
+use fastws_core::ids::{ConnectionId, OperationId};
+use fastws_core::time::Instant;
+
+const NOW: Instant = Instant::ZERO;
+
+struct Echo;
+
+impl Dispatch for Echo {
+    fn find(&self, _: &str) -> Option<OperationId> {
+        Some(OperationId(0))
+    }
+
+    fn call(&mut self, call: Call<'_>, answer: Answer<'_, '_>) -> Verdict {
+        answer.reply("echo", call.payload.map(str::as_bytes)).done()
+    }
+}
+
+fn two() -> (Engine<'static>, [ConnectionId; 2]) {
+    let mut engine = Engine::new(Config::default(), 0);
+    let ids = [1, 2].map(|uid| engine.open(NOW, [uid; 16]).expect("owned memory grows"));
+    (engine, ids)
+}
+
+fn say(engine: &mut Engine<'_>, id: ConnectionId, payload: u32) {
+    let mut text = format!(r#"{{"type":"echo","payload":{payload}}}"#).into_bytes();
+    assert!(engine.handle_message(NOW, id, Opcode::Text, &mut text, &mut Echo));
+}
+
+/// All that is written until nothing more is offered, by sockets that take everything.
+fn write(engine: &mut Engine<'_>) -> Vec<(ConnectionId, Vec<u8>)> {
+    let mut all = Vec::new();
+    while let Some(transmit) = engine.poll_transmit(NOW) {
+        let id = transmit.id();
+        let bytes = transmit.parts().collect::<Vec<_>>().concat();
+        assert_eq!(engine.handle_sent(NOW, id, bytes.len()), Sent::Idle);
+        all.push((id, bytes));
+    }
+    all
+}
+
+fn echoes(payloads: &[u32]) -> Vec<u8> {
+    let frame = |payload| {
+        let text = format!(r#"{{"type":"echo","payload":{payload}}}"#);
+        [&[0x81, text.len() as u8], text.as_bytes()].concat()
+    };
+    payloads.iter().flat_map(frame).collect()
+}
+
+#[test]
+fn an_offer_that_nothing_is_told_of_is_late_and_shows_nobody_anothers_bytes() {
+    let (mut engine, [ann, bob]) = two();
+    say(&mut engine, ann, 1);
+    assert!(engine.poll_transmit(NOW).is_some_and(|transmit| transmit.id() == ann));
+    assert_eq!(write(&mut engine), []);
+    say(&mut engine, bob, 2);
+    say(&mut engine, ann, 3);
+    assert_eq!(write(&mut engine), [(bob, echoes(&[2]))]);
+    engine.handle_writable(ann);
+    assert_eq!(write(&mut engine), [(ann, echoes(&[1, 3]))]);
+}
+
+#[test]
+fn an_offer_to_a_socket_that_has_failed_says_nothing_about_its_rows_next_connection() {
+    for buried in [false, true] {
+        let (mut engine, [ann, bob]) = two();
+        say(&mut engine, ann, 1);
+        say(&mut engine, bob, 2);
+        assert!(engine.poll_transmit(NOW).is_some_and(|transmit| transmit.id() == ann));
+        engine.handle_end(NOW, ann);
+        if buried {
+            assert_eq!(engine.poll_gone(), Some(ann));
+        } else {
+            assert_eq!(write(&mut engine), [(bob, echoes(&[2]))]);
+            assert_eq!(engine.poll_gone(), Some(ann));
+        }
+        let cat = engine.open(NOW, [3; 16]).expect("owned memory grows");
+        assert_eq!(cat.slot(), ann.slot());
+        say(&mut engine, cat, 3);
+        assert!(write(&mut engine).contains(&(cat, echoes(&[3]))));
+    }
+}
