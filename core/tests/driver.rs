@@ -6,6 +6,7 @@ use fastws_core::dispatch::{Answer, Call, Dispatch, Verdict};
 use fastws_core::engine::{Engine, Sent};
 use fastws_core::frame::Opcode;
 use fastws_core::ids::{ConnectionId, OperationId};
+use fastws_core::memory::{ConnectionMemory, TopicMemory, TurnMemory};
 use fastws_core::time::Instant;
 
 const NOW: Instant = Instant::ZERO;
@@ -19,6 +20,23 @@ impl Dispatch for Echo {
 
     fn call(&mut self, call: Call<'_>, answer: Answer<'_, '_>) -> Verdict {
         answer.reply("echo", call.payload.map(str::as_bytes)).done()
+    }
+}
+
+/// Subscribes to the topic that the payload is, and ends that again.
+struct Visit;
+
+impl Dispatch for Visit {
+    fn find(&self, _: &str) -> Option<OperationId> {
+        Some(OperationId(0))
+    }
+
+    fn call(&mut self, call: Call<'_>, answer: Answer<'_, '_>) -> Verdict {
+        let topic = call.payload.expect("the test sends one");
+        let mut effects = answer.silent();
+        assert_eq!(effects.subscribe(topic), Ok(true));
+        effects.unsubscribe(topic);
+        effects.done()
     }
 }
 
@@ -85,4 +103,18 @@ fn an_offer_to_a_socket_that_has_failed_says_nothing_about_its_rows_next_connect
         say(&mut engine, cat, 3);
         assert!(write(&mut engine).contains(&(cat, echoes(&[3]))));
     }
+}
+
+#[test]
+fn a_topic_that_has_ended_takes_no_room_though_nobody_asks_for_lives() {
+    let mut connections = ConnectionMemory::<1, 512, 600>::new();
+    let mut topics = TopicMemory::<2, 2, 16>::new();
+    let mut turn = TurnMemory::<512, 16>::new();
+    let mut engine = Engine::lent(Config::default(), 0, &mut connections, &mut topics, &mut turn);
+    let id = engine.open(NOW, [1; 16]).expect("there is a seat");
+    for topic in 10..30 {
+        let mut text = format!(r#"{{"type":"visit","payload":{topic}}}"#).into_bytes();
+        assert!(engine.handle_message(NOW, id, Opcode::Text, &mut text, &mut Visit));
+    }
+    assert_eq!(engine.poll_life(), None);
 }
