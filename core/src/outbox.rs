@@ -74,7 +74,7 @@ pub(crate) struct Outbox<'m> {
 /// The longest head of a frame that we send (RFC 6455 section 5.2: unmasked).
 pub(crate) const MAX_HEAD: usize = 10;
 /// How many slices one write gathers at most.
-const PARTS: usize = 64;
+pub(crate) const PARTS: usize = 64;
 
 impl Outbox<'_> {
     /// Whether a frame of `bytes`, for `listeners`, still fits into this turn.

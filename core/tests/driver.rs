@@ -118,3 +118,33 @@ fn a_topic_that_has_ended_takes_no_room_though_nobody_asks_for_lives() {
     }
     assert_eq!(engine.poll_life(), None);
 }
+
+#[test]
+#[cfg(debug_assertions)]
+#[should_panic(expected = "the driver reads at most as many bytes as there is room for")]
+fn more_bytes_than_there_is_room_for_are_noticed_though_this_once_they_would_fit() {
+    let mut engine = Engine::new(Config { handshake_bytes: 128, ..Config::default() }, 0);
+    let id = engine.accept(NOW, [1; 16]).expect("owned memory grows");
+    engine.handle_bytes(NOW, id, &mut [b'x'; 130], &mut Echo);
+}
+
+#[test]
+#[cfg(debug_assertions)]
+#[should_panic(expected = "the driver was offered nothing to be sent")]
+fn what_was_never_offered_is_not_sent() {
+    let (mut engine, [ann, _]) = two();
+    say(&mut engine, ann, 1);
+    engine.handle_sent(NOW, ann, 5);
+}
+
+#[test]
+fn a_drain_is_over_when_the_last_socket_is_to_be_dropped_and_not_before_it_begins() {
+    let (mut engine, [ann, bob]) = two();
+    engine.handle_end(NOW, ann);
+    engine.drain(NOW);
+    engine.handle_end(NOW, bob);
+    while engine.poll_gone().is_some() {
+        assert_eq!(engine.is_drained(), engine.is_empty());
+    }
+    assert!(engine.is_drained() && !Engine::new(Config::default(), 0).is_drained());
+}
