@@ -148,3 +148,20 @@ fn a_drain_is_over_when_the_last_socket_is_to_be_dropped_and_not_before_it_begin
     }
     assert!(engine.is_drained() && !Engine::new(Config::default(), 0).is_drained());
 }
+
+#[test]
+fn the_walk_through_shows_the_lines_of_the_example() {
+    let page = include_str!("../docs/driver.md");
+    let example = include_str!("../examples/polling/driver.rs");
+    let mut shown = 0;
+    for block in page.split("```rust\n").skip(1) {
+        let block = block.split("```").next().expect("a split has a first part");
+        let lines: Vec<&str> = block.lines().filter(|line| !line.starts_with('#')).collect();
+        assert!(example.contains(&lines.join("\n")), "not in the example:\n{}", lines.join("\n"));
+        shown += lines.len();
+    }
+    assert!(shown > 50, "the page was read");
+    let code = example.lines().map(str::trim).filter(|line| !line.is_empty());
+    let count = code.filter(|line| !line.starts_with("//")).count();
+    assert!(page.contains(&format!("driver.rs`: {count} lines")), "it has {count} lines of code");
+}
