@@ -293,19 +293,21 @@ impl Engine<'_> {
     ) {
         let mut row = self.inputs.row(slot);
         let kept = row.len();
-        let mut answered = match kept {
-            0 => self.state.answer_head(now, slot, bytes, 0, dispatch),
-            _ => Ok(None),
+        // What comes behind a head makes it no longer.
+        let fits = bytes.len().min(self.state.config.handshake_bytes as usize - kept);
+        let part = &bytes[..fits];
+        let answered = if kept == 0 {
+            self.state.answer_head(now, slot, part, 0, dispatch)
+        } else {
+            row.extend(part).expect(HOLDS_A_HEAD);
+            self.state.answer_head(now, slot, &row, kept, dispatch)
         };
-        if answered == Ok(None) {
-            let fits = kept + bytes.len() <= self.state.config.handshake_bytes as usize;
-            answered = match fits && row.extend(bytes).is_ok() {
-                true if kept > 0 => self.state.answer_head(now, slot, &row, kept, dispatch),
-                true => return,
-                false => Err(Refusal::HeadTooLarge),
-            };
-        }
         match answered {
+            Ok(None) if fits < bytes.len() => {
+                row.truncate(0);
+                self.state.refuse(now, slot, Refusal::HeadTooLarge, false);
+            }
+            Ok(None) if kept == 0 => row.extend(part).expect(HOLDS_A_HEAD),
             Ok(None) => {}
             Ok(Some(Head { end, body })) => {
                 row.truncate(0);
@@ -852,3 +854,6 @@ impl Engine<'_> {
         Counts { dropped: self.state.outbox.dropped, ..self.state.counts }
     }
 }
+
+/// Every input buffer is made so.
+const HOLDS_A_HEAD: &str = "a buffer is no smaller than a head may be";
