@@ -420,3 +420,7 @@ impl Hub<'_> {
         }
     }
 }
+
+#[cfg(all(test, feature = "alloc"))]
+#[path = "../tests/hub/model.rs"]
+mod tests;
