@@ -12,6 +12,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod bell;
 pub mod cipher;
 pub mod descriptors;
 pub mod error;
@@ -30,6 +31,7 @@ pub mod shared;
 pub mod simulation;
 pub mod socket;
 pub mod stream;
+mod sync;
 pub mod tasks;
 pub mod test_client;
 pub mod visit;
