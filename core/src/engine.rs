@@ -10,7 +10,7 @@ use crate::frame::{self, Opcode};
 use crate::handshake::Refusal;
 use crate::ids::{CallId, ConnectionId};
 use crate::intake::Head;
-use crate::outbox::Parts;
+use crate::outbox::{PARTS, Parts};
 use crate::posting;
 use crate::session::{Due, Phase};
 use crate::shelf::{Buffers, Full};
@@ -136,13 +136,16 @@ pub struct Transmit<'e> {
 }
 
 impl<'e> Transmit<'e> {
+    /// As many slices there are at most: memory for one gathering write.
+    pub const PARTS: usize = PARTS;
+
     /// Whose bytes these are.
     pub fn id(&self) -> ConnectionId {
         self.id
     }
 
-    /// The bytes in order, at most 64 slices. There may be none: then nothing is written, and
-    /// [`Engine::handle_sent`] is told so.
+    /// The bytes in order, at most [`PARTS`](Self::PARTS) slices. There may be none: then nothing is written,
+    /// and [`Engine::handle_sent`] is told so.
     pub fn parts(self) -> impl Iterator<Item = &'e [u8]> {
         self.parts
     }
@@ -250,6 +253,10 @@ impl Engine<'_> {
 
     /// Takes what a socket has sent, at most [`room`](Self::room) bytes, and dispatches the messages
     /// that are complete. `bytes` is working memory: frames are unmasked in place.
+    ///
+    /// # Panics
+    /// Where there are more bytes than room. A build without debug assertions may only do so when a peer
+    /// fills the room.
     pub fn handle_bytes<D: Dispatch>(
         &mut self,
         now: Instant,
@@ -257,6 +264,10 @@ impl Engine<'_> {
         bytes: &mut [u8],
         dispatch: &mut D,
     ) {
+        debug_assert!(
+            self.room(id).is_none_or(|room| bytes.len() <= room),
+            "the driver reads at most as many bytes as there is room for"
+        );
         if let Some(slot) = self.state.slot(id) {
             self.state.counts.bytes_received += bytes.len() as u64;
             self.take(now, slot, bytes, dispatch);
@@ -657,6 +668,8 @@ impl Engine<'_> {
     ///     engine.handle_timeout(now);
     /// }
     /// assert!(now <= Instant::ZERO + Config::default().drain);
+    /// // Their close frames are still to be written, and answered.
+    /// assert!(!engine.is_drained());
     /// # Ok::<(), fastws_core::shelf::Full>(())
     /// ```
     pub fn drain(&mut self, now: Instant) {
@@ -666,8 +679,9 @@ impl Engine<'_> {
         }
     }
 
-    /// The next socket to write to, and what. Whatever came of it, [`handle_sent`](Self::handle_sent)
-    /// follows before anything else.
+    /// The next socket to write to, and what. What came of it follows before anything else:
+    /// [`handle_sent`](Self::handle_sent), or [`handle_end`](Self::handle_end) where the socket has failed.
+    /// Where neither does, the socket has taken nothing.
     #[inline]
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit<'_>> {
         let slot = self.state.poll_transmit(now)?;
@@ -818,6 +832,11 @@ impl Engine<'_> {
     /// No connection is left, in whatever phase.
     pub fn is_empty(&self) -> bool {
         self.state.taken == 0
+    }
+
+    /// A [`drain`](Self::drain) has begun and nobody is left: the driver's loop is over.
+    pub fn is_drained(&self) -> bool {
+        self.state.drain.is_some() && self.is_empty()
     }
 
     /// Subscriptions of all connections.

@@ -256,6 +256,7 @@ fn kinds_of_containers_are_told_apart_at_every_depth() {
     }
 }
 
+// law: 10
 #[test]
 fn nesting_of_two_hundred_thousand_costs_no_stack() {
     for open in ["[", r#"{"a":"#] {
@@ -539,6 +540,7 @@ fn the_verdict_is_that_of_serde_json_and_our_rules() {
 }
 
 proptest! {
+    // law: 10
     #[test]
     fn no_text_panics(start in 0..GOOD.len(), edits in prop::collection::vec((any::<usize>(), any::<char>()), 0..8)) {
         let mut message: Vec<char> = GOOD[start].1.chars().collect();

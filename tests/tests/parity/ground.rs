@@ -59,7 +59,7 @@ impl Ground for Clockwork {
         let mut simulation = self.simulation.borrow_mut();
         let (shard, name) = (self.clients % simulation.shards().len(), self.clients.to_string());
         self.clients += 1;
-        simulation.connect(shard, &name);
+        simulation.connect(shard, &name).expect("owned memory has room");
         let peer = simulation.peer_mut(&name);
         peer.rude = true;
         if narrow {
