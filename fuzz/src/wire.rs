@@ -10,13 +10,15 @@ use std::iter::once;
 /// The one moment of a target.
 pub const NOW: Instant = Instant::from_millis(1);
 
-/// Ways in which so many bytes may come: in two sizes in turn, a small and a larger one, which a byte
-/// chooses; and if they are few, one by one and in every two parts.
+/// Ways in which so many bytes may come. A byte chooses two sizes that take turns, a small and a
+/// larger one, and two parts; few bytes come one by one and in every two parts, too.
 pub fn splits(len: usize, chosen: u8) -> impl Iterator<Item = Vec<usize>> {
     let sizes = [1 + usize::from(chosen & 15), (1 + usize::from(chosen >> 4)).pow(2)];
     let few = if len <= FEW { 1..len } else { 0..0 };
     let single = few.clone().map(|_| 1).chain([1]).collect();
+    let first = len * usize::from(chosen) / 256;
     once(sizes.repeat(len / (sizes[0] + sizes[1]) + 1))
+        .chain((first > 0).then(|| vec![first, len - first]))
         .chain((len <= FEW).then_some(single))
         .chain(few.map(move |first| vec![first, len - first]))
 }
