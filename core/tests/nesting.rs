@@ -114,7 +114,7 @@ impl Dispatch for Front {
 
     fn call(&mut self, call: Call<'_>, answer: Answer<'_, '_>) -> Verdict {
         let outcome = self.catalog.run(&call, &answer, &self.desk, &mut self.payload);
-        self.catalog.finish(&call, answer, &mut self.payload, outcome).0
+        self.catalog.finish(&call, answer, &self.payload, outcome).0
     }
 
     fn request(&mut self, _: ConnectionId, request: &Request<'_>) -> Admission<'_> {
