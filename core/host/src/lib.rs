@@ -15,14 +15,14 @@
 pub mod cipher;
 pub mod descriptors;
 pub mod error;
-pub mod front;
+mod front;
 mod metrics;
 pub mod reach;
 pub mod inbox;
 pub mod peer;
 pub mod page;
 pub mod pages;
-pub mod services;
+mod services;
 pub mod server;
 pub mod settings;
 pub mod shard;
