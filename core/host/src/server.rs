@@ -322,7 +322,8 @@ impl<B: Binding> Server<B> {
                 .listeners
                 .iter()
                 .map(|(socket, is_private)| {
-                    Ok((socket.try_clone()?, Doorway::new(socket.local_addr()?, *is_private)))
+                    let doorway = if *is_private { Doorway::private } else { Doorway::public };
+                    Ok((socket.try_clone()?, doorway(socket.local_addr()?)))
                 })
                 .collect::<io::Result<_>>()?;
             let serve = move || {

@@ -87,7 +87,7 @@ use std::sync::Arc;
 /// let mut driver = Driver { shard, tasks: Tasks::default(), socket: Vec::new() };
 /// let (now, listener) = (Instant::ZERO, "127.0.0.1:8000".parse()?);
 ///
-/// let id = driver.shard.accept(None, Doorway::new(listener, false))?;
+/// let id = driver.shard.accept(None, Doorway::public(listener))?;
 /// let mut request = *b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n\
 ///     Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
 ///     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
