@@ -6,7 +6,7 @@ use crate::config::SlowConsumer;
 use crate::dispatch::{Answer, Dispatch, Ended, Verdict};
 use crate::encode::Outgoing as Message;
 use crate::envelope;
-use crate::frame::{self, Opcode};
+use crate::frame::{self, Opcode, Violation};
 use crate::handshake::Refusal;
 use crate::ids::{CallId, ConnectionId};
 use crate::intake::Head;
@@ -437,6 +437,11 @@ impl Engine<'_> {
         self.state.hear(now, slot);
         let payload_len = payload.len();
         self.state.counts.bytes_received += payload_len as u64;
+        if opcode.is_control() && payload_len > 125 {
+            // No frame holds it, and none would hold the pong.
+            self.state.violate(now, slot, Violation::LongControl);
+            return true;
+        }
         let incoming = match opcode {
             Opcode::Text => match from_utf8(payload) {
                 Ok(text) => Incoming::Text(text),

@@ -36,7 +36,7 @@ pub enum Opcode {
 }
 
 impl Opcode {
-    const fn is_control(self) -> bool {
+    pub(crate) const fn is_control(self) -> bool {
         self as u8 >= Self::Close as u8
     }
 }
