@@ -11,7 +11,7 @@
 //!                                                                    Hub: who listens?
 //! ```
 //!
-//! A driver holds an [`Engine`](engine::Engine), one for each shard, and an application behind it, a
+//! A [driver] holds an [`Engine`](engine::Engine), one for each shard, and an application behind it, a
 //! [`Dispatch`](dispatch::Dispatch). With the `alloc` feature the application is an [`Api`](api::Api)
 //! of typed handlers; a device without a heap writes a `match` and lends the engine its
 //! [memory].
