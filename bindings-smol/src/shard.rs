@@ -24,6 +24,7 @@ use std::task::{Context, Wake, Waker};
 use std::time::{Duration, SystemTime};
 
 /// Shards on threads of mio and smol.
+#[derive(Debug)]
 pub enum Smol {}
 
 impl Binding for Smol {
@@ -43,6 +44,7 @@ impl Binding for Smol {
 }
 
 /// A shard's bell: rung by its tasks and by other threads, heard before and during a wait.
+#[derive(Debug)]
 pub struct Note {
     waker: mio::Waker,
     rung: AtomicBool,

@@ -11,6 +11,7 @@
 //!            └─────────────┘                         └─────────────┘
 //! ```
 #![forbid(unsafe_code)]
+#![warn(missing_debug_implementations)]
 
 pub mod cipher;
 pub mod descriptors;
@@ -33,6 +34,7 @@ pub mod stream;
 pub mod tasks;
 pub mod test_client;
 pub mod visit;
+mod debug;
 #[cfg(feature = "tls")]
 pub mod tls;
 
