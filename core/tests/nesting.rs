@@ -194,6 +194,7 @@ fn message(kind: &str, member: &str, value: &str) -> String {
     format!(r#"{{"type":"{kind}","{member}":{value}}}"#)
 }
 
+// law: 10
 #[test]
 fn a_message_that_nests_too_deep_is_no_message_wherever_it_nests() {
     on_stack(SMALL, None, |catalog| {
@@ -213,6 +214,7 @@ fn a_message_that_nests_too_deep_is_no_message_wherever_it_nests() {
     });
 }
 
+// law: 10
 #[test]
 fn a_body_that_nests_too_deep_is_no_message() {
     on_stack(SMALL, None, |catalog| {
@@ -226,6 +228,7 @@ fn a_body_that_nests_too_deep_is_no_message() {
     });
 }
 
+// law: 10
 #[test]
 fn the_deepest_payload_is_read_as_every_type_and_answered() {
     on_stack(TYPED, None, |catalog| {
@@ -253,6 +256,7 @@ fn the_deepest_payload_is_read_as_every_type_and_answered() {
     });
 }
 
+// law: 10
 #[test]
 fn a_first_message_that_nests_too_deep_says_not_who_it_is_from() {
     let value: Door = |api| api.authenticate(|Payload(_): Payload<Value>| known());
@@ -270,6 +274,7 @@ fn a_first_message_that_nests_too_deep_says_not_who_it_is_from() {
     }
 }
 
+// law: 10
 #[test]
 fn what_nobody_wants_of_a_first_message_may_nest() {
     let text: Door = |api| api.authenticate(|FirstMessage(_): FirstMessage| known());
@@ -284,6 +289,7 @@ fn what_nobody_wants_of_a_first_message_may_nest() {
     }
 }
 
+// law: 10
 #[test]
 fn parameters_that_nest_too_deep_do_not_validate() {
     on_stack(TYPED, None, |_| {

@@ -106,6 +106,7 @@ fn a_reply_without_a_payload_and_no_reply_at_all_are_a_204() {
     }
 }
 
+// law: 7
 #[test]
 fn what_comes_behind_a_head_makes_it_no_longer_however_it_is_split() {
     let body = format!("{:>300}", 7);

@@ -30,13 +30,26 @@ fn who_asks_is_answered_and_who_listens_is_told() {
 }
 
 #[test]
-fn what_another_thread_works_out_ends_the_wait_and_keeps_its_place() {
+fn what_another_thread_has_done_ends_the_wait_and_keeps_its_place() {
     let server = Example::start(&[]);
     let mut ann = server.client();
-    let count = json!({"type": "count", "payload": "äöü", "id": 7});
-    ann.say_together([count, json!({"type": "echo", "id": 8})]);
-    assert_eq!(ann.hear(), json!({"type": "counted", "payload": 3, "id": 7}));
+    let nap = json!({"type": "nap", "payload": 100, "id": 7});
+    ann.say_together([nap, json!({"type": "echo", "id": 8})]);
+    assert_eq!(ann.hear(), json!({"type": "rested", "id": 7}));
     assert_eq!(ann.hear(), json!({"type": "echoed", "payload": null, "id": 8}));
+}
+
+#[test]
+fn who_asks_more_than_there_is_room_for_is_read_again_once_its_call_has_ended() {
+    let server = Example::start(&[]);
+    let mut ann = server.client();
+    ann.say("nap", json!(100));
+    let payload = "x".repeat(1_000);
+    ann.say_together((0..200).map(|id| json!({"type": "echo", "payload": payload, "id": id})));
+    assert_eq!(ann.hear()["type"], "rested");
+    for id in 0..200 {
+        assert_eq!(ann.hear()["id"], id);
+    }
 }
 
 #[test]
@@ -149,9 +162,9 @@ fn who_says_no_more_and_who_is_gone_without_a_word_leave_their_place_to_others()
 
 #[test]
 fn a_server_that_is_told_to_end_lets_everybody_go_and_ends() {
-    for signal in ["-INT", "-TERM"] {
+    for (signal, count) in [("-INT", 2), ("-TERM", 2), ("-TERM", 0)] {
         let mut server = Example::start(&["--drain-ms", "0"]);
-        let mut clients = [server.client(), server.client()];
+        let mut clients: Vec<Client> = (0..count).map(|_| server.client()).collect();
         for client in &mut clients {
             client.ask("echo", "echoed", json!(1));
         }
@@ -160,7 +173,12 @@ fn a_server_that_is_told_to_end_lets_everybody_go_and_ends() {
             assert_eq!(client.closed(), (1001, "Server shutting down".into()));
         }
         drop(clients);
-        assert_eq!(server.child.wait().expect("it is our child").code(), Some(0));
+        let mut status = None;
+        until(|| {
+            status = server.child.try_wait().expect("it is our child");
+            status.is_some()
+        });
+        assert_eq!(status.and_then(|status| status.code()), Some(0));
     }
 }
 
@@ -183,7 +201,9 @@ struct Example {
 impl Example {
     fn start(options: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_polling"));
-        let command = command.args(["--listen", "127.0.0.1:0"]).args(options);
+        // What is to happen by the clock is set where it happens.
+        let command = command.args(["--listen", "127.0.0.1:0", "--ping-ms", "3600000"]);
+        let command = command.args(options);
         let mut child = command.stdout(Stdio::piped()).spawn().expect("the example runs");
         let mut line = String::new();
         let output = child.stdout.take().expect("it is piped");

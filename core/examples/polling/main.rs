@@ -26,6 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         match option.as_str() {
             "--listen" => address = value,
             "--heartbeat-ms" => config.heartbeat = Some(Duration::from_millis(value.parse()?)),
+            "--ping-ms" => config.ping = Duration::from_millis(value.parse()?),
             "--closing-ms" => config.closing = Duration::from_millis(value.parse()?),
             "--drain-ms" => config.drain = Duration::from_millis(value.parse()?),
             "--backlog" => config.backlog_bytes = value.parse()?,
@@ -81,15 +82,16 @@ impl Dispatch for Rooms {
                 }
                 effects.done()
             }
-            // Work that takes its time is another thread's; its outcome comes back as a wish.
-            ("count", Ok(text)) => {
+            // What takes its time is another thread's; its outcome comes back as a wish.
+            ("nap", Err(_)) => {
+                let Ok(ms) = payload.parse() else { return answer.reject(name, Close::INVALID) };
                 let (handle, id, echo) = (self.0.clone(), call.id, call.echo.map(String::from));
                 thread::spawn(move || {
-                    let count = text.chars().count().to_string();
+                    thread::sleep(Duration::from_millis(ms));
                     handle.tell(move |engine, now| {
                         // Without effect where the client has gone meanwhile.
                         engine.settle(now, id, echo.as_deref(), |answer| {
-                            answer.reply("counted", Some(count.as_bytes())).done()
+                            answer.reply("rested", None).done()
                         });
                     });
                 });
@@ -100,4 +102,4 @@ impl Dispatch for Rooms {
     }
 }
 
-const NAMES: [&str; 5] = ["echo", "join", "leave", "say", "count"];
+const NAMES: [&str; 5] = ["echo", "join", "leave", "say", "nap"];

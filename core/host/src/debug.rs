@@ -1,5 +1,6 @@
 //! How those types look in `{:?}` of which nothing is to be read there. Knows their names only.
 
+use crate::bell::Bell;
 use crate::inbox::Inbox;
 use crate::peer::Peer;
 use crate::server::{Arrivals, Binding, Handle, Running, Seat, Server};
@@ -12,6 +13,7 @@ use crate::tasks::Tasks;
 use crate::test_client::{TestClient, TestSocket};
 
 fastws_core::opaque! {
+    Bell,
     Inbox,
     Peer,
     [S] Arrivals<S>,

@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_debug_implementations)]
 
+pub mod bell;
 pub mod cipher;
 pub mod descriptors;
 pub mod error;
@@ -31,6 +32,7 @@ pub mod shared;
 pub mod simulation;
 pub mod socket;
 pub mod stream;
+mod sync;
 pub mod tasks;
 pub mod test_client;
 pub mod visit;

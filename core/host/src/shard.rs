@@ -455,7 +455,8 @@ impl Drop for Shard {
     /// What it leaves behind is known after its end, too.
     fn drop(&mut self) {
         self.count();
-        self.shared.end(self.index, self.is_empty());
+        let mail = std::mem::take(&mut self.mail);
+        self.shared.end(self.index, self.is_empty(), mail);
     }
 }
 
