@@ -104,7 +104,11 @@ fn lines(json: &Path) -> Vec<String> {
     let written: HashSet<String> = read(plain.omit_auto_derived_impls(true)).into_iter().collect();
     let mut seen = HashSet::new();
     let mut lines = read(Builder::from_rustdoc_json(json));
-    lines.retain(|line| (written.contains(line) || speaks(line)) && seen.insert(line.clone()));
+    lines.retain(|line| {
+        let is_said =
+            line.ends_with("::fmt(&self, &mut core::fmt::Formatter<'_>) -> core::fmt::Result");
+        (written.contains(line) || speaks(line)) && !is_said && seen.insert(line.clone())
+    });
     lines
 }
 
