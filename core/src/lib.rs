@@ -17,6 +17,7 @@
 //! [memory].
 #![no_std]
 #![forbid(unsafe_code)]
+#![warn(missing_debug_implementations)]
 
 #[cfg(feature = "alloc")]
 extern crate alloc;
@@ -113,6 +114,8 @@ mod asyncapi;
 pub mod catalog;
 #[cfg(feature = "alloc")]
 pub mod api;
+
+mod debug;
 
 /// What a typed application is written with; the bindings hand it on.
 #[cfg(feature = "alloc")]
