@@ -6,6 +6,7 @@ use crate::backlog::{Overflow, To};
 use crate::config::{OnError, SlowConsumer};
 use crate::encode::{Encode, Failed, Outgoing as Message};
 use crate::frame::{self, Opcode, Violation};
+use crate::hub::NONE;
 use crate::outbox::{MAX_HEAD, Outbox};
 use crate::posting;
 use crate::session::{Due, Phase, TimedOut};
@@ -326,6 +327,10 @@ impl State<'_> {
     /// The next connection whose socket can be written to; its parts are in the outbox.
     pub(crate) fn poll_transmit(&mut self, now: Instant) -> Option<usize> {
         self.outbox.seal();
+        if self.outbox.asked != NONE {
+            // The driver has told nothing of it; what was noted may not outlive its turn.
+            self.handle_sent(now, self.outbox.asked as usize, 0);
+        }
         while let Some(slot) = self.transmit.poll() {
             let seat = &mut self.seats[slot];
             seat.transmit = false;
@@ -335,6 +340,7 @@ impl State<'_> {
             if !seat.outgoing.is_blocked() {
                 self.outbox.offered =
                     self.outbox.parts(slot, &seat.outgoing).map(<[u8]>::len).sum();
+                self.outbox.asked = slot as u32;
                 return Some(slot);
             }
             if let Err(overflow) = self.outbox.stash(slot, &mut seat.outgoing, 0) {

@@ -10,7 +10,7 @@ use crate::frame::{self, Opcode};
 use crate::handshake::Refusal;
 use crate::ids::{CallId, ConnectionId};
 use crate::intake::Head;
-use crate::outbox::Parts;
+use crate::outbox::{PARTS, Parts};
 use crate::posting;
 use crate::session::{Due, Phase};
 use crate::shelf::{Buffers, Full};
@@ -136,13 +136,16 @@ pub struct Transmit<'e> {
 }
 
 impl<'e> Transmit<'e> {
+    /// As many slices there are at most: memory for one gathering write.
+    pub const PARTS: usize = PARTS;
+
     /// Whose bytes these are.
     pub fn id(&self) -> ConnectionId {
         self.id
     }
 
-    /// The bytes in order, at most 64 slices. There may be none: then nothing is written, and
-    /// [`Engine::handle_sent`] is told so.
+    /// The bytes in order, at most [`PARTS`](Self::PARTS) slices. There may be none: then nothing is written,
+    /// and [`Engine::handle_sent`] is told so.
     pub fn parts(self) -> impl Iterator<Item = &'e [u8]> {
         self.parts
     }
@@ -250,6 +253,10 @@ impl Engine<'_> {
 
     /// Takes what a socket has sent, at most [`room`](Self::room) bytes, and dispatches the messages
     /// that are complete. `bytes` is working memory: frames are unmasked in place.
+    ///
+    /// # Panics
+    /// Where there are more bytes than room. A build without debug assertions may only do so when a peer
+    /// fills the room.
     pub fn handle_bytes<D: Dispatch>(
         &mut self,
         now: Instant,
@@ -257,6 +264,10 @@ impl Engine<'_> {
         bytes: &mut [u8],
         dispatch: &mut D,
     ) {
+        debug_assert!(
+            self.room(id).is_none_or(|room| bytes.len() <= room),
+            "the driver reads at most as many bytes as there is room for"
+        );
         if let Some(slot) = self.state.slot(id) {
             self.state.counts.bytes_received += bytes.len() as u64;
             self.take(now, slot, bytes, dispatch);
@@ -282,19 +293,21 @@ impl Engine<'_> {
     ) {
         let mut row = self.inputs.row(slot);
         let kept = row.len();
-        let mut answered = match kept {
-            0 => self.state.answer_head(now, slot, bytes, 0, dispatch),
-            _ => Ok(None),
+        // What comes behind a head makes it no longer.
+        let fits = bytes.len().min(self.state.config.handshake_bytes as usize - kept);
+        let part = &bytes[..fits];
+        let answered = if kept == 0 {
+            self.state.answer_head(now, slot, part, 0, dispatch)
+        } else {
+            row.extend(part).expect(HOLDS_A_HEAD);
+            self.state.answer_head(now, slot, &row, kept, dispatch)
         };
-        if answered == Ok(None) {
-            let fits = kept + bytes.len() <= self.state.config.handshake_bytes as usize;
-            answered = match fits && row.extend(bytes).is_ok() {
-                true if kept > 0 => self.state.answer_head(now, slot, &row, kept, dispatch),
-                true => return,
-                false => Err(Refusal::HeadTooLarge),
-            };
-        }
         match answered {
+            Ok(None) if fits < bytes.len() => {
+                row.truncate(0);
+                self.state.refuse(now, slot, Refusal::HeadTooLarge, false);
+            }
+            Ok(None) if kept == 0 => row.extend(part).expect(HOLDS_A_HEAD),
             Ok(None) => {}
             Ok(Some(Head { end, body })) => {
                 row.truncate(0);
@@ -655,6 +668,8 @@ impl Engine<'_> {
     ///     engine.handle_timeout(now);
     /// }
     /// assert!(now <= Instant::ZERO + Config::default().drain);
+    /// // Their close frames are still to be written, and answered.
+    /// assert!(!engine.is_drained());
     /// # Ok::<(), fastws_core::shelf::Full>(())
     /// ```
     pub fn drain(&mut self, now: Instant) {
@@ -664,8 +679,9 @@ impl Engine<'_> {
         }
     }
 
-    /// The next socket to write to, and what. Whatever came of it, [`handle_sent`](Self::handle_sent)
-    /// follows before anything else.
+    /// The next socket to write to, and what. What came of it follows before anything else:
+    /// [`handle_sent`](Self::handle_sent), or [`handle_end`](Self::handle_end) where the socket has failed.
+    /// Where neither does, the socket has taken nothing.
     #[inline]
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit<'_>> {
         let slot = self.state.poll_transmit(now)?;
@@ -818,6 +834,11 @@ impl Engine<'_> {
         self.state.taken == 0
     }
 
+    /// A [`drain`](Self::drain) has begun and nobody is left: the driver's loop is over.
+    pub fn is_drained(&self) -> bool {
+        self.state.drain.is_some() && self.is_empty()
+    }
+
     /// Subscriptions of all connections.
     pub fn subscriptions(&self) -> usize {
         self.state.hub.subscriptions as usize
@@ -833,3 +854,6 @@ impl Engine<'_> {
         Counts { dropped: self.state.outbox.dropped, ..self.state.counts }
     }
 }
+
+/// Every input buffer is made so.
+const HOLDS_A_HEAD: &str = "a buffer is no smaller than a head may be";

@@ -41,6 +41,9 @@ pub mod action;
 #[doc = include_str!("../docs/protocol.md")]
 pub mod protocol {}
 
+#[doc = include_str!("../docs/driver.md")]
+pub mod driver {}
+
 // The state of one shard: deterministic, on owned or lent memory.
 pub mod config;
 mod counts;

@@ -98,9 +98,9 @@ impl Joined {
 /// // Its route has it wait a while for somebody to come back.
 /// let left = life.leave(0, Some(5));
 /// assert_eq!(left, Some(Left::Linger { owner: 0, generation: 1, moment: 5 }));
-/// assert!(life.is_lingering());
+/// assert!(life.is_wanted());
 /// // Nobody has: the owner drops the future.
-/// assert!(life.lapse(1, 5));
+/// assert!(life.lapse(1, 5) && !life.is_wanted());
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Left {
@@ -227,9 +227,9 @@ impl Life {
         lapsed
     }
 
-    /// The service runs for nobody, and somebody may come back.
-    pub fn is_lingering(&self) -> bool {
-        matches!(self.phase, Phase::Lingering(_))
+    /// Somebody is interested, or may come back to the service that runs.
+    pub fn is_wanted(&self) -> bool {
+        !self.interested.is_empty() || matches!(self.phase, Phase::Lingering(_))
     }
 
     /// The future of this generation is gone, or there will be none: nobody waited any more on the
@@ -306,6 +306,7 @@ mod tests {
         assert_eq!(life.join(1, 3), Joined::Start(3));
     }
 
+    // law: 3
     #[test]
     fn leaving_while_it_starts_ends_in_nothing_running() {
         let mut life = Life::new();
@@ -344,6 +345,7 @@ mod tests {
     }
 
     proptest! {
+        // law: 3
         #[test]
         fn one_future_lives_while_anybody_is_interested_and_none_for_ever_without(
             steps in prop::collection::vec((0..6u8, 0..3usize, any::<bool>()), 0..100),

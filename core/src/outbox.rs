@@ -67,12 +67,14 @@ pub(crate) struct Outbox<'m> {
     pub(crate) growing: bool,
     /// Bytes of the parts that were handed to the driver last.
     pub(crate) offered: usize,
+    /// Whose they are, until the driver tells what became of them.
+    pub(crate) asked: u32,
 }
 
 /// The longest head of a frame that we send (RFC 6455 section 5.2: unmasked).
 pub(crate) const MAX_HEAD: usize = 10;
 /// How many slices one write gathers at most.
-const PARTS: usize = 64;
+pub(crate) const PARTS: usize = 64;
 
 impl Outbox<'_> {
     /// Whether a frame of `bytes`, for `listeners`, still fits into this turn.
@@ -141,6 +143,13 @@ impl Outbox<'_> {
         out.last = note;
     }
 
+    /// Nothing will be told of what this slot was offered.
+    pub(crate) fn take_back(&mut self, slot: usize) {
+        if self.asked == slot as u32 {
+            self.asked = NONE;
+        }
+    }
+
     /// Whatever is written next is noted afresh.
     #[inline]
     pub(crate) fn seal(&mut self) {
@@ -195,6 +204,9 @@ impl Outbox<'_> {
         out: &mut Outgoing,
         sent: usize,
     ) -> Result<bool, Overflow> {
+        debug_assert_eq!(self.asked, slot as u32, "the driver was offered nothing to be sent");
+        debug_assert!(sent <= self.offered, "a socket takes no more than it was offered");
+        self.asked = NONE;
         let short = sent < self.offered;
         let mut sent = self.backlog(slot, &mut out.waiting).sent(sent);
         while let Some(note) = self.notes.get(out.first as usize).copied() {
@@ -379,6 +391,7 @@ mod tests {
                 dropped: 0,
                 growing: false,
                 offered: 0,
+                asked: NONE,
             };
             let mut outs = [Outgoing::NOTHING; 2];
             let write = |len| move |turn: &mut Shelf<'_, u8>| turn.extend(&[b'x'; 200][..len]);
@@ -399,6 +412,7 @@ mod tests {
                     Step::Write { slot, most } => {
                         outbox.seal();
                         outbox.offered = outbox.parts(slot, &outs[slot]).map(<[u8]>::len).sum();
+                        outbox.asked = slot as u32;
                         let sent = most.min(outbox.offered);
                         prop_assert!(outbox.sent(slot, &mut outs[slot], sent).is_ok());
                     }

@@ -280,6 +280,133 @@ mod tests {
         }
     }
 
+    /// What one connection and the clock do.
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Frame,
+        Message,
+        Enter(Phase),
+        Pass(u64),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let phase = prop_oneof![
+            4 => Just(Phase::Open),
+            1 => prop::sample::select(&[Phase::Posting, Phase::Closing, Phase::Lingering][..]),
+        ];
+        prop_oneof![
+            3 => Just(Step::Frame),
+            3 => Just(Step::Message),
+            1 => phase.prop_map(Step::Enter),
+            4 => (0_u64..20).prop_map(Step::Pass),
+        ]
+    }
+
+    /// When each thing was last.
+    struct Model {
+        phase: Phase,
+        opened: Instant,
+        heard: Instant,
+        message: Instant,
+        since: Instant,
+        pinged: Option<Instant>,
+    }
+
+    impl Model {
+        /// What comes first; of two at once the one that is named first.
+        fn due(&self, config: &Config, stranger: bool) -> Option<(Instant, Due)> {
+            let mut all = Vec::new();
+            match self.phase {
+                Phase::Handshake => all.push((self.opened + config.handshake, Due::Handshake)),
+                Phase::Posting => all.push((self.since + config.handshake, Due::Handshake)),
+                Phase::Closing | Phase::Lingering => {
+                    all.push((self.since + config.closing, Due::Gone));
+                }
+                Phase::Gone => {}
+                Phase::Open => {
+                    all.extend(stranger.then_some((self.opened + config.handshake, Due::Stranger)));
+                    all.extend(config.heartbeat.map(|limit| (self.message + limit, Due::TimedOut)));
+                    all.extend(config.lifespan.map(|limit| (self.opened + limit, Due::TimedOut)));
+                    all.push(match self.pinged {
+                        Some(at) => (at + config.pong, Due::Gone),
+                        None => (self.heard + config.ping, Due::Ping),
+                    });
+                }
+            }
+            all.into_iter().min_by_key(|(at, _)| *at)
+        }
+    }
+
+    proptest! {
+        // law: 8
+        #[test]
+        fn what_is_due_is_due_at_its_time_and_nothing_before(
+            open in any::<bool>(),
+            stranger in any::<bool>(),
+            heartbeat in prop::option::of(1_u64..60),
+            lifespan in prop::option::of(1_u64..200),
+            [handshake, ping, pong, closing] in prop::array::uniform4(1_u64..30),
+            steps in prop::collection::vec(step(), 0..60),
+        ) {
+            let millis = Duration::from_millis;
+            let config = Config {
+                heartbeat: heartbeat.map(millis),
+                lifespan: lifespan.map(millis),
+                handshake: millis(handshake),
+                ping: millis(ping),
+                pong: millis(pong),
+                closing: millis(closing),
+                ..Config::default()
+            };
+            let mut now = Instant::from_millis(5);
+            let phase = if open { Phase::Open } else { Phase::Handshake };
+            let mut session = Session::new(now, phase);
+            session.stranger = stranger;
+            let mut model = Model { phase, opened: now, heard: now, message: now, since: now, pinged: None };
+            for step in steps {
+                match step {
+                    Step::Frame => {
+                        prop_assert_eq!(session.handle_frame(now, &config), model.pinged.take().is_some());
+                        model.heard = now;
+                    }
+                    Step::Message => {
+                        session.handle_message(now);
+                        model.message = now;
+                    }
+                    Step::Enter(Phase::Open) if model.phase == Phase::Handshake => {
+                        session.open(now);
+                        session.stranger = stranger;
+                        model = Model { phase: Phase::Open, opened: now, heard: now, message: now, ..model };
+                    }
+                    Step::Enter(phase) if phase > model.phase && phase != Phase::Open => {
+                        session.enter(now, phase);
+                        (model.phase, model.since) = (phase, now);
+                    }
+                    Step::Enter(_) => {}
+                    Step::Pass(millis) => {
+                        let later = now + Duration::from_millis(millis);
+                        // Its driver wakes as it was told, and once before.
+                        while let Some((at, due)) = model.due(&config, stranger).filter(|(at, _)| *at <= later) {
+                            prop_assert_eq!(session.poll_timeout(&config), Some(at));
+                            let early = Instant::from_micros(at.micros() - 1);
+                            prop_assert_eq!(session.handle_timeout(early, &config, false), Due::Nothing);
+                            let told = session.handle_timeout(at, &config, false);
+                            prop_assert_eq!(told, due);
+                            match told {
+                                Due::Ping => model.pinged = Some(at),
+                                _ => return Ok(()),
+                            }
+                        }
+                        now = later;
+                        prop_assert_eq!(session.handle_timeout(now, &config, false), Due::Nothing);
+                    }
+                }
+                let due = model.due(&config, stranger).map(|(at, _)| at);
+                prop_assert_eq!(session.poll_timeout(&config), due);
+            }
+        }
+    }
+
     #[test]
     fn the_highest_rate_and_the_longest_silence_overflow_nothing() {
         let config = Config {

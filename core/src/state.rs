@@ -220,6 +220,7 @@ impl State<'_> {
         self.outbox.seal();
         seat.session.enter(now, phase);
         if phase == Phase::Gone {
+            self.outbox.take_back(slot);
             self.gone.mark(slot, &mut seat.gone);
         } else {
             self.transmit.mark(slot, &mut seat.transmit);

@@ -12,17 +12,18 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod bell;
 pub mod cipher;
 pub mod descriptors;
 pub mod error;
-pub mod front;
+mod front;
 mod metrics;
 pub mod reach;
 pub mod inbox;
 pub mod peer;
 pub mod page;
 pub mod pages;
-pub mod services;
+mod services;
 pub mod server;
 pub mod settings;
 pub mod shard;
@@ -30,6 +31,7 @@ pub mod shared;
 pub mod simulation;
 pub mod socket;
 pub mod stream;
+mod sync;
 pub mod tasks;
 pub mod test_client;
 pub mod visit;
