@@ -29,6 +29,7 @@ extern crate std;
 pub mod time;
 pub mod ids;
 pub mod shelf;
+mod sha1;
 pub mod handshake;
 pub mod origin;
 pub mod frame;
