@@ -80,12 +80,11 @@ fn what_is_wrong_with_a_message_closes_its_connection_and_no_other() {
 
 #[test]
 fn who_never_reads_is_closed_for_its_backlog_while_others_are_served() {
-    // As long as it takes to hear what the sockets in between hold.
-    let server = Example::start(&["--backlog", "65536", "--closing-ms", "3600000"]);
+    let server = Example::start(&["--backlog", "65536"]);
     let [mut ann, mut bob] = [server.narrow_client(), server.client()];
     ann.ask("join", "joined", json!("lobby"));
     bob.ask("join", "joined", json!("lobby"));
-    // More than those hold.
+    // More than the sockets in between hold.
     let text = json!("x".repeat(60 << 10));
     for _ in 0..128 {
         bob.say("say", text.clone());
@@ -202,7 +201,8 @@ impl Example {
     fn start(options: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_polling"));
         // What is to happen by the clock is set where it happens.
-        let command = command.args(["--listen", "127.0.0.1:0", "--ping-ms", "3600000"]);
+        let command = command.args(["--listen", "127.0.0.1:0"]);
+        let command = command.args(["--ping-ms", "3600000", "--closing-ms", "3600000"]);
         let command = command.args(options);
         let mut child = command.stdout(Stdio::piped()).spawn().expect("the example runs");
         let mut line = String::new();
