@@ -7,7 +7,7 @@ use crate::config::{OnError, SlowConsumer};
 use crate::encode::{Encode, Failed, Outgoing as Message};
 use crate::frame::{self, Opcode, Violation};
 use crate::hub::NONE;
-use crate::outbox::{MAX_HEAD, Outbox};
+use crate::outbox::{MAX_HEAD, Outbox, Outgoing};
 use crate::posting;
 use crate::session::{Due, Phase, TimedOut};
 use crate::shelf::{Full, Shelf};
@@ -298,10 +298,11 @@ impl State<'_> {
     }
 
     /// They wait for an event of this connection: the outcome of its call, or a write.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_held(&self, slot: usize) -> bool {
-        let session = &self.seats[slot].session;
-        session.phase == Phase::Open && (session.calling || self.is_slow(slot))
+        let seat = &self.seats[slot];
+        seat.session.phase == Phase::Open
+            && (seat.session.calling || self.is_slow(slot, &seat.outgoing))
     }
 
     /// The turn wants to be written before more is dispatched.
@@ -313,15 +314,15 @@ impl State<'_> {
 
     /// Another reply might not fit into its backlog, should the socket take nothing.
     #[inline]
-    fn is_slow(&self, slot: usize) -> bool {
-        let half = self.config.backlog_bytes as usize / 2;
-        self.outbox.waiting(slot, &self.seats[slot].outgoing) > half
+    fn is_slow(&self, slot: usize, out: &Outgoing) -> bool {
+        self.outbox.waits_over(self.config.backlog_bytes as usize / 2, slot, out)
     }
 
     /// Its messages wait for us, or for a socket that takes what is before them.
     pub(crate) fn is_excused(&mut self, slot: usize) -> bool {
         let moved = core::mem::take(&mut self.seats[slot].session.moved);
-        moved || self.seats[slot].session.calling || !self.is_slow(slot)
+        let seat = &self.seats[slot];
+        moved || seat.session.calling || !self.is_slow(slot, &seat.outgoing)
     }
 
     /// The next connection whose socket can be written to; its parts are in the outbox.
@@ -362,7 +363,7 @@ impl State<'_> {
             Ok(false) => {}
             Err(overflow) => self.overflow(now, slot, overflow),
         }
-        if !self.is_slow(slot) {
+        if !self.is_slow(slot, &self.seats[slot].outgoing) {
             self.mark_ready(slot);
         }
         self.outbox.is_idle(slot, &self.seats[slot].outgoing)

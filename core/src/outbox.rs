@@ -164,16 +164,24 @@ impl Outbox<'_> {
         self.growing = false;
     }
 
+    #[inline]
     fn backlog_len(&self, slot: usize, out: &Outgoing) -> usize {
         out.waiting.len(self.backlogs.bytes(slot))
     }
 
-    /// Bytes that wait, of this turn and of earlier ones.
-    #[inline]
-    pub(crate) fn waiting(&self, slot: usize, out: &Outgoing) -> usize {
+    /// More than `limit` bytes wait, of this turn and of earlier ones.
+    #[inline(always)]
+    pub(crate) fn waits_over(&self, limit: usize, slot: usize, out: &Outgoing) -> bool {
+        let backlog = self.backlog_len(slot, out);
+        // No connection has noted more than everybody together.
+        backlog + self.turn.len() > limit && backlog + self.noted(out) > limit
+    }
+
+    /// Bytes of this turn that wait.
+    fn noted(&self, out: &Outgoing) -> usize {
         let last = self.notes.get(out.last as usize);
         let last = last.map_or(0, |note| self.runs[note.run as usize].len());
-        self.backlog_len(slot, out) + out.noted as usize + last
+        out.noted as usize + last
     }
 
     /// What this turn holds for a slot begins with bytes of HTTP.
@@ -422,7 +430,10 @@ mod tests {
                     parts.left = usize::MAX;
                     let kept = out.waiting.frames(outbox.backlogs.bytes(slot));
                     let noted = parts.map(<[u8]>::len).sum::<usize>() - kept.map(<[u8]>::len).sum::<usize>();
-                    prop_assert_eq!(outbox.waiting(slot, out), outbox.backlog_len(slot, out) + noted);
+                    prop_assert_eq!(outbox.noted(out), noted);
+                    let waiting = outbox.backlog_len(slot, out) + noted;
+                    prop_assert!(!outbox.waits_over(waiting, slot, out));
+                    prop_assert!(waiting == 0 || outbox.waits_over(waiting - 1, slot, out));
                 }
             }
         }

@@ -134,7 +134,7 @@ impl Buffers<'_> {
             #[cfg(feature = "alloc")]
             Self::Owned { rows, limit } => {
                 if rows.len() <= index {
-                    rows.resize_with(index + 1, || None);
+                    grow(rows, index);
                 }
                 Buffer::Owned { bytes: &mut rows[index], limit: *limit }
             }
@@ -161,6 +161,13 @@ impl Buffers<'_> {
 /// An owned row. Nearly all are empty, and there are two for each connection.
 #[cfg(feature = "alloc")]
 pub(crate) type Thin = Option<Box<Vec<u8>>>;
+
+/// For a row that was never used before.
+#[cfg(feature = "alloc")]
+#[cold]
+fn grow(rows: &mut Vec<Thin>, index: usize) {
+    rows.resize_with(index + 1, || None);
+}
 
 #[cfg(feature = "alloc")]
 #[inline]
