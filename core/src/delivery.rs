@@ -113,7 +113,7 @@ impl State<'_> {
         payload: &[u8],
     ) -> Result<(), Overflow> {
         if self.outbox.fits(payload.len() + 2, 1) {
-            let run = self.outbox.frame(to, opcode, payload.len(), |turn| turn.extend(payload));
+            let run = self.outbox.frame(to, opcode, payload.len(), &payload);
             self.note(slot, run.expect("it fits"));
             return Ok(());
         }
@@ -167,9 +167,7 @@ impl State<'_> {
         if !self.outbox.fits(len + MAX_HEAD, 1) {
             return Err(Full);
         }
-        let run = self
-            .outbox
-            .frame(To::Reply(slot as u32), Opcode::Text, len, |turn| message.write(turn))?;
+        let run = self.outbox.frame(To::Reply(slot as u32), Opcode::Text, len, message)?;
         self.note(slot, run);
         self.counts.sent += 1;
         Ok(())
@@ -199,7 +197,7 @@ impl State<'_> {
     ) -> Result<Audience, Full> {
         let len = message.len();
         self.fan_out(topic, len + MAX_HEAD, policy, |outbox, to| {
-            outbox.frame(to, Opcode::Text, len, |turn| message.write(turn))
+            outbox.frame(to, Opcode::Text, len, message)
         })
     }
 
@@ -247,9 +245,7 @@ impl State<'_> {
     /// A message for every open connection. O(connections). On `Full` nothing has changed.
     pub(crate) fn broadcast(&mut self, message: &Message<'_>) -> Result<usize, Full> {
         let len = message.len();
-        self.tell_all(len + MAX_HEAD, |outbox| {
-            outbox.frame(To::All, Opcode::Text, len, |turn| message.write(turn))
-        })
+        self.tell_all(len + MAX_HEAD, |outbox| outbox.frame(To::All, Opcode::Text, len, message))
     }
 
     /// The same with a whole frame that was encoded elsewhere.

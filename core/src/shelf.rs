@@ -296,6 +296,12 @@ impl Sink for Shelf<'_, u8> {
     }
 }
 
+impl Sink for &mut VecView<u8> {
+    fn put(&mut self, bytes: &[u8]) -> Result<(), Full> {
+        self.extend_from_slice(bytes).map_err(|_| Full)
+    }
+}
+
 #[cfg(feature = "alloc")]
 impl Sink for Vec<u8> {
     #[inline]
