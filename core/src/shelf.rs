@@ -97,7 +97,7 @@ impl<T> Deref for Shelf<'_, T> {
         match self {
             #[cfg(feature = "alloc")]
             Self::Owned(row) => row,
-            Self::Lent(row) => row,
+            Self::Lent(row) => lent(row),
         }
     }
 }
@@ -108,9 +108,21 @@ impl<T> DerefMut for Shelf<'_, T> {
         match self {
             #[cfg(feature = "alloc")]
             Self::Owned(row) => row,
-            Self::Lent(row) => row,
+            Self::Lent(row) => lent_mut(row),
         }
     }
+}
+
+// Every message looks into a dozen shelves: where there is a heap, they are to be found with one branch
+// that is never taken.
+#[cfg_attr(feature = "alloc", cold, inline(never))]
+fn lent<T>(row: &VecView<T>) -> &[T] {
+    row
+}
+
+#[cfg_attr(feature = "alloc", cold, inline(never))]
+fn lent_mut<T>(row: &mut VecView<T>) -> &mut [T] {
+    row
 }
 
 /// A byte buffer for each row of a table: a `Vec` each, or equal cuts of one lent block.
