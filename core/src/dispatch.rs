@@ -277,6 +277,7 @@ impl<'a, 'm> Answer<'a, 'm> {
     /// Replies with raw JSON. `kind` is written as it is, so it must not need escaping in JSON.
     /// A reply that lent memory cannot hold closes the connection with 1011. To a request over HTTP only
     /// the payload is sent.
+    #[inline]
     pub fn reply(self, kind: &str, payload: Option<&[u8]>) -> Effects<'a, 'm> {
         if self.state.seats[self.slot].session.phase == Phase::Posting {
             self.state.respond(self.now, self.slot, payload);

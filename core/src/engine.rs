@@ -387,32 +387,31 @@ impl Engine<'_> {
         mut bytes: &mut [u8],
         dispatch: &mut D,
     ) {
-        let limit = self.state.config.message_bytes as usize;
-        let parked = self.state.seats[slot].assembly.parked_len();
+        let Self { inputs, state } = self;
+        let limit = state.config.message_bytes as usize;
+        let parked = state.seats[slot].assembly.parked_len();
+        let mut row = inputs.row(slot);
         loop {
-            let seat = &self.state.seats[slot];
-            let park = seat.assembly.has_parked() || self.state.must_wait(slot);
-            let mut row = self.inputs.row(slot);
-            match self.state.seats[slot].assembly.next(&mut bytes, &mut row, limit, park) {
+            let park = state.must_wait(slot);
+            match state.seats[slot].assembly.next(&mut bytes, &mut row, limit, park) {
                 Ok(Some(incoming)) => {
-                    self.state.admit(now, slot, &incoming);
-                    self.state.handle_incoming(now, slot, incoming, dispatch);
+                    state.admit(now, slot, &incoming);
+                    state.handle_incoming(now, slot, incoming, dispatch);
                 }
                 Ok(None) => break,
                 Err(violation) => {
-                    self.state.violate(now, slot, violation);
+                    state.violate(now, slot, violation);
                     break;
                 }
             }
-            if self.state.seats[slot].session.phase > Phase::Closing {
+            if state.seats[slot].session.phase > Phase::Closing {
                 break;
             }
         }
-        if self.state.seats[slot].assembly.parked_len() > parked {
+        if state.seats[slot].assembly.parked_len() > parked {
             // It has come, though it is dispatched later.
-            self.state.seats[slot].session.handle_message(now);
-            let row = self.inputs.row(slot);
-            self.state.admit_parked(now, slot, &row, parked);
+            state.seats[slot].session.handle_message(now);
+            state.admit_parked(now, slot, &row, parked);
         }
     }
 

@@ -292,17 +292,28 @@ impl State<'_> {
         self.hub.remove(&mut self.seats[slot].interest, link);
     }
 
+    #[inline]
+    pub(crate) fn begin_call(&mut self, slot: usize) -> CallId {
+        let Seat { generation, session, .. } = &mut self.seats[slot];
+        session.call = session.call.wrapping_add(1);
+        session.calling = true;
+        let connection = ConnectionId { slot: slot as u32, generation: *generation };
+        CallId { connection, number: session.call }
+    }
+
     /// The call has ended; what it set aside and did not use is free again.
+    #[inline]
     pub(crate) fn end_call(&mut self, now: Instant, slot: usize) {
-        let seat = &mut self.seats[slot];
-        self.hub.give_back(&mut seat.interest);
-        seat.session.calling = false;
-        if core::mem::take(&mut seat.session.stranger) {
+        let Seat { interest, session, .. } = &mut self.seats[slot];
+        self.hub.give_back(interest);
+        session.calling = false;
+        let is_posting = session.phase == Phase::Posting;
+        if core::mem::take(&mut session.stranger) {
             self.strangers -= 1;
             // It does not note what was said to all before.
             self.outbox.seal();
         }
-        if self.seats[slot].session.phase == Phase::Posting {
+        if is_posting {
             self.respond(now, slot, None);
         }
     }
