@@ -13,6 +13,7 @@ use fastws_host::stream::{Foreign, Lines, Outlet};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use smol::LocalExecutor;
+use std::collections::VecDeque;
 use std::future::Future;
 use std::io::{self, ErrorKind, Read};
 use std::net::{Shutdown, SocketAddr};
@@ -23,6 +24,7 @@ use std::task::{Context, Waker};
 use std::time::{Duration, SystemTime};
 
 /// Shards on threads of mio and smol.
+#[derive(Debug)]
 pub enum Smol {}
 
 impl Binding for Smol {
@@ -58,7 +60,7 @@ struct Driver {
     shard: Shard,
     sockets: Vec<Socket>,
     /// Sockets that may have more to read than was taken: no event will tell.
-    unread: Vec<ConnectionId>,
+    unread: VecDeque<ConnectionId>,
     lines: Lines,
     /// A listener may have more connections than were taken, from then on.
     unaccepted: Option<Instant>,
@@ -84,7 +86,7 @@ impl Driver {
             listeners,
             shard,
             sockets: Vec::new(),
-            unread: Vec::new(),
+            unread: VecDeque::new(),
             lines: Lines::default(),
             unaccepted: None,
             executor: Rc::new(LocalExecutor::new()),
@@ -204,14 +206,15 @@ impl Driver {
                 Err(_) => return self.shard.handle_end(id),
             }
         }
-        self.unread.push(id);
+        self.unread.push_back(id);
     }
 
     fn read_again(&mut self) {
         if self.unaccepted.is_some_and(|at| at <= self.now) {
             self.accept();
         }
-        for id in std::mem::take(&mut self.unread) {
+        for _ in 0..self.unread.len() {
+            let id = self.unread.pop_front().expect("reading only adds to them");
             // The end may be among what is unread, and is told only once.
             self.read(id, true);
         }

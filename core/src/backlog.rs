@@ -282,6 +282,7 @@ mod tests {
     }
 
     proptest! {
+        // law: 5 6
         #[test]
         fn of_every_topic_all_is_heard_or_told_in_its_order(
             steps in prop::collection::vec(step(), 0..400),

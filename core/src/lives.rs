@@ -306,6 +306,7 @@ mod tests {
         assert_eq!(life.join(1, 3), Joined::Start(3));
     }
 
+    // law: 3
     #[test]
     fn leaving_while_it_starts_ends_in_nothing_running() {
         let mut life = Life::new();
@@ -344,6 +345,7 @@ mod tests {
     }
 
     proptest! {
+        // law: 3
         #[test]
         fn one_future_lives_while_anybody_is_interested_and_none_for_ever_without(
             steps in prop::collection::vec((0..6u8, 0..3usize, any::<bool>()), 0..100),

@@ -1,7 +1,7 @@
 //! Is this connection alive, and may it speak? Knows one connection and the time, no topic and no other connection.
 
 use crate::config::Config;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use core::fmt;
 
 /// How far a connection has come. It only moves down this list.
@@ -130,22 +130,26 @@ impl Session {
     /// When the clock matters next. It may move later without being asked again, and earlier only
     /// where [`handle_frame`](Self::handle_frame) says so.
     pub(crate) fn poll_timeout(&self, config: &Config) -> Option<Instant> {
-        match self.phase {
-            Phase::Handshake => Some(self.opened + config.handshake),
-            Phase::Posting => Some(self.since + config.handshake),
-            Phase::Closing | Phase::Lingering => Some(self.since + config.closing),
-            Phase::Gone => None,
-            Phase::Open => {
-                let alive = match self.pinged {
-                    true => self.since + config.pong,
-                    false => self.heard + config.ping,
-                };
-                let heartbeat = config.heartbeat.map(|limit| self.message + limit);
-                let lifespan = config.lifespan.map(|limit| self.opened + limit);
-                let known = self.stranger.then(|| self.opened + config.handshake);
-                [heartbeat, lifespan, known].into_iter().flatten().chain([alive]).min()
+        let (from, time) = match self.phase {
+            Phase::Handshake => (self.opened, config.handshake),
+            Phase::Posting => (self.since, config.handshake),
+            Phase::Closing | Phase::Lingering => (self.since, config.closing),
+            Phase::Gone => return None,
+            Phase::Open if self.pinged => (self.since, config.pong),
+            Phase::Open => (self.heard, config.ping),
+        };
+        let mut first = from + time;
+        if self.phase == Phase::Open {
+            let known = self.stranger.then_some(config.handshake);
+            for (from, limit) in [
+                (self.message, config.heartbeat),
+                (self.opened, config.lifespan),
+                (self.opened, known),
+            ] {
+                first = limit.map_or(first, |limit| first.min(from + limit));
             }
         }
+        Some(first)
     }
 
     /// `deaf`: we have stopped reading, so the peer's silence is ours.
@@ -205,7 +209,7 @@ impl fmt::Display for TimedOut<'_> {
         {
             f.write_str(label)?;
             match limit {
-                Some(limit) => write!(f, "{}", limit.as_secs_f64())?,
+                Some(limit) => write_seconds(f, limit)?,
                 None => f.write_str("unset")?,
             }
         }
@@ -213,14 +217,35 @@ impl fmt::Display for TimedOut<'_> {
     }
 }
 
+/// As a float would be written, but without the floats that a device has no room for.
+fn write_seconds(f: &mut fmt::Formatter<'_>, time: Duration) -> fmt::Result {
+    write!(f, "{}", time.as_secs())?;
+    let (mut point, mut nanos) = (".", time.subsec_nanos());
+    while nanos > 0 {
+        write!(f, "{point}{}", nanos / 100_000_000)?;
+        (point, nanos) = ("", nanos % 100_000_000 * 10);
+    }
+    Ok(())
+}
+
 #[cfg(all(test, feature = "alloc"))]
 mod tests {
     use super::*;
-    use crate::time::Duration;
+    use alloc::format;
+    use alloc::string::ToString;
     use alloc::vec::Vec;
     use proptest::prelude::*;
 
     proptest! {
+        #[test]
+        fn seconds_are_written_as_a_float_would_be(micros in 0..1_u64 << 40, zeros in 0..7_u32) {
+            let time = Duration::from_micros(micros / 10_u64.pow(zeros) * 10_u64.pow(zeros));
+            let config = Config { heartbeat: Some(time), ..Config::default() };
+            let seconds = time.as_secs_f64();
+            let reason = format!("Connection timed out. Heartbeat interval {seconds}. Max connection lifespan unset");
+            prop_assert_eq!(TimedOut(&config).to_string(), reason);
+        }
+
         #[test]
         fn no_stretch_of_time_takes_more_than_its_length_and_a_second_allow(
             rate in 1_u32..20,
@@ -251,6 +276,133 @@ mod tests {
                     }
                 }
                 prop_assert_eq!(session.take_bytes(count, &config), model.len() - before);
+            }
+        }
+    }
+
+    /// What one connection and the clock do.
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Frame,
+        Message,
+        Enter(Phase),
+        Pass(u64),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let phase = prop_oneof![
+            4 => Just(Phase::Open),
+            1 => prop::sample::select(&[Phase::Posting, Phase::Closing, Phase::Lingering][..]),
+        ];
+        prop_oneof![
+            3 => Just(Step::Frame),
+            3 => Just(Step::Message),
+            1 => phase.prop_map(Step::Enter),
+            4 => (0_u64..20).prop_map(Step::Pass),
+        ]
+    }
+
+    /// When each thing was last.
+    struct Model {
+        phase: Phase,
+        opened: Instant,
+        heard: Instant,
+        message: Instant,
+        since: Instant,
+        pinged: Option<Instant>,
+    }
+
+    impl Model {
+        /// What comes first; of two at once the one that is named first.
+        fn due(&self, config: &Config, stranger: bool) -> Option<(Instant, Due)> {
+            let mut all = Vec::new();
+            match self.phase {
+                Phase::Handshake => all.push((self.opened + config.handshake, Due::Handshake)),
+                Phase::Posting => all.push((self.since + config.handshake, Due::Handshake)),
+                Phase::Closing | Phase::Lingering => {
+                    all.push((self.since + config.closing, Due::Gone));
+                }
+                Phase::Gone => {}
+                Phase::Open => {
+                    all.extend(stranger.then_some((self.opened + config.handshake, Due::Stranger)));
+                    all.extend(config.heartbeat.map(|limit| (self.message + limit, Due::TimedOut)));
+                    all.extend(config.lifespan.map(|limit| (self.opened + limit, Due::TimedOut)));
+                    all.push(match self.pinged {
+                        Some(at) => (at + config.pong, Due::Gone),
+                        None => (self.heard + config.ping, Due::Ping),
+                    });
+                }
+            }
+            all.into_iter().min_by_key(|(at, _)| *at)
+        }
+    }
+
+    proptest! {
+        // law: 8
+        #[test]
+        fn what_is_due_is_due_at_its_time_and_nothing_before(
+            open in any::<bool>(),
+            stranger in any::<bool>(),
+            heartbeat in prop::option::of(1_u64..60),
+            lifespan in prop::option::of(1_u64..200),
+            [handshake, ping, pong, closing] in prop::array::uniform4(1_u64..30),
+            steps in prop::collection::vec(step(), 0..60),
+        ) {
+            let millis = Duration::from_millis;
+            let config = Config {
+                heartbeat: heartbeat.map(millis),
+                lifespan: lifespan.map(millis),
+                handshake: millis(handshake),
+                ping: millis(ping),
+                pong: millis(pong),
+                closing: millis(closing),
+                ..Config::default()
+            };
+            let mut now = Instant::from_millis(5);
+            let phase = if open { Phase::Open } else { Phase::Handshake };
+            let mut session = Session::new(now, phase);
+            session.stranger = stranger;
+            let mut model = Model { phase, opened: now, heard: now, message: now, since: now, pinged: None };
+            for step in steps {
+                match step {
+                    Step::Frame => {
+                        prop_assert_eq!(session.handle_frame(now, &config), model.pinged.take().is_some());
+                        model.heard = now;
+                    }
+                    Step::Message => {
+                        session.handle_message(now);
+                        model.message = now;
+                    }
+                    Step::Enter(Phase::Open) if model.phase == Phase::Handshake => {
+                        session.open(now);
+                        session.stranger = stranger;
+                        model = Model { phase: Phase::Open, opened: now, heard: now, message: now, ..model };
+                    }
+                    Step::Enter(phase) if phase > model.phase && phase != Phase::Open => {
+                        session.enter(now, phase);
+                        (model.phase, model.since) = (phase, now);
+                    }
+                    Step::Enter(_) => {}
+                    Step::Pass(millis) => {
+                        let later = now + Duration::from_millis(millis);
+                        // Its driver wakes as it was told, and once before.
+                        while let Some((at, due)) = model.due(&config, stranger).filter(|(at, _)| *at <= later) {
+                            prop_assert_eq!(session.poll_timeout(&config), Some(at));
+                            let early = Instant::from_micros(at.micros() - 1);
+                            prop_assert_eq!(session.handle_timeout(early, &config, false), Due::Nothing);
+                            let told = session.handle_timeout(at, &config, false);
+                            prop_assert_eq!(told, due);
+                            match told {
+                                Due::Ping => model.pinged = Some(at),
+                                _ => return Ok(()),
+                            }
+                        }
+                        now = later;
+                        prop_assert_eq!(session.handle_timeout(now, &config, false), Due::Nothing);
+                    }
+                }
+                let due = model.due(&config, stranger).map(|(at, _)| at);
+                prop_assert_eq!(session.poll_timeout(&config), due);
             }
         }
     }

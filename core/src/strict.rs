@@ -508,6 +508,13 @@ mod tests {
             prop_assert_eq!(from_str::<Place>(&text).ok(), read, "{}", text);
         }
 
+        // law: 11
+        #[test]
+        fn every_integer_is_read_as_it_was_written(signed: i64, unsigned: u64) {
+            prop_assert_eq!(from_str::<i64>(&signed.to_string()).unwrap(), signed);
+            prop_assert_eq!(from_str::<u64>(&unsigned.to_string()).unwrap(), unsigned);
+        }
+
         #[test]
         fn every_float_is_read_as_it_was_written(bits: u64) {
             let float = f64::from_bits(bits);

@@ -1,14 +1,15 @@
-//! Counts what readers and handshakes allocate. A binary of its own, because the counter counts for all of it.
+//! Counts what readers, handshakes and connections allocate. A binary of its own, because the counter counts for all of it.
 #![cfg(feature = "alloc")]
 
 use fastws_core::assembly::Reader;
-use fastws_core::config::Config;
+use fastws_core::config::{Config, SlowConsumer};
 use fastws_core::dispatch::{Admission, Answer, Call, Dispatch, Verdict};
 use fastws_core::engine::Engine;
 use fastws_core::frame::{Head, Opcode, Role};
 use fastws_core::handshake::Request;
-use fastws_core::ids::{ConnectionId, OperationId};
+use fastws_core::ids::{CallId, ConnectionId, OperationId};
 use fastws_core::time::Instant;
+use proptest::prelude::*;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::iter;
@@ -50,6 +51,7 @@ fn most(run: impl FnOnce()) -> isize {
     MOST.get() - before
 }
 
+// law: 10
 #[test]
 fn a_length_that_was_only_told_allocates_nothing() {
     const GIB: usize = 1 << 30;
@@ -133,6 +135,7 @@ fn memory_grows_with_what_came() {
 }
 
 // protocol: L13
+// law: 2 6
 #[test]
 fn a_handshake_costs_its_bytes_until_it_ends_at_its_limit() {
     let config = Config::default();
@@ -184,3 +187,155 @@ impl Dispatch for Nobody {
         unreachable!("no operation has a name")
     }
 }
+
+/// What happens to one connection.
+#[derive(Clone, Debug)]
+enum Step {
+    /// A frame that announces `len` bytes, of which `come` come.
+    Frame {
+        first: u8,
+        len: usize,
+        come: usize,
+    },
+    Say(&'static str),
+    /// The application publishes, for a reader that is treated so.
+    Publish {
+        len: usize,
+        policy: SlowConsumer,
+    },
+    Settle,
+    /// The peer's socket takes bytes.
+    Read(usize),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let first = prop::sample::select(vec![0x01, 0x02, 0x80, 0x81, 0x00, 0x89, 0x8a, 0x88]);
+    let say = prop::sample::select(vec![
+        r#"{"type":"later"}"#,
+        r#"{"type":"listen"}"#,
+        r#"{"type":"echo","payload":"as long as may be"}"#,
+    ]);
+    let policy = prop::sample::select(vec![
+        SlowConsumer::DropOldest,
+        SlowConsumer::Latest,
+        SlowConsumer::Close,
+    ]);
+    prop_oneof![
+        3 => (first, 0..MESSAGE + 2, 0..MESSAGE)
+            .prop_map(|(first, len, come)| Step::Frame { first, len, come }),
+        3 => say.prop_map(Step::Say),
+        3 => (0..MESSAGE - 60, policy).prop_map(|(len, policy)| Step::Publish { len, policy }),
+        1 => Just(Step::Settle),
+        2 => (0..MESSAGE).prop_map(Step::Read),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    // law: 2 6 10
+    #[test]
+    fn a_connection_holds_no_more_than_its_limits_and_a_message_whatever_its_peer_does(
+        steps in prop::collection::vec(step(), 0..100),
+    ) {
+        let config = Config {
+            message_bytes: MESSAGE as u32,
+            backlog_bytes: BACKLOG as u32,
+            topic_bytes: 64,
+            ..Config::default()
+        };
+        let mut engine = Engine::new(config, 1);
+        // The first one makes the tables and the turn's buffer grow.
+        play(&mut engine, &steps, isize::MAX);
+        let before = HELD.get();
+        // What came and was not taken, and what waits with what was begun: each in a buffer that doubles.
+        let input = MESSAGE + 256;
+        let output = BACKLOG + BACKLOG / 8 + BACKLOG / 512 + 400 + MESSAGE;
+        let most = before + 2 * (input + output + size_of::<Vec<u8>>()) as isize;
+        play(&mut engine, &steps, most);
+        prop_assert_eq!(HELD.get(), before, "something is left behind");
+    }
+}
+
+/// One connection, from its beginning to its end. Never more is held than `most`.
+fn play(engine: &mut Engine<'static>, steps: &[Step], most: isize) {
+    let now = Instant::ZERO;
+    let mut app = Listener { later: Vec::with_capacity(1) };
+    let id = engine.open(now, [1; 16]).expect("there is room for one");
+    let mut bytes = Vec::with_capacity(2 * MESSAGE);
+    for step in steps {
+        bytes.clear();
+        match *step {
+            Step::Frame { first, len, come } => {
+                bytes.extend_from_slice(Head::new(Opcode::Text, len, Some([0; 4])).as_slice());
+                bytes[0] = first;
+                bytes.resize(bytes.len() + come.min(len), b' ');
+            }
+            Step::Say(text) => {
+                bytes.extend_from_slice(
+                    Head::new(Opcode::Text, text.len(), Some([0; 4])).as_slice(),
+                );
+                bytes.extend_from_slice(text.as_bytes());
+            }
+            Step::Publish { len, policy } => {
+                bytes.resize(len, b'1');
+                engine.publish("news", "news", &bytes, Some(policy)).expect("it may grow");
+                bytes.clear();
+            }
+            Step::Settle => {
+                if let Some(call) = app.later.pop() {
+                    engine.settle(now, call, None, |answer| answer.silent().done());
+                }
+            }
+            Step::Read(_) => engine.handle_writable(id),
+        }
+        let room = engine.room(id).unwrap_or(0).min(bytes.len());
+        engine.handle_bytes(now, id, &mut bytes[..room], &mut app);
+        let mut takes = if let Step::Read(bytes) = *step { bytes } else { 0 };
+        engine.resume(now, &mut app);
+        while let Some(transmit) = engine.poll_transmit(now) {
+            let sent = transmit.parts().map(<[u8]>::len).sum::<usize>().min(takes);
+            takes -= sent;
+            engine.handle_sent(now, id, sent);
+        }
+        while engine.poll_life().is_some() {}
+        let own = bytes.capacity() + app.later.capacity() * size_of::<CallId>();
+        let held = HELD.get() - own as isize;
+        assert!(held <= most, "{held} bytes are held, at most {most} may be");
+    }
+    engine.handle_end(now, id);
+    while engine.poll_life().is_some() {}
+    engine.poll_gone();
+}
+
+/// Echoes, listens, or leaves a call open.
+struct Listener {
+    later: Vec<CallId>,
+}
+
+impl Dispatch for Listener {
+    fn find(&self, name: &str) -> Option<OperationId> {
+        ["echo", "listen", "later"]
+            .iter()
+            .position(|own| *own == name)
+            .map(|at| OperationId(at as u16))
+    }
+
+    fn call(&mut self, call: Call<'_>, answer: Answer<'_, '_>) -> Verdict {
+        match call.operation.0 {
+            0 => answer.reply("echo", call.payload.map(str::as_bytes)).done(),
+            1 => {
+                let mut effects = answer.silent();
+                effects.subscribe("news").expect("there is room for a topic");
+                effects.done()
+            }
+            _ => {
+                self.later.push(call.id);
+                answer.later()
+            }
+        }
+    }
+}
+
+const MESSAGE: usize = 500;
+const BACKLOG: usize = 2_000;

@@ -362,6 +362,7 @@ proptest! {
         }
     }
 
+    // law: 11
     #[test]
     fn texts_are_equal_where_values_are(one in small_value(), other in small_value()) {
         for style in [Rfc8785, Python] {
@@ -372,6 +373,7 @@ proptest! {
         }
     }
 
+    // law: 11
     #[test]
     fn a_text_is_read_as_the_value_that_it_was_made_of(node in small_value()) {
         let Ok(text) = canonical(Rfc8785, &node) else { return Ok(()) };
@@ -379,6 +381,17 @@ proptest! {
         let Ok(text) = canonical(Python, &node) else { return Ok(()) };
         prop_assert!(text.is_ascii());
         prop_assert!(node.equals(&Node::from(&serde_json::from_str(&text).unwrap()), Python), "{}", text);
+    }
+
+    // law: 11
+    #[test]
+    fn an_integer_has_all_its_digits(signed: i128, unsigned: u128, short: i64, byte: u8) {
+        for style in [Rfc8785, Python] {
+            prop_assert_eq!(canonical(style, &signed), Ok(signed.to_string()));
+            prop_assert_eq!(canonical(style, &unsigned), Ok(unsigned.to_string()));
+            prop_assert_eq!(canonical(style, &short), Ok(short.to_string()));
+            prop_assert_eq!(canonical(style, &byte), Ok(byte.to_string()));
+        }
     }
 
     #[test]

@@ -42,6 +42,7 @@ struct Outcome {
     refused: Option<u16>,
 }
 
+// law: 7
 #[test]
 fn readers_agree_with_tungstenite_but_for_the_list() {
     let [accepted, refused] = [const { Cell::new(0) }; 2];
@@ -62,6 +63,7 @@ fn readers_agree_with_tungstenite_but_for_the_list() {
     assert!(refused.get() * 5 >= all, "{} of {all} are refused", refused.get());
 }
 
+// law: 7
 #[test]
 fn every_difference_on_the_list_is_there() {
     for (bytes, difference) in [
@@ -82,6 +84,7 @@ fn every_difference_on_the_list_is_there() {
 proptest! {
     #![proptest_config(Config { failure_persistence: None, ..Config::default() })]
 
+    // law: 7
     #[test]
     fn what_was_encoded_is_read(
         messages in messages(),
@@ -108,6 +111,23 @@ proptest! {
             }
         }
         prop_assert_eq!(read(role, &bytes, &parts), (said, None));
+    }
+}
+
+proptest! {
+    #![proptest_config(Config { failure_persistence: None, ..Config::default() })]
+
+    // law: 7
+    #[test]
+    fn any_split_of_the_input_gives_the_same_frames(
+        messages in messages(),
+        damages in damages(),
+        parts in prop::collection::vec(1_usize..80, 1..10),
+        role in prop_oneof![Just(Role::Server), Just(Role::Client)],
+    ) {
+        let bytes = damaged(messages, &damages);
+        let whole = read(role, &bytes, &[bytes.len()]);
+        prop_assert_eq!(read(role, &bytes, &parts), whole);
     }
 }
 

@@ -229,6 +229,7 @@ fn any_head() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
+    // law: 10
     #[test]
     fn no_bytes_panic(head in any_head(), seen in any::<prop::sample::Index>()) {
         let mut headers = Headers::new();
@@ -239,6 +240,7 @@ proptest! {
         }
     }
 
+    // law: 7
     #[test]
     fn pieces_get_the_answer_of_the_whole(head in any_head(), size in 1_usize..40) {
         let whole = outcome(&head);

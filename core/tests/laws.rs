@@ -10,6 +10,7 @@ use proptest::prelude::*;
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
+    // law: 1 2 3 4 5 8 9
     #[test]
     fn every_peer_hears_what_it_must_and_nothing_else(
         setting in any::<u8>(),
@@ -18,6 +19,7 @@ proptest! {
         hold::hold(setting, &operations);
     }
 
+    // law: 5 6
     #[test]
     fn what_a_slow_reader_misses_is_told_in_its_place(
         setting in 32_u8..128,

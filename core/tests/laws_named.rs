@@ -392,6 +392,7 @@ fn in_a_full_turn_a_ping_drops_nothing_of_a_reader_that_keeps_up() {
     assert_eq!(frames(&heard).iter().filter(|(first, _)| *first == 0x8a).count(), 1);
 }
 
+// law: 2
 #[test]
 fn a_rows_next_connection_notes_its_own_bytes() {
     let mut engine = Engine::new(Config::default(), 1);

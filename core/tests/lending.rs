@@ -5,6 +5,7 @@ use fastws_core::engine::Engine;
 use fastws_core::memory::{ConnectionMemory, TopicMemory, TurnMemory};
 use fastws_core::time::Instant;
 
+// law: 2
 #[test]
 fn memory_that_was_lent_before_is_as_good_as_new() {
     let mut connections = ConnectionMemory::<2, 512, 512>::new();

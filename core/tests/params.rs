@@ -58,6 +58,7 @@ fn lists_and_objects_stay_as_they_are() {
     assert_eq!(text.as_deref(), Ok(r#"{"p":[10,"10",{"a":"","b":1.5}]}"#));
 }
 
+// law: 11
 #[test]
 fn a_number_beyond_64_bits_does_not_validate_at_any_depth() {
     for number in [

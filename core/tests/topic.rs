@@ -81,6 +81,7 @@ mod joining {
     }
 
     proptest! {
+        // law: 11
         #[test]
         fn different_parts_make_different_names(one in parts(), other in parts()) {
             if let (Ok(joined), Ok(second)) = (join(&one), join(&other)) {
@@ -88,6 +89,7 @@ mod joining {
             }
         }
 
+        // law: 11
         #[test]
         fn a_name_is_split_into_the_parts_it_was_made_of(parts in parts()) {
             let usable = !parts.is_empty() && parts.iter().all(|part| !part.is_empty() && !part.contains(':'));

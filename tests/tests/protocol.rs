@@ -1,4 +1,4 @@
-//! Each line of the protocol and of the trading server is named by a test. Knows lists, tables and comments, no rule.
+//! Each line of the protocol, of the laws and of the trading server is named by a test. Knows lists, tables and comments, no rule.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -6,12 +6,23 @@ use std::path::{Path, PathBuf};
 
 #[test]
 fn each_line_of_the_protocol_has_a_test_that_names_it() {
-    hold("core/docs/protocol.md", "protocol", OWED_OF_PROTOCOL);
+    hold("core/docs/protocol.md", "protocol", 20, OWED_OF_PROTOCOL);
 }
 
 #[test]
 fn each_line_of_the_trading_server_has_a_test_that_names_it() {
-    hold("tests/trading/README.md", "trading", OWED_OF_TRADING);
+    hold("tests/trading/README.md", "trading", 20, OWED_OF_TRADING);
+}
+
+#[test]
+fn each_law_has_a_test_that_names_it_and_tells_all_of_them() {
+    hold("core/docs/laws.md", "law", 10, "");
+    let told = told(&read(&root().join("core/docs/laws.md")));
+    let held = sources().iter().flat_map(|file| holders(&read(file), "law")).collect();
+    let [lost, new] = [told.difference(&held), held.difference(&told)]
+        .map(|tests| tests.map(|(law, test)| format!("{law}: {test}")).collect::<Vec<_>>());
+    assert!(lost.is_empty(), "core/docs/laws.md tells of tests that do not name the law: {lost:?}");
+    assert!(new.is_empty(), "core/docs/laws.md does not tell of {new:?}");
 }
 
 #[test]
@@ -28,6 +39,20 @@ fn a_list_item_and_a_row_have_a_label_each_of_its_own() {
     ] {
         assert_eq!(labels(text), Err(line.into()));
     }
+}
+
+#[test]
+fn tests_are_told_by_item_and_held_by_the_function_below_the_comment() {
+    let text = "Prose of `some_test`.\n* 1. One: `a_test`,\n  `in/a_file.rs`.\n* 2. Two: `a_test` `b_test`.\n";
+    let pairs = |pairs: &[(&str, &str)]| {
+        pairs.iter().map(|(law, test)| ((*law).into(), (*test).into())).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(told(text), pairs(&[("1", "a_test"), ("2", "a_test"), ("2", "b_test")]));
+    let text = "    // law: 1 2\n    // protocol: A1\n    #[test]\n    fn a_test(one: u8) {}\nfn other() {}\n";
+    assert_eq!(
+        holders(text, "law"),
+        [("1".into(), "a_test".into()), ("2".into(), "a_test".into())]
+    );
 }
 
 #[test]
@@ -61,10 +86,10 @@ const OWED_OF_PROTOCOL: &str = "";
 const OWED_OF_TRADING: &str = "";
 
 /// Holds a document against all tests.
-fn hold(document: &str, name: &str, owed: &str) {
+fn hold(document: &str, name: &str, least: usize, owed: &str) {
     let labels = labels(&read(&root().join(document)))
         .unwrap_or_else(|line| panic!("{document}: a label of its own is missing: {line}"));
-    assert!(labels.len() > 20, "{document} was read");
+    assert!(labels.len() > least, "{document} was read");
     let mut found = BTreeSet::new();
     for file in sources() {
         let named = named(&read(&file), name)
@@ -126,10 +151,35 @@ fn labels(text: &str) -> Result<Vec<String>, String> {
     Ok(labels)
 }
 
-/// A capital letter and a number.
+/// A number, perhaps with a capital letter before it.
 fn is_label(word: &str) -> bool {
     let number = word.strip_prefix(|letter: char| letter.is_ascii_uppercase());
-    number.is_some_and(|number| number.parse::<u32>().is_ok())
+    number.unwrap_or(word).parse::<u32>().is_ok()
+}
+
+/// The functions that each list item of a Markdown text names.
+fn told(text: &str) -> BTreeSet<(String, String)> {
+    let mut pairs = BTreeSet::new();
+    for item in text.split("\n* ").skip(1) {
+        let (label, rest) = item.split_once(". ").expect("an item has a label");
+        let words = rest.split('`').skip(1).step_by(2);
+        let is_function = |word: &&str| word.contains('_') && !word.contains(['/', '.']);
+        pairs.extend(words.filter(is_function).map(|word| (label.to_owned(), word.to_owned())));
+    }
+    pairs
+}
+
+/// The labels that comments of a Rust source name for a document, each with the test below.
+fn holders(text: &str, document: &str) -> Vec<(String, String)> {
+    let mark = format!("// {document}: ");
+    let mut pairs = Vec::new();
+    for (at, line) in text.lines().enumerate() {
+        let Some(list) = line.trim().strip_prefix(&mark) else { continue };
+        let test = text.lines().skip(at).find_map(|line| line.trim().strip_prefix("fn "));
+        let name = test.and_then(|test| test.split('(').next()).expect("a test follows");
+        pairs.extend(list.split_whitespace().map(|label| (label.to_owned(), name.to_owned())));
+    }
+    pairs
 }
 
 /// The labels that comments of a source name for a document, or the comment that stands above no test.

@@ -120,6 +120,7 @@ proptest! {
         ..ProptestConfig::default()
     })]
 
+    // law: 1 2
     #[test]
     fn hooks_know_who_listens_after_every_step_and_nobody_in_the_end(
         steps in prop::collection::vec(step(), 0..50),

@@ -11,19 +11,20 @@
 //!            └─────────────┘                         └─────────────┘
 //! ```
 #![forbid(unsafe_code)]
+#![warn(missing_debug_implementations)]
 
 pub mod bell;
 pub mod cipher;
 pub mod descriptors;
 pub mod error;
-pub mod front;
+mod front;
 mod metrics;
 pub mod reach;
 pub mod inbox;
 pub mod peer;
 pub mod page;
 pub mod pages;
-pub mod services;
+mod services;
 pub mod server;
 pub mod settings;
 pub mod shard;
@@ -35,6 +36,7 @@ mod sync;
 pub mod tasks;
 pub mod test_client;
 pub mod visit;
+mod debug;
 #[cfg(feature = "tls")]
 pub mod tls;
 

@@ -108,7 +108,8 @@ impl Figures {
 
     /// What shards count, as sums.
     pub(crate) fn sum(&self) -> Metrics {
-        let mut metrics = Metrics { connections: self.connections(), ..Metrics::default() };
+        let mut metrics = Metrics::default();
+        metrics.connections = self.connections();
         for shard in &self.shards {
             metrics.subscriptions += shard.subscriptions.load(Ordering::Relaxed);
             metrics.messages_received += load(&shard.received);

@@ -203,6 +203,7 @@ impl<S> Arrivals<S> {
 /// to.
 ///
 /// Users name it as a binding does; the example of one is at [`Binding`].
+#[must_use = "a server does not accept until it is started"]
 pub struct Server<B> {
     /// With those for the operator only.
     listeners: Vec<(TcpListener, bool)>,
@@ -322,7 +323,8 @@ impl<B: Binding> Server<B> {
                 .listeners
                 .iter()
                 .map(|(socket, is_private)| {
-                    Ok((socket.try_clone()?, Doorway::new(socket.local_addr()?, *is_private)))
+                    let doorway = if *is_private { Doorway::private } else { Doorway::public };
+                    Ok((socket.try_clone()?, doorway(socket.local_addr()?)))
                 })
                 .collect::<io::Result<_>>()?;
             let serve = move || {

@@ -336,8 +336,9 @@ impl Shards for Shared {
     }
 
     fn metrics(&self) -> Metrics {
-        let topics = self.registry().topics.len();
-        let updates_lost = self.inboxes.iter().map(Inbox::lost).sum();
-        Metrics { topics, updates_lost, ..self.figures.sum() }
+        let mut metrics = self.figures.sum();
+        metrics.topics = self.registry().topics.len();
+        metrics.updates_lost = self.inboxes.iter().map(Inbox::lost).sum();
+        metrics
     }
 }

@@ -108,6 +108,7 @@ fn a_buffer_of_the_limit_and_140_never_runs_dry_while_nothing_is_parked() {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
+    // law: 7
     #[test]
     fn messages_are_the_same_whenever_they_are_parked_and_reclaimed(
         messages in prop::collection::vec(message(), 0..12),

@@ -1,5 +1,6 @@
 //! One script on every kind of memory. Serves the property tests and the fuzzer alike.
 
+mod nudge;
 pub(crate) mod operation;
 mod peer;
 mod peers;
@@ -9,6 +10,7 @@ use fastws_core::config::{Config, SlowConsumer};
 use fastws_core::engine::Engine;
 use fastws_core::memory::{ConnectionMemory, TopicMemory, TurnMemory};
 use fastws_core::time::Duration;
+use nudge::{BYTES, LINKS, ROOMS, SEATS};
 use operation::Operation;
 use world::World;
 
@@ -25,10 +27,15 @@ pub(crate) fn hold(setting: u8, operations: &[Operation]) {
     let engine = Engine::lent(config.clone(), 1, &mut connections, &mut topics, &mut turn);
     assert_eq!(owned, run.on(engine, false, false), "on lent memory");
 
-    let mut connections = Box::new(ConnectionMemory::<3, 640, 1_100>::new());
-    let mut topics = TopicMemory::<2, 3, 2>::new();
-    let mut turn = TurnMemory::<1_000, 8>::new();
-    run.on(Engine::lent(config.clone(), 1, &mut connections, &mut topics, &mut turn), true, false);
+    let mut connections = Box::new(ConnectionMemory::<SEATS, 640, 1_100>::new());
+    let mut topics = TopicMemory::<ROOMS, LINKS, 2>::new();
+    let mut turn = TurnMemory::<BYTES, 8>::new();
+    let [spared, nudged] = [false, true].map(|nudged| {
+        let config = config.clone();
+        let engine = Engine::lent(config, 1, &mut connections, &mut topics, &mut turn);
+        run.on(engine, true, nudged)
+    });
+    assert_eq!(spared, nudged, "nudged on small memory");
 }
 
 struct Run<'r> {

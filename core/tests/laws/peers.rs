@@ -20,6 +20,8 @@ pub(crate) struct Peers {
     pub(crate) mixed: bool,
     /// Memory is so small that anything may be refused.
     pub(crate) tight: bool,
+    /// Calls also ask for what is refused.
+    pub(crate) nudged: bool,
     pub(crate) log: Vec<String>,
 }
 
@@ -307,6 +309,9 @@ impl Dispatch for Peers {
             panic!("nothing was asked");
         };
         assert_eq!((OperationId(operation), &echo), (call.operation, &said), "in their order");
+        if self.nudged {
+            assert_eq!(answer.reserve(""), Err(Denied::Name));
+        }
         match operation {
             0 => self.subscribe(at, topic, &echo, answer, len > 0),
             1 => {

@@ -5,20 +5,19 @@ use super::peer::{Due, Opening, Peer};
 use super::peers::{Peers, name};
 use fastws_core::action::{Close, Denied, Unpublished};
 use fastws_core::config::Config;
-use fastws_core::dispatch::{Answer, Call, Dispatch, Verdict};
 use fastws_core::engine::{Engine, Life, Sent};
 use fastws_core::frame::{Head, Opcode};
-use fastws_core::ids::{CallId, ConnectionId, OperationId};
+use fastws_core::ids::ConnectionId;
 use fastws_core::time::{Duration, Instant};
 use std::collections::HashSet;
 
 pub(crate) struct World<'m> {
-    engine: Engine<'m>,
-    now: Instant,
-    peers: Peers,
+    pub(super) engine: Engine<'m>,
+    pub(super) now: Instant,
+    pub(super) peers: Peers,
     ids: HashSet<ConnectionId>,
     alive: [bool; TOPICS as usize],
-    /// The engine is also asked for what is not there.
+    /// The engine is also told what is no news, and asked for what it refuses.
     nudged: bool,
 }
 
@@ -34,7 +33,7 @@ impl<'m> World<'m> {
         Self {
             engine,
             now,
-            peers: Peers { all: vec![], count: 0, now, config, mixed, tight, log: vec![] },
+            peers: Peers { all: vec![], count: 0, now, config, mixed, tight, nudged, log: vec![] },
             ids: HashSet::new(),
             alive: [false; TOPICS as usize],
             nudged,
@@ -53,7 +52,9 @@ impl<'m> World<'m> {
     }
 
     fn step(&mut self, operation: &Operation) {
-        self.nudge();
+        if self.nudged {
+            self.nudge();
+        }
         match *operation {
             Operation::Accept { upgrade, cut } => self.accept(upgrade, cut),
             Operation::Open { framed } => {
@@ -144,25 +145,6 @@ impl<'m> World<'m> {
             }
         }
         self.reconcile();
-    }
-
-    /// Asks for what is not there, which must change nothing.
-    fn nudge(&mut self) {
-        if self.nudged {
-            if self.engine.poll_timeout().is_none_or(|at| at > self.now) {
-                self.engine.handle_timeout(self.now);
-            }
-            for peer in self.peers.all.iter().filter(|peer| !peer.blocked || peer.gone) {
-                self.engine.handle_writable(peer.id);
-            }
-            for peer in self.peers.all.iter().filter(|peer| peer.gone) {
-                self.engine.handle_end(self.now, peer.id);
-                self.engine.close(self.now, peer.id, Close::INTERNAL);
-                self.engine.handle_bytes(self.now, peer.id, &mut [1], &mut Nobody);
-                assert_eq!(self.engine.handle_sent(self.now, peer.id, 0), Sent::Idle);
-                assert_eq!(self.engine.room(peer.id), None);
-            }
-        }
     }
 
     fn has_place(&self) -> bool {
@@ -483,6 +465,9 @@ impl<'m> World<'m> {
                 }
             }
         }
+        if self.nudged {
+            self.wake_early(self.now + by);
+        }
         self.now = self.now + by;
         self.peers.now = self.now;
         self.engine.handle_timeout(self.now);
@@ -615,22 +600,13 @@ impl<'m> World<'m> {
         assert!(engine.poll_transmit(self.now).is_none() && engine.poll_gone().is_none());
         engine.resume(self.now, &mut self.peers);
         assert!(!engine.is_ready());
+        self.peers.log.push(format!("{:?}", engine.counts()));
+        if self.peers.tight {
+            self.refill();
+        }
     }
 }
 
 fn frame(text: &str) -> Vec<u8> {
     [Head::new(Opcode::Text, text.len(), None).as_slice(), text.as_bytes()].concat()
-}
-
-/// Who is asked for nothing.
-struct Nobody;
-
-impl Dispatch for Nobody {
-    fn find(&self, _: &str) -> Option<OperationId> {
-        None
-    }
-
-    fn call(&mut self, call: Call<'_>, _: Answer<'_, '_>) -> Verdict {
-        unreachable!("{:?} was never found", call.id as CallId)
-    }
 }
