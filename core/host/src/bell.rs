@@ -1,4 +1,4 @@
-//! What ends a thread's sleep at the price of one system call at most. Knows no poller and nothing that it rings for.
+//! What ends a thread's sleep, for one system call at most. Knows no poller, and not what it rings for.
 
 use crate::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;

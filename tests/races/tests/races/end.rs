@@ -1,4 +1,5 @@
-//! The end of a server, whoever asks for it and whatever comes meanwhile: every thread ends, and nobody waits for ever.
+//! The end of a server, whoever asks for it and whatever comes meanwhile: every thread ends, and nobody
+//! waits for ever.
 
 use crate::place::{Place, settings};
 use crate::{Gong, block_on, check, join, thread};

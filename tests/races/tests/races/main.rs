@@ -1,5 +1,5 @@
-//! What threads do to the host, in every order: its own code, with locks and atomics that a model schedules (`sync`).
-//! Knows no socket, no poller and no time.
+//! What threads do to the host, in every order: its own code, with locks and atomics that a model
+//! schedules (`sync`). Knows no socket and no poller.
 
 mod bell;
 mod end;
@@ -17,8 +17,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll, Wake, Waker};
 
-/// Runs `model` once for each order of its threads' steps, with as many preemptions at most, and for each value
-/// that an atomic may yield. A thread that waits for ever ends it with `deadlock`.
+/// Runs `model` once for each order of its threads' steps, with so many preemptions at most, and for each
+/// value that an atomic may yield. Threads that wait for ever end it with `deadlock`.
 fn check(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = builder.preemption_bound.or(Some(preemptions));
@@ -56,7 +56,6 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// What a thread waits for, and others wake.
-#[derive(Default)]
 struct Gong {
     rung: Mutex<bool>,
     changed: Condvar,

@@ -1,5 +1,5 @@
-//! Updates from several threads to listeners on several shards: their order, how many they reach, and what becomes
-//! of them when the server ends.
+//! Updates from several threads to listeners on several shards: their order, how many they reach, and
+//! what becomes of them when the server ends.
 
 use crate::place::{Place, server, settings};
 use crate::{block_on, check, join, thread};
