@@ -283,12 +283,16 @@ impl Client {
     pub(crate) fn apply(&self, effects: &mut Effects<'_, '_>) {
         let Visit { call, wishes, desk, .. } = &*self.call;
         let mut wishes = wishes.take();
+        let mut ended: Vec<Rc<str>> = Vec::new();
         for wish in &mut wishes {
-            // A topic that has ended meanwhile has taken its places back, and its last words are due.
+            // A topic that has ended meanwhile has taken its places back, and its last words are due, once.
             if let Wish::TakePlace(topic, reservation) = wish
                 && !effects.has_place(topic)
             {
-                *wish = Wish::Hear(reservation.last_words());
+                let is_told = ended.contains(topic);
+                ended.push(topic.clone());
+                let words = if is_told { Rc::default() } else { reservation.last_words() };
+                *wish = Wish::Hear(words);
             }
         }
         for wish in wishes {
