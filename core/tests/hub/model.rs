@@ -87,7 +87,6 @@ fn names_whose_hashes_are_equal_are_two_topics() {
 }
 
 /// A hub, and what it must say.
-/// A hub, and what it must say.
 struct World<'m> {
     hub: Hub<'m>,
     interests: [Interest; SLOTS],
