@@ -4,6 +4,7 @@
 use fastws_core::engine::Sent;
 use fastws_core::ids::ConnectionId;
 use fastws_core::time::Instant;
+use fastws_host::bell::Bell;
 use fastws_host::server::{Arrivals, Binding, Seat};
 use fastws_host::settings::Doorway;
 use fastws_host::shard::Shard;
@@ -12,69 +13,35 @@ use fastws_host::stream::{Foreign, Lines, Outlet};
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 use smol::LocalExecutor;
+use std::collections::VecDeque;
 use std::future::Future;
 use std::io::{self, ErrorKind, Read};
 use std::net::{Shutdown, SocketAddr};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::task::{Context, Wake, Waker};
+use std::task::{Context, Waker};
 use std::time::{Duration, SystemTime};
 
 /// Shards on threads of mio and smol.
+#[derive(Debug)]
 pub enum Smol {}
 
 impl Binding for Smol {
-    type Poller = (Poll, Arc<Note>);
+    type Poller = (Poll, Arc<Bell>);
     type Stream = Foreign;
 
     fn poller() -> io::Result<(Self::Poller, Waker)> {
         let poll = Poll::new()?;
-        let note = Note::new(&poll)?;
-        let waker = Waker::from(note.clone());
-        Ok(((poll, note), waker))
+        let waker = mio::Waker::new(poll.registry(), WAKE)?;
+        // It fails only where the poller is gone, and with it the shard.
+        let bell = Bell::new(move || drop(waker.wake()));
+        let waker = Waker::from(bell.clone());
+        Ok(((poll, bell), waker))
     }
 
     fn drive(poller: Self::Poller, seat: Seat<Foreign>) -> io::Result<()> {
         Driver::new(poller, seat)?.run()
-    }
-}
-
-/// A shard's bell: rung by its tasks and by other threads, heard before and during a wait.
-pub struct Note {
-    waker: mio::Waker,
-    rung: AtomicBool,
-    asleep: AtomicBool,
-}
-
-impl Note {
-    fn new(poll: &Poll) -> io::Result<Arc<Self>> {
-        Ok(Arc::new(Self {
-            waker: mio::Waker::new(poll.registry(), WAKE)?,
-            // An executor that was never polled wakes nobody.
-            rung: AtomicBool::new(true),
-            asleep: AtomicBool::new(false),
-        }))
-    }
-
-    /// One system call at most, and none while the shard is awake.
-    fn ring(&self) {
-        self.rung.store(true, SeqCst);
-        if self.asleep.swap(false, SeqCst) {
-            // It fails only where the poller is gone, and with it the shard.
-            let _ = self.waker.wake();
-        }
-    }
-}
-
-impl Wake for Note {
-    fn wake(self: Arc<Self>) {
-        self.ring();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.ring();
     }
 }
 
@@ -87,13 +54,13 @@ enum Socket {
 
 struct Driver {
     poll: Poll,
-    note: Arc<Note>,
+    bell: Arc<Bell>,
     arrivals: Arc<Arrivals<Foreign>>,
     listeners: Vec<(TcpListener, Doorway)>,
     shard: Shard,
     sockets: Vec<Socket>,
     /// Sockets that may have more to read than was taken: no event will tell.
-    unread: Vec<ConnectionId>,
+    unread: VecDeque<ConnectionId>,
     lines: Lines,
     /// A listener may have more connections than were taken, from then on.
     unaccepted: Option<Instant>,
@@ -104,7 +71,7 @@ struct Driver {
 }
 
 impl Driver {
-    fn new((poll, note): (Poll, Arc<Note>), seat: Seat<Foreign>) -> io::Result<Self> {
+    fn new((poll, bell): (Poll, Arc<Bell>), seat: Seat<Foreign>) -> io::Result<Self> {
         let Seat { shard, listeners, arrivals } = seat;
         let listeners = listeners.into_iter();
         let mut listeners: Vec<_> =
@@ -114,12 +81,12 @@ impl Driver {
         }
         Ok(Self {
             poll,
-            note,
+            bell,
             arrivals,
             listeners,
             shard,
             sockets: Vec::new(),
-            unread: Vec::new(),
+            unread: VecDeque::new(),
             lines: Lines::default(),
             unaccepted: None,
             executor: Rc::new(LocalExecutor::new()),
@@ -133,7 +100,7 @@ impl Driver {
     fn run(mut self) -> io::Result<()> {
         let executor = self.executor.clone();
         let mut tasks = pin!(executor.run(std::future::pending::<()>()));
-        let waker = Waker::from(self.note.clone());
+        let waker = Waker::from(self.bell.clone());
         let mut context = Context::from_waker(&waker);
         let mut events = Events::with_capacity(1024);
         while !self.shard.is_drained() {
@@ -142,18 +109,18 @@ impl Driver {
                 self.handle_event(event);
             }
             self.read_again();
-            self.take_arrivals();
             while let Some(task) = self.shard.poll_task() {
                 self.executor.spawn(task).detach();
             }
-            if self.note.rung.swap(false, SeqCst) {
+            if self.bell.take() {
+                self.take_arrivals();
                 let _ = tasks.as_mut().poll(&mut context);
             }
             self.shard.turn();
             self.transmit();
             if self.lines.relay(&mut self.shard) {
                 // What comes of it is the next turn's.
-                self.note.ring();
+                self.bell.ring();
             }
             while let Some(id) = self.shard.poll_gone() {
                 if let Socket::Own(stream, wire, _) = &mut self.sockets[id.slot()] {
@@ -166,17 +133,17 @@ impl Driver {
     }
 
     fn wait(&mut self, events: &mut Events) -> io::Result<()> {
-        self.note.asleep.store(true, SeqCst);
+        let is_silent = self.bell.fall_asleep();
         let readable = self.unread.iter().any(|&id| self.shard.room(id) != Some(0));
-        let timeout = match self.shard.is_ready() || readable || self.note.rung.load(SeqCst) {
-            true => Some(Duration::ZERO),
-            false => {
+        let timeout = match is_silent && !readable && !self.shard.is_ready() {
+            false => Some(Duration::ZERO),
+            true => {
                 let deadlines = [self.shard.poll_timeout(), self.unaccepted];
                 deadlines.into_iter().flatten().min().map(|at| at - self.tell_time())
             }
         };
         let waited = self.poll.poll(events, timeout);
-        self.note.asleep.store(false, SeqCst);
+        self.bell.wake_up();
         match waited {
             Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error),
             _ => {}
@@ -239,14 +206,15 @@ impl Driver {
                 Err(_) => return self.shard.handle_end(id),
             }
         }
-        self.unread.push(id);
+        self.unread.push_back(id);
     }
 
     fn read_again(&mut self) {
         if self.unaccepted.is_some_and(|at| at <= self.now) {
             self.accept();
         }
-        for id in std::mem::take(&mut self.unread) {
+        for _ in 0..self.unread.len() {
+            let id = self.unread.pop_front().expect("reading only adds to them");
             // The end may be among what is unread, and is told only once.
             self.read(id, true);
         }
@@ -301,9 +269,6 @@ impl Driver {
     }
 
     fn take_arrivals(&mut self) {
-        if !self.note.rung.load(SeqCst) {
-            return;
-        }
         for (stream, guest) in self.arrivals.take() {
             let Ok(id) = self.shard.open(guest) else { continue };
             let (outlet, carried) = self.lines.connect(id, stream);

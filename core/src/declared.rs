@@ -120,9 +120,13 @@ impl Declared {
         Ok(frame(&Message { kind, topic, payload, id: None }))
     }
 
-    /// Encodes what a topic's listeners are told about a fault as a whole frame. None: the topic is of
-    /// no route.
-    pub fn fault(&self, topic: &str, fault: Fault, recoverable: bool) -> Option<Vec<u8>> {
+    /// Encodes what a topic's listeners are told about the fault that has ended it as a whole frame. None:
+    /// the topic is of no route.
+    pub fn fault(&self, topic: &str, fault: Fault) -> Option<Vec<u8>> {
+        self.report(topic, fault, false)
+    }
+
+    pub(crate) fn report(&self, topic: &str, fault: Fault, recoverable: bool) -> Option<Vec<u8>> {
         let Fault { code, message, retry_after } = fault;
         let retry_after_ms = retry_after.map(|time| time.as_millis() as u64);
         let report = Report { topic: topic.into(), code, message, recoverable, retry_after_ms };

@@ -6,11 +6,11 @@ use crate::config::SlowConsumer;
 use crate::dispatch::{Answer, Dispatch, Ended, Verdict};
 use crate::encode::Outgoing as Message;
 use crate::envelope;
-use crate::frame::{self, Opcode};
+use crate::frame::{self, Opcode, Violation};
 use crate::handshake::Refusal;
 use crate::ids::{CallId, ConnectionId};
 use crate::intake::Head;
-use crate::outbox::Parts;
+use crate::outbox::{PARTS, Parts};
 use crate::posting;
 use crate::session::{Due, Phase};
 use crate::shelf::{Buffers, Full};
@@ -30,13 +30,13 @@ pub use crate::hub::Life;
 /// watch; each is asked once a turn until it has nothing more, and what is not taken is late, never
 /// lost. Plain verbs are wishes. Nouns are facts.
 ///
-/// A turn of a driver:
+/// A turn of a driver, which the walk-through [`driver`](crate::driver) explains step by step:
 ///
 /// 1. [`handle_bytes`](Self::handle_bytes) for what sockets have sent, at most [`room`](Self::room)
-///    bytes each; [`handle_end`](Self::handle_end) for those that ended;
+///    bytes each; [`handle_eof`](Self::handle_eof) and [`handle_end`](Self::handle_end) for those that ended;
 ///    [`handle_writable`](Self::handle_writable) for those that take bytes again.
-/// 2. [`settle`](Self::settle) for calls whose outcome has come, [`resume`](Self::resume) for
-///    messages that waited, [`handle_timeout`](Self::handle_timeout) if its time has come.
+/// 2. [`handle_timeout`](Self::handle_timeout), behind what was said in time; [`settle`](Self::settle)
+///    for calls whose outcome has come; [`resume`](Self::resume) for messages that waited.
 /// 3. [`poll_transmit`](Self::poll_transmit) and [`handle_sent`](Self::handle_sent) until there is
 ///    nothing more to write.
 /// 4. [`poll_life`](Self::poll_life), [`poll_gone`](Self::poll_gone), and a wait until a socket is
@@ -136,13 +136,16 @@ pub struct Transmit<'e> {
 }
 
 impl<'e> Transmit<'e> {
+    /// As many slices there are at most: memory for one gathering write.
+    pub const PARTS: usize = PARTS;
+
     /// Whose bytes these are.
     pub fn id(&self) -> ConnectionId {
         self.id
     }
 
-    /// The bytes in order, at most 64 slices. There may be none: then nothing is written, and
-    /// [`Engine::handle_sent`] is told so.
+    /// The bytes in order, at most [`PARTS`](Self::PARTS) slices. There may be none: then nothing is written,
+    /// and [`Engine::handle_sent`] is told so.
     pub fn parts(self) -> impl Iterator<Item = &'e [u8]> {
         self.parts
     }
@@ -229,7 +232,8 @@ impl Engine<'_> {
     }
 
     /// How many bytes of this connection can be taken now. Zero: do not read until
-    /// [`resume`](Self::resume) has made room. `None`: it has ended.
+    /// [`resume`](Self::resume) has made room. `None`: it has ended. Only bytes and an end of its own make it
+    /// less.
     #[inline]
     pub fn room(&mut self, id: ConnectionId) -> Option<usize> {
         let slot = self.state.slot(id)?;
@@ -250,6 +254,10 @@ impl Engine<'_> {
 
     /// Takes what a socket has sent, at most [`room`](Self::room) bytes, and dispatches the messages
     /// that are complete. `bytes` is working memory: frames are unmasked in place.
+    ///
+    /// # Panics
+    /// Where there are more bytes than room. A build without debug assertions may only do so when a peer
+    /// fills the room.
     pub fn handle_bytes<D: Dispatch>(
         &mut self,
         now: Instant,
@@ -257,6 +265,10 @@ impl Engine<'_> {
         bytes: &mut [u8],
         dispatch: &mut D,
     ) {
+        debug_assert!(
+            self.room(id).is_none_or(|room| bytes.len() <= room),
+            "the driver reads at most as many bytes as there is room for"
+        );
         if let Some(slot) = self.state.slot(id) {
             self.state.counts.bytes_received += bytes.len() as u64;
             self.take(now, slot, bytes, dispatch);
@@ -282,19 +294,21 @@ impl Engine<'_> {
     ) {
         let mut row = self.inputs.row(slot);
         let kept = row.len();
-        let mut answered = match kept {
-            0 => self.state.answer_head(now, slot, bytes, 0, dispatch),
-            _ => Ok(None),
+        // What comes behind a head makes it no longer.
+        let fits = bytes.len().min(self.state.config.handshake_bytes as usize - kept);
+        let part = &bytes[..fits];
+        let answered = if kept == 0 {
+            self.state.answer_head(now, slot, part, 0, dispatch)
+        } else {
+            row.extend(part).expect(HOLDS_A_HEAD);
+            self.state.answer_head(now, slot, &row, kept, dispatch)
         };
-        if answered == Ok(None) {
-            let fits = kept + bytes.len() <= self.state.config.handshake_bytes as usize;
-            answered = match fits && row.extend(bytes).is_ok() {
-                true if kept > 0 => self.state.answer_head(now, slot, &row, kept, dispatch),
-                true => return,
-                false => Err(Refusal::HeadTooLarge),
-            };
-        }
         match answered {
+            Ok(None) if fits < bytes.len() => {
+                row.truncate(0);
+                self.state.refuse(now, slot, Refusal::HeadTooLarge, false);
+            }
+            Ok(None) if kept == 0 => row.extend(part).expect(HOLDS_A_HEAD),
             Ok(None) => {}
             Ok(Some(Head { end, body })) => {
                 row.truncate(0);
@@ -373,32 +387,31 @@ impl Engine<'_> {
         mut bytes: &mut [u8],
         dispatch: &mut D,
     ) {
-        let limit = self.state.config.message_bytes as usize;
-        let parked = self.state.seats[slot].assembly.parked_len();
+        let Self { inputs, state } = self;
+        let limit = state.config.message_bytes as usize;
+        let parked = state.seats[slot].assembly.parked_len();
+        let mut row = inputs.row(slot);
         loop {
-            let seat = &self.state.seats[slot];
-            let park = seat.assembly.has_parked() || self.state.must_wait(slot);
-            let mut row = self.inputs.row(slot);
-            match self.state.seats[slot].assembly.next(&mut bytes, &mut row, limit, park) {
+            let park = state.must_wait(slot);
+            match state.seats[slot].assembly.next(&mut bytes, &mut row, limit, park) {
                 Ok(Some(incoming)) => {
-                    self.state.admit(now, slot, &incoming);
-                    self.state.handle_incoming(now, slot, incoming, dispatch);
+                    state.admit(now, slot, &incoming);
+                    state.handle_incoming(now, slot, incoming, dispatch);
                 }
                 Ok(None) => break,
                 Err(violation) => {
-                    self.state.violate(now, slot, violation);
+                    state.violate(now, slot, violation);
                     break;
                 }
             }
-            if self.state.seats[slot].session.phase > Phase::Closing {
+            if state.seats[slot].session.phase > Phase::Closing {
                 break;
             }
         }
-        if self.state.seats[slot].assembly.parked_len() > parked {
+        if state.seats[slot].assembly.parked_len() > parked {
             // It has come, though it is dispatched later.
-            self.state.seats[slot].session.handle_message(now);
-            let row = self.inputs.row(slot);
-            self.state.admit_parked(now, slot, &row, parked);
+            state.seats[slot].session.handle_message(now);
+            state.admit_parked(now, slot, &row, parked);
         }
     }
 
@@ -424,6 +437,11 @@ impl Engine<'_> {
         self.state.hear(now, slot);
         let payload_len = payload.len();
         self.state.counts.bytes_received += payload_len as u64;
+        if opcode.is_control() && payload_len > 125 {
+            // No frame holds it, and none would hold the pong.
+            self.state.violate(now, slot, Violation::LongControl);
+            return true;
+        }
         let incoming = match opcode {
             Opcode::Text => match from_utf8(payload) {
                 Ok(text) => Incoming::Text(text),
@@ -655,6 +673,8 @@ impl Engine<'_> {
     ///     engine.handle_timeout(now);
     /// }
     /// assert!(now <= Instant::ZERO + Config::default().drain);
+    /// // Their close frames are still to be written, and answered.
+    /// assert!(!engine.is_drained());
     /// # Ok::<(), fastws_core::shelf::Full>(())
     /// ```
     pub fn drain(&mut self, now: Instant) {
@@ -664,8 +684,9 @@ impl Engine<'_> {
         }
     }
 
-    /// The next socket to write to, and what. Whatever came of it, [`handle_sent`](Self::handle_sent)
-    /// follows before anything else.
+    /// The next socket to write to, and what. What came of it follows before anything else:
+    /// [`handle_sent`](Self::handle_sent), or [`handle_end`](Self::handle_end) where the socket has failed.
+    /// Where neither does, the socket has taken nothing.
     #[inline]
     pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit<'_>> {
         let slot = self.state.poll_transmit(now)?;
@@ -818,6 +839,11 @@ impl Engine<'_> {
         self.state.taken == 0
     }
 
+    /// A [`drain`](Self::drain) has begun and nobody is left: the driver's loop is over.
+    pub fn is_drained(&self) -> bool {
+        self.state.drain.is_some() && self.is_empty()
+    }
+
     /// Subscriptions of all connections.
     pub fn subscriptions(&self) -> usize {
         self.state.hub.subscriptions as usize
@@ -833,3 +859,6 @@ impl Engine<'_> {
         Counts { dropped: self.state.outbox.dropped, ..self.state.counts }
     }
 }
+
+/// Every input buffer is made so.
+const HOLDS_A_HEAD: &str = "a buffer is no smaller than a head may be";

@@ -273,7 +273,9 @@ impl Hub<'_> {
             row.reserved -= 1;
             interest.reserved -= 1;
         }
-        if row.listeners + row.reserved == 0 {
+        let ends = row.listeners + row.reserved == 0;
+        let told = row.told;
+        if ends && told {
             self.changed.mark(topic as usize, &mut row.marked);
         }
         if interest.first as usize == link {
@@ -288,6 +290,10 @@ impl Hub<'_> {
         self.links[link].sibling = self.free_link;
         self.links[link].slot = NONE;
         self.free_link = link as u32;
+        // Nobody has heard of it: its row is free for another topic, also where nobody ever asks.
+        if ends && !told {
+            self.close_topic(topic as usize);
+        }
     }
 
     /// Gives back what was reserved and did not become a subscription. O(own links).
@@ -317,13 +323,13 @@ impl Hub<'_> {
             row.marked = false;
             let interesting = row.listeners + row.reserved > 0;
             let told = core::mem::replace(&mut row.told, interesting);
-            if !interesting {
-                self.close_topic(topic);
-            }
             match (told, interesting) {
                 (false, true) => return Some(Life::First(self.name(topic))),
-                // The name stays written until the row is used again.
-                (true, false) => return Some(Life::Last(self.name(topic))),
+                (true, false) => {
+                    self.close_topic(topic);
+                    // The name stays written until the row is used again.
+                    return Some(Life::Last(self.name(topic)));
+                }
                 _ => {}
             }
         }
@@ -350,7 +356,7 @@ impl Hub<'_> {
     }
 
     fn open_topic(&mut self, name: &str, hash: u32) -> Result<usize, Full> {
-        let reused = self.topics.get(self.free_topic as usize).map(|row| row.next);
+        let reused = self.topics.get(self.free_topic as usize).map(|row| (row.next, row.marked));
         let topic = reused.map_or(self.topics.len(), |_| self.free_topic as usize);
         if reused.is_none() && self.topics.room() == 0 {
             return Err(Full);
@@ -370,10 +376,11 @@ impl Hub<'_> {
             listeners: 0,
             reserved: 0,
             told: false,
-            marked: false,
+            // A mark outlives the topic that left it, so that a row is never queued twice.
+            marked: reused.is_some_and(|(_, marked)| marked),
         };
         match reused {
-            Some(next) => {
+            Some((next, _)) => {
                 self.free_topic = next;
                 self.topics[topic] = fresh;
             }

@@ -98,9 +98,9 @@ impl Joined {
 /// // Its route has it wait a while for somebody to come back.
 /// let left = life.leave(0, Some(5));
 /// assert_eq!(left, Some(Left::Linger { owner: 0, generation: 1, moment: 5 }));
-/// assert!(life.is_lingering());
+/// assert!(life.is_wanted());
 /// // Nobody has: the owner drops the future.
-/// assert!(life.lapse(1, 5));
+/// assert!(life.lapse(1, 5) && !life.is_wanted());
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Left {
@@ -227,9 +227,9 @@ impl Life {
         lapsed
     }
 
-    /// The service runs for nobody, and somebody may come back.
-    pub fn is_lingering(&self) -> bool {
-        matches!(self.phase, Phase::Lingering(_))
+    /// Somebody is interested, or may come back to the service that runs.
+    pub fn is_wanted(&self) -> bool {
+        !self.interested.is_empty() || matches!(self.phase, Phase::Lingering(_))
     }
 
     /// The future of this generation is gone, or there will be none: nobody waited any more on the
@@ -413,8 +413,6 @@ mod tests {
                 prop_assert!(future.is_some() || interested.is_empty(), "nobody starts it");
                 prop_assert!(future.is_none() || *told || !interested.is_empty() || !waits.is_empty());
                 prop_assert_eq!(life.is_over(), future.is_none());
-                prop_assert!(life.is_lingering() || future.is_none() || *told || !interested.is_empty());
-                prop_assert!(!life.is_lingering() || interested.is_empty() && !*told);
             }
         }
     }

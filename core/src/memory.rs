@@ -243,6 +243,7 @@ impl Engine<'static> {
                     dropped: 0,
                     growing: false,
                     offered: 0,
+                    asked: NONE,
                 },
                 deadlines: Deadlines { heap: row(), places: row() },
                 transmit: Marks::new(row()),
@@ -346,6 +347,7 @@ impl<'m> Engine<'m> {
                     dropped: 0,
                     growing: false,
                     offered: 0,
+                    asked: NONE,
                 },
                 deadlines: Deadlines {
                     heap: Shelf::Lent(&mut connections.heap),

@@ -5,10 +5,11 @@
 //! take is copied into that connection's backlog, frame by frame.
 
 use crate::backlog::{Backlog, Overflow, To};
+use crate::encode::Encode;
 use crate::frame::{self, Head, Opcode};
 use crate::hub::NONE;
 use crate::records::{Frames, PONG, Waiting};
-use crate::shelf::{Buffers, Full, Shelf};
+use crate::shelf::{Buffers, Full, Shelf, Sink};
 
 #[derive(Clone, Copy)]
 pub(crate) struct Run {
@@ -67,12 +68,14 @@ pub(crate) struct Outbox<'m> {
     pub(crate) growing: bool,
     /// Bytes of the parts that were handed to the driver last.
     pub(crate) offered: usize,
+    /// Whose they are, until the driver tells what became of them.
+    pub(crate) asked: u32,
 }
 
 /// The longest head of a frame that we send (RFC 6455 section 5.2: unmasked).
 pub(crate) const MAX_HEAD: usize = 10;
 /// How many slices one write gathers at most.
-const PARTS: usize = 64;
+pub(crate) const PARTS: usize = 64;
 
 impl Outbox<'_> {
     /// Whether a frame of `bytes`, for `listeners`, still fits into this turn.
@@ -90,11 +93,10 @@ impl Outbox<'_> {
         to: To,
         opcode: Opcode,
         len: usize,
-        write: impl FnOnce(&mut Shelf<'_, u8>) -> Result<(), Full>,
+        payload: &impl Encode,
     ) -> Result<Option<u32>, Full> {
         let start = self.turn.len();
-        self.turn.extend(Head::new(opcode, len, None).as_slice())?;
-        write(&mut self.turn)?;
+        Frame(Head::new(opcode, len, None), payload).write_to(&mut self.turn)?;
         self.run(to, start)
     }
 
@@ -113,17 +115,21 @@ impl Outbox<'_> {
         self.run(to, start)
     }
 
-    #[inline]
+    #[inline(always)]
     fn run(&mut self, to: To, start: usize) -> Result<Option<u32>, Full> {
         let end = self.turn.len() as u32;
-        if let Some(last) = self.runs.last_mut()
-            && self.growing
+        if self.growing
+            && let Some(last) = self.runs.last_mut()
             && last.to == to
         {
             last.end = end;
             return Ok(None);
         }
-        self.runs.push(Run { start: start as u32, end, to })?;
+        self.begin_run(Run { start: start as u32, end, to })
+    }
+
+    fn begin_run(&mut self, run: Run) -> Result<Option<u32>, Full> {
+        self.runs.push(run)?;
         self.growing = true;
         Ok(Some(self.runs.len() as u32 - 1))
     }
@@ -142,6 +148,13 @@ impl Outbox<'_> {
         out.last = note;
     }
 
+    /// Nothing will be told of what this slot was offered.
+    pub(crate) fn take_back(&mut self, slot: usize) {
+        if self.asked == slot as u32 {
+            self.asked = NONE;
+        }
+    }
+
     /// Whatever is written next is noted afresh.
     #[inline]
     pub(crate) fn seal(&mut self) {
@@ -156,16 +169,24 @@ impl Outbox<'_> {
         self.growing = false;
     }
 
+    #[inline]
     fn backlog_len(&self, slot: usize, out: &Outgoing) -> usize {
         out.waiting.len(self.backlogs.bytes(slot))
     }
 
-    /// Bytes that wait, of this turn and of earlier ones.
-    #[inline]
-    pub(crate) fn waiting(&self, slot: usize, out: &Outgoing) -> usize {
+    /// More than `limit` bytes wait, of this turn and of earlier ones.
+    #[inline(always)]
+    pub(crate) fn waits_over(&self, limit: usize, slot: usize, out: &Outgoing) -> bool {
+        let backlog = self.backlog_len(slot, out);
+        // No connection has noted more than everybody together.
+        backlog + self.turn.len() > limit && backlog + self.noted(out) > limit
+    }
+
+    /// Bytes of this turn that wait.
+    fn noted(&self, out: &Outgoing) -> usize {
         let last = self.notes.get(out.last as usize);
         let last = last.map_or(0, |note| self.runs[note.run as usize].len());
-        self.backlog_len(slot, out) + out.noted as usize + last
+        out.noted as usize + last
     }
 
     /// What this turn holds for a slot begins with bytes of HTTP.
@@ -196,6 +217,9 @@ impl Outbox<'_> {
         out: &mut Outgoing,
         sent: usize,
     ) -> Result<bool, Overflow> {
+        debug_assert_eq!(self.asked, slot as u32, "the driver was offered nothing to be sent");
+        debug_assert!(sent <= self.offered, "a socket takes no more than it was offered");
+        self.asked = NONE;
         let short = sent < self.offered;
         let mut sent = self.backlog(slot, &mut out.waiting).sent(sent);
         while let Some(note) = self.notes.get(out.first as usize).copied() {
@@ -315,6 +339,21 @@ impl Outgoing {
     }
 }
 
+/// One frame.
+struct Frame<'p, P>(Head, &'p P);
+
+impl<P: Encode> Encode for Frame<'_, P> {
+    #[inline(always)]
+    fn write(&self, sink: &mut impl Sink) -> Result<(), Full> {
+        match self.0.as_slice() {
+            // Nearly every head; what has a known length is copied without a call.
+            &[first, second] => sink.put(&[first, second])?,
+            head => sink.put(head)?,
+        }
+        self.1.write(sink)
+    }
+}
+
 /// The slices of one write.
 pub(crate) struct Parts<'e> {
     backlog: Frames<'e>,
@@ -380,19 +419,19 @@ mod tests {
                 dropped: 0,
                 growing: false,
                 offered: 0,
+                asked: NONE,
             };
             let mut outs = [Outgoing::NOTHING; 2];
-            let write = |len| move |turn: &mut Shelf<'_, u8>| turn.extend(&[b'x'; 200][..len]);
             for step in steps {
                 match step {
                     Step::Reply { slot, len } => {
                         let to = To::Reply(slot as u32);
-                        let run = outbox.frame(to, Opcode::Text, len, write(len)).unwrap();
+                        let run = outbox.frame(to, Opcode::Text, len, &&[b'x'; 200][..len]).unwrap();
                         run.into_iter().for_each(|run| outbox.note(&mut outs[slot], run));
                     }
                     Step::Update { len } => {
                         let to = To::Update(0, SlowConsumer::Close);
-                        let run = outbox.frame(to, Opcode::Text, len, write(len)).unwrap();
+                        let run = outbox.frame(to, Opcode::Text, len, &&[b'x'; 200][..len]).unwrap();
                         for out in &mut outs {
                             run.into_iter().for_each(|run| outbox.note(out, run));
                         }
@@ -400,6 +439,7 @@ mod tests {
                     Step::Write { slot, most } => {
                         outbox.seal();
                         outbox.offered = outbox.parts(slot, &outs[slot]).map(<[u8]>::len).sum();
+                        outbox.asked = slot as u32;
                         let sent = most.min(outbox.offered);
                         prop_assert!(outbox.sent(slot, &mut outs[slot], sent).is_ok());
                     }
@@ -409,7 +449,10 @@ mod tests {
                     parts.left = usize::MAX;
                     let kept = out.waiting.frames(outbox.backlogs.bytes(slot));
                     let noted = parts.map(<[u8]>::len).sum::<usize>() - kept.map(<[u8]>::len).sum::<usize>();
-                    prop_assert_eq!(outbox.waiting(slot, out), outbox.backlog_len(slot, out) + noted);
+                    prop_assert_eq!(outbox.noted(out), noted);
+                    let waiting = outbox.backlog_len(slot, out) + noted;
+                    prop_assert!(!outbox.waits_over(waiting, slot, out));
+                    prop_assert!(waiting == 0 || outbox.waits_over(waiting - 1, slot, out));
                 }
             }
         }

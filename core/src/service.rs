@@ -110,7 +110,7 @@ impl<Update: Serialize + 'static> Updates<Update> {
     /// it goes on. One that it does not get over is what its future ends with.
     pub fn error(&self, fault: Fault) {
         let Feed { desk, topic, .. } = &self.feed;
-        if let Some(frame) = desk.declared.fault(topic, fault, true) {
+        if let Some(frame) = desk.declared.report(topic, fault, true) {
             self.feed.send(&frame, Treatment::NEVER_DROPPED);
         }
     }

@@ -1,7 +1,7 @@
 //! Is this connection alive, and may it speak? Knows one connection and the time, no topic and no other connection.
 
 use crate::config::Config;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use core::fmt;
 
 /// How far a connection has come. It only moves down this list.
@@ -130,22 +130,26 @@ impl Session {
     /// When the clock matters next. It may move later without being asked again, and earlier only
     /// where [`handle_frame`](Self::handle_frame) says so.
     pub(crate) fn poll_timeout(&self, config: &Config) -> Option<Instant> {
-        match self.phase {
-            Phase::Handshake => Some(self.opened + config.handshake),
-            Phase::Posting => Some(self.since + config.handshake),
-            Phase::Closing | Phase::Lingering => Some(self.since + config.closing),
-            Phase::Gone => None,
-            Phase::Open => {
-                let alive = match self.pinged {
-                    true => self.since + config.pong,
-                    false => self.heard + config.ping,
-                };
-                let heartbeat = config.heartbeat.map(|limit| self.message + limit);
-                let lifespan = config.lifespan.map(|limit| self.opened + limit);
-                let known = self.stranger.then(|| self.opened + config.handshake);
-                [heartbeat, lifespan, known].into_iter().flatten().chain([alive]).min()
+        let (from, time) = match self.phase {
+            Phase::Handshake => (self.opened, config.handshake),
+            Phase::Posting => (self.since, config.handshake),
+            Phase::Closing | Phase::Lingering => (self.since, config.closing),
+            Phase::Gone => return None,
+            Phase::Open if self.pinged => (self.since, config.pong),
+            Phase::Open => (self.heard, config.ping),
+        };
+        let mut first = from + time;
+        if self.phase == Phase::Open {
+            let known = self.stranger.then_some(config.handshake);
+            for (from, limit) in [
+                (self.message, config.heartbeat),
+                (self.opened, config.lifespan),
+                (self.opened, known),
+            ] {
+                first = limit.map_or(first, |limit| first.min(from + limit));
             }
         }
+        Some(first)
     }
 
     /// `deaf`: we have stopped reading, so the peer's silence is ours.
@@ -205,7 +209,7 @@ impl fmt::Display for TimedOut<'_> {
         {
             f.write_str(label)?;
             match limit {
-                Some(limit) => write!(f, "{}", limit.as_secs_f64())?,
+                Some(limit) => write_seconds(f, limit)?,
                 None => f.write_str("unset")?,
             }
         }
@@ -213,14 +217,35 @@ impl fmt::Display for TimedOut<'_> {
     }
 }
 
+/// As a float would be written, but without the floats that a device has no room for.
+fn write_seconds(f: &mut fmt::Formatter<'_>, time: Duration) -> fmt::Result {
+    write!(f, "{}", time.as_secs())?;
+    let (mut point, mut nanos) = (".", time.subsec_nanos());
+    while nanos > 0 {
+        write!(f, "{point}{}", nanos / 100_000_000)?;
+        (point, nanos) = ("", nanos % 100_000_000 * 10);
+    }
+    Ok(())
+}
+
 #[cfg(all(test, feature = "alloc"))]
 mod tests {
     use super::*;
-    use crate::time::Duration;
+    use alloc::format;
+    use alloc::string::ToString;
     use alloc::vec::Vec;
     use proptest::prelude::*;
 
     proptest! {
+        #[test]
+        fn seconds_are_written_as_a_float_would_be(micros in 0..1_u64 << 40, zeros in 0..7_u32) {
+            let time = Duration::from_micros(micros / 10_u64.pow(zeros) * 10_u64.pow(zeros));
+            let config = Config { heartbeat: Some(time), ..Config::default() };
+            let seconds = time.as_secs_f64();
+            let reason = format!("Connection timed out. Heartbeat interval {seconds}. Max connection lifespan unset");
+            prop_assert_eq!(TimedOut(&config).to_string(), reason);
+        }
+
         #[test]
         fn no_stretch_of_time_takes_more_than_its_length_and_a_second_allow(
             rate in 1_u32..20,

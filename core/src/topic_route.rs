@@ -62,6 +62,7 @@ type Start<Request, Update> =
 /// let request = Request { symbol: "AAPL".into(), params: Params::default() };
 /// assert_eq!(bars.topic_of(&request).as_deref(), Ok("bars:AAPL:1"));
 /// ```
+#[must_use = "a route does nothing until an API includes it"]
 pub struct TopicRoute<Request, Update> {
     name: String,
     update: String,

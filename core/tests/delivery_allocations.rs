@@ -1,7 +1,7 @@
 //! Counts what an engine allocates while it delivers. A binary of its own, because the counter counts for all of it.
 #![cfg(feature = "alloc")]
 
-use fastws_core::config::Config;
+use fastws_core::config::{Config, SlowConsumer};
 use fastws_core::dispatch::{Answer, Call, Dispatch, Verdict};
 use fastws_core::engine::Engine;
 use fastws_core::frame::{Head, Opcode};
@@ -52,7 +52,24 @@ fn owned_memory_allocates_for_no_delivery_once_it_has_grown() {
     });
     assert!(grown > LISTENERS, "the counter does not count");
     assert_eq!(allocations(|| deliver(&mut engine, 1_000)), 0);
-    assert_eq!(engine.counts().sent, 1_002 * LISTENERS as u64);
+    assert_eq!(engine.counts().sent, 4 * 1_002 * LISTENERS as u64);
+}
+
+#[test]
+fn a_reader_that_is_too_slow_costs_no_allocation_once_its_backlog_has_grown() {
+    for slow_consumer in [SlowConsumer::Close, SlowConsumer::DropOldest, SlowConsumer::Latest] {
+        let config = Config { slow_consumer, backlog_bytes: 4 << 10, ..Config::default() };
+        let mut engine = Engine::new(config, 1);
+        let mut seats = [None; LISTENERS];
+        listen(&mut engine, &mut seats);
+        fall_behind(&mut engine, 200);
+        let counts = engine.counts();
+        assert!(counts.slow + counts.dropped > 0, "{slow_consumer:?} has had nothing to do");
+        assert_eq!(allocations(|| fall_behind(&mut engine, 1_000)), 0, "{slow_consumer:?}");
+        let sent = engine.counts().bytes_sent;
+        assert_eq!(allocations(|| catch_up(&mut engine, &seats)), 0, "{slow_consumer:?}");
+        assert!(slow_consumer == SlowConsumer::Close || engine.counts().bytes_sent > sent);
+    }
 }
 
 #[test]
@@ -84,7 +101,7 @@ fn lent_memory_allocates_nothing_from_the_first_byte_to_the_last() {
         }
         write(&mut engine, usize::MAX);
         assert!(engine.is_empty());
-        assert_eq!(engine.counts().sent, 1_001 * LISTENERS as u64 + 1_000);
+        assert_eq!(engine.counts().sent, 4_001 * LISTENERS as u64 + 1_000);
     });
     assert_eq!(all, 0);
 }
@@ -140,6 +157,12 @@ fn deliver(engine: &mut Engine<'_>, times: usize) {
         let audience = engine.publish("1", "update", br#"{"price":"100.25"}"#, None);
         assert_eq!(audience.map(|audience| audience.listeners), Ok(LISTENERS));
         write(engine, usize::MAX);
+        let frame = b"\x81\x0f{\"type\":\"told\"}";
+        let audience = engine.publish_frame("1", frame, None);
+        assert_eq!(audience.map(|audience| audience.listeners), Ok(LISTENERS));
+        assert_eq!(engine.broadcast_frame(frame), Ok(LISTENERS));
+        assert_eq!(engine.broadcast("told", b"1"), Ok(LISTENERS));
+        write(engine, usize::MAX);
     }
 }
 
@@ -159,14 +182,27 @@ fn come_and_go(engine: &mut Engine<'_>, seats: &[Option<ConnectionId>], times: u
     }
 }
 
-/// Nobody's socket takes more than a few bytes for a while.
-fn block(engine: &mut Engine<'_>, seats: &[Option<ConnectionId>]) {
-    engine.publish("1", "update", br#"{"price":"100.25"}"#, None).expect("the turn has just begun");
-    write(engine, 10);
+/// The sockets of every other listener take nothing of so many updates.
+fn fall_behind(engine: &mut Engine<'_>, times: usize) {
+    for _ in 0..times {
+        engine.publish("1", "update", br#"{"price":"100.25"}"#, None).expect("memory grows");
+        transmit(engine, |id| if id.slot() % 2 == 0 { 0 } else { usize::MAX });
+    }
+}
+
+/// They take what waits, and read of the gaps in it.
+fn catch_up(engine: &mut Engine<'_>, seats: &[Option<ConnectionId>]) {
     for id in seats.iter().flatten() {
         engine.handle_writable(*id);
     }
     write(engine, usize::MAX);
+}
+
+/// Nobody's socket takes more than a few bytes for a while.
+fn block(engine: &mut Engine<'_>, seats: &[Option<ConnectionId>]) {
+    engine.publish("1", "update", br#"{"price":"100.25"}"#, None).expect("the turn has just begun");
+    write(engine, 10);
+    catch_up(engine, seats);
 }
 
 fn say(engine: &mut Engine<'_>, id: ConnectionId, message: &str) {
@@ -181,11 +217,15 @@ fn say(engine: &mut Engine<'_>, id: ConnectionId, message: &str) {
 
 /// A turn, or a few, in which each socket takes at most `space` bytes at a time.
 fn write(engine: &mut Engine<'_>, space: usize) {
+    transmit(engine, |_| space);
+}
+
+fn transmit(engine: &mut Engine<'_>, space: impl Fn(ConnectionId) -> usize) {
     loop {
         engine.resume(NOW, &mut Application);
         while let Some(transmit) = engine.poll_transmit(NOW) {
             let id = transmit.id();
-            let sent = transmit.parts().map(<[u8]>::len).sum::<usize>().min(space);
+            let sent = transmit.parts().map(<[u8]>::len).sum::<usize>().min(space(id));
             engine.handle_sent(NOW, id, sent);
         }
         while engine.poll_life().is_some() {}

@@ -106,6 +106,27 @@ fn a_reply_without_a_payload_and_no_reply_at_all_are_a_204() {
     }
 }
 
+// law: 7
+#[test]
+fn what_comes_behind_a_head_makes_it_no_longer_however_it_is_split() {
+    let body = format!("{:>300}", 7);
+    let whole = request("/echo", &body);
+    let head = whole.len() - body.len();
+    for (most, status) in [(head, "200"), (head - 1, "431")] {
+        let config = Config { handshake_bytes: most as u32, ..Config::default() };
+        for first in 1..=whole.len() {
+            let (mut engine, mut app) = (Engine::new(config.clone(), 1), App::default());
+            let id = engine.accept(NOW, [0; 16]).expect("there is room");
+            for part in [&whole[..first], &whole[first..]] {
+                feed(&mut engine, &mut app, id, part, usize::MAX);
+            }
+            let written = &written(&mut engine, &mut app)[&id];
+            let expected = format!("HTTP/1.1 {status} ");
+            assert!(written.starts_with(&expected), "{most} of {head}, {first} first: {written}");
+        }
+    }
+}
+
 #[test]
 fn what_would_close_a_connection_has_a_status() {
     for (code, status) in

@@ -1,13 +1,22 @@
-//! Holds the frame decoder against itself, fed whole and in parts, and against tungstenite. Knows
-//! what a stream of frames says; must not know how it is decoded. The first byte chooses the role,
-//! the second the sizes of the parts, the rest is the stream.
+//! Holds the frame decoder against itself, fed whole and in parts, against tungstenite, and against
+//! engines on owned and lent memory. Knows what a stream of frames says; must not know how it is
+//! decoded. The first byte chooses the role, the second the sizes of the parts, the rest is the
+//! stream.
 
 #![no_main]
 
 use fastws_core::assembly::{Incoming, Reader};
+use fastws_core::config::{Config, OnError};
+use fastws_core::dispatch::{Answer, Call, Dispatch, Verdict};
+use fastws_core::engine::Engine;
+use fastws_core::envelope;
 use fastws_core::frame::{Role, Violation};
+use fastws_core::ids::{CallId, OperationId};
+use fastws_core::memory::{ConnectionMemory, TopicMemory, TurnMemory};
+use fastws_fuzz::memory::most;
+use fastws_fuzz::wire::{NOW, Said, Socket, feed, parts, splits, transmit};
 use libfuzzer_sys::fuzz_target;
-use std::io::{self, Read, Write};
+use std::iter::once;
 use tungstenite::protocol::{Role as TheirRole, WebSocket, WebSocketConfig};
 use tungstenite::{Error, Message};
 
@@ -16,17 +25,23 @@ use tungstenite::{Error, Message};
 const LIMIT: usize = 256;
 
 fuzz_target!(|data: &[u8]| {
-    let [role, sizes, stream @ ..] = data else {
+    let [setting, sizes, stream @ ..] = data else {
         return;
     };
-    let (role, their_role) = match role & 1 {
+    let (role, their_role) = match setting & 1 {
         0 => (Role::Server, TheirRole::Server),
         _ => (Role::Client, TheirRole::Client),
     };
-    let whole = ours(role, [stream.len()].into_iter(), stream);
-    let sizes = [1 + usize::from(sizes & 15), 1 + usize::from(sizes >> 4)];
-    let parts = ours(role, sizes.into_iter().cycle(), stream);
-    assert_eq!(whole, parts, "fed whole, and in parts of {sizes:?} bytes");
+    let whole = ours(role, &[stream.len()], stream);
+    for sizes in splits(stream.len(), *sizes) {
+        assert_eq!(whole, ours(role, &sizes, stream), "fed whole, and in parts of {sizes:?}");
+        if role == Role::Server {
+            agree(&whole, &sizes, stream, usize::from(*setting >> 1));
+        }
+    }
+    // A length that is only told costs nothing.
+    let (_, held) = most(|| Reader::new(role, 1 << 30).read(&mut stream.to_vec(), |_| {}).is_ok());
+    assert!(held <= 3 * stream.len() + 512, "{held} bytes of {}", stream.len());
 
     let (heard, verdict) = whole;
     let (heard, (theirs, rejected)) = (heard.map_codes(), theirs(their_role, stream));
@@ -70,22 +85,13 @@ impl Transcript {
     }
 }
 
-fn ours(
-    role: Role,
-    sizes: impl Iterator<Item = usize>,
-    stream: &[u8],
-) -> (Transcript, Result<(), Violation>) {
+type Reading = (Transcript, Result<(), Violation>);
+
+fn ours(role: Role, sizes: &[usize], stream: &[u8]) -> Reading {
     let mut heard = Vec::new();
     let mut reader = Reader::new(role, LIMIT);
-    let mut stream = stream.to_vec();
-    let mut rest = &mut stream[..];
-    for size in sizes {
-        if rest.is_empty() {
-            break;
-        }
-        let (part, others) = rest.split_at_mut(size.min(rest.len()));
-        rest = others;
-        let read = reader.read(part, |incoming| {
+    for part in parts(stream, sizes) {
+        let read = reader.read(&mut part.to_vec(), |incoming| {
             heard.push(match incoming {
                 Incoming::Text(text) => Heard::Text(text.into()),
                 Incoming::Binary(payload) => Heard::Binary(payload.into()),
@@ -101,6 +107,131 @@ fn ours(
         }
     }
     (Transcript(heard), Ok(()))
+}
+
+/// Panics where an engine that is sent a stream answers something else than was heard in it. Every
+/// call but each `patience`-th ends at once.
+fn agree(heard: &Reading, sizes: &[usize], stream: &[u8], patience: usize) {
+    let config =
+        Config { message_bytes: LIMIT as u32, on_error: OnError::Reply, ..Config::default() };
+    let engine = Engine::new(config.clone(), 1);
+    answers(engine, heard, sizes, stream, patience);
+    let mut connections = ConnectionMemory::<1, { LIMIT + 256 }, 4_096>::new();
+    let mut topics = TopicMemory::<1, 1, 8>::new();
+    let mut turn = Box::new(TurnMemory::<8_192, 256>::new());
+    let engine = Engine::lent(config, 1, &mut connections, &mut topics, &mut turn);
+    answers(engine, heard, sizes, stream, patience);
+}
+
+fn answers(
+    mut engine: Engine<'_>,
+    (heard, verdict): &Reading,
+    sizes: &[usize],
+    stream: &[u8],
+    patience: usize,
+) {
+    let id = engine.open(NOW, [7; 16]).expect("there is room for one");
+    let (mut app, mut written) = (App { patience, count: 0, later: None }, Vec::new());
+    for part in parts(stream, sizes) {
+        let mut rest = part;
+        while !rest.is_empty() {
+            let Some(room) = engine.room(id) else { break };
+            let now;
+            (now, rest) = rest.split_at(room.min(rest.len()));
+            feed(&mut engine, &mut app, id, now, &mut written);
+            if engine.room(id) == Some(0) {
+                app.settle(&mut engine, &mut written);
+            }
+        }
+    }
+    while app.later.is_some() {
+        app.settle(&mut engine, &mut written);
+    }
+
+    let (mut texts, mut pongs, mut closed) = (Vec::new(), Vec::new(), None);
+    for heard in &heard.0 {
+        match heard {
+            Heard::Text(text) => texts.push(reply(str::from_utf8(text).expect("it is text"))),
+            Heard::Binary(_) => texts.push(None),
+            Heard::Ping(payload) => pongs.push(payload.clone()),
+            Heard::Pong => {}
+            Heard::Close(close) => {
+                let code = close.as_ref().map(|(code, _)| code.to_be_bytes().to_vec());
+                closed = Some(code.unwrap_or_default());
+            }
+        }
+    }
+    let said = Said::read(&written);
+    match verdict {
+        Ok(()) => {
+            assert_eq!(said.closed, closed);
+            assert_eq!(said.texts.len(), texts.len(), "every message has one answer");
+            assert_eq!(said.pongs, pongs);
+        }
+        // It closes at once, and does not wait for what waits.
+        Err(violation) => {
+            assert_eq!(said.code(), Some(violation.close_code()));
+            assert!(said.texts.len() <= texts.len() && pongs.starts_with(&said.pongs));
+            assert!(patience > 0 || said.texts.len() == texts.len());
+        }
+    }
+    for (said, expected) in said.texts.iter().zip(texts) {
+        match expected {
+            Some(expected) => assert_eq!(*said, expected),
+            None => assert!(said.starts_with(r#"{"type":"error","payload":"#), "{said}"),
+        }
+    }
+    engine.handle_end(NOW, id);
+    transmit(&mut engine, &mut app, &mut Vec::new());
+    assert_eq!(engine.poll_gone(), Some(id));
+    assert!(engine.is_empty());
+}
+
+/// What [`App`] replies. `None`: there is no such call, and it is told so.
+fn reply(text: &str) -> Option<String> {
+    let envelope = envelope::read(text, Config::default().nesting.into()).ok()?;
+    envelope.kind.decode(&mut [0; envelope::MAX_NAME])?;
+    let members = [("payload", envelope.payload), ("id", envelope.id)];
+    let members =
+        members.iter().filter_map(|(name, value)| Some(format!(r#""{name}":{}"#, (*value)?)));
+    Some(format!(
+        "{{{}}}",
+        once(r#""type":"r""#.to_string()).chain(members).collect::<Vec<_>>().join(",")
+    ))
+}
+
+/// Replies with the payload, to each `patience`-th call later.
+struct App {
+    patience: usize,
+    count: usize,
+    later: Option<(CallId, Option<String>, Option<String>)>,
+}
+
+impl App {
+    fn settle(&mut self, engine: &mut Engine<'_>, written: &mut Vec<u8>) {
+        if let Some((call, payload, echo)) = self.later.take() {
+            engine.settle(NOW, call, echo.as_deref(), |answer| {
+                answer.reply("r", payload.as_deref().map(str::as_bytes)).done()
+            });
+        }
+        transmit(engine, self, written);
+    }
+}
+
+impl Dispatch for App {
+    fn find(&self, _: &str) -> Option<OperationId> {
+        Some(OperationId(0))
+    }
+
+    fn call(&mut self, call: Call<'_>, answer: Answer<'_, '_>) -> Verdict {
+        self.count += 1;
+        if self.patience > 0 && self.count.is_multiple_of(self.patience) {
+            assert!(self.later.is_none(), "one call runs at a time");
+            self.later = Some((call.id, call.payload.map(Into::into), call.echo.map(Into::into)));
+            return answer.later();
+        }
+        answer.reply("r", call.payload.map(str::as_bytes)).done()
+    }
 }
 
 fn theirs(role: TheirRole, stream: &[u8]) -> (Transcript, bool) {
@@ -123,27 +254,5 @@ fn theirs(role: TheirRole, stream: &[u8]) -> (Transcript, bool) {
             Err(Error::Io(_)) => return (Transcript(heard), false),
             Err(_) => return (Transcript(heard), true),
         });
-    }
-}
-
-/// A socket that has received a stream, is not at its end, and takes whatever is written.
-struct Socket<'a>(&'a [u8]);
-
-impl Read for Socket<'_> {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        if self.0.is_empty() {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        self.0.read(into)
-    }
-}
-
-impl Write for Socket<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

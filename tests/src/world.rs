@@ -73,7 +73,7 @@ impl World {
 
     /// A client that has not said anything. A name of somebody who has gone can be used again.
     pub fn connect(&mut self, shard: usize, name: &str) {
-        self.simulation.connect(shard, name);
+        self.simulation.connect(shard, name).expect("owned memory has room");
     }
 
     /// The client sends a text message.

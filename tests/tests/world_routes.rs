@@ -368,7 +368,7 @@ fn two_routes_of_one_name_are_a_mistake_whatever_their_prefixes() {
         .include(Router::new().prefix("v1.").include(bars()))
         .include(Router::new().prefix("v2.").include(bars()));
     assert_eq!(
-        api.build().err().expect("it is a mistake").to_string(),
+        api.build().expect_err("it is a mistake").to_string(),
         "two topic routes are named `bars`, so their topics would be the same: \
          give one of them another name, since a prefix is no part of a topic"
     );

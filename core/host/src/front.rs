@@ -24,7 +24,7 @@ use std::time::Instant;
 use subtle::ConstantTimeEq;
 
 /// One shard's application.
-pub struct Front {
+pub(crate) struct Front {
     pub(crate) shared: Arc<Shared>,
     pub(crate) index: usize,
     pub(crate) desk: Rc<Desk>,

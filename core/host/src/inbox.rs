@@ -1,11 +1,12 @@
 //! Mail from other threads to one shard. Knows no topic and no connection.
 
 use crate::reach::Tally;
+use crate::sync::{Mutex, MutexGuard};
 use fastws_core::config::SlowConsumer;
 use fastws_core::respond::Refused;
 use fastws_core::shelf::Full;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::Waker;
 
 /// What one thread tells a shard.
@@ -121,11 +122,10 @@ impl Inbox {
         std::mem::take(&mut state.mail)
     }
 
-    /// Drops what is there and what may still come.
-    pub fn close(&self) {
+    /// Takes what is there for the last time: what may still come is dropped.
+    pub fn close(&self) -> VecDeque<Mail> {
         self.lock().closed = true;
-        // Who waits for a tally is woken when the lock is free again.
-        drop(self.take());
+        self.take()
     }
 
     /// How many updates were not taken since the start.
@@ -138,7 +138,7 @@ impl Inbox {
         self.lock().mail.is_empty()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         // A push that panicked has left no half state behind.
         self.mail.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -173,7 +173,7 @@ mod tests {
     fn a_closed_inbox_keeps_nothing_and_refuses_nothing() {
         let inbox = Inbox::new(Waker::noop().clone());
         inbox.push(Mail::Shutdown).expect("only updates can be refused");
-        inbox.close();
+        assert_eq!(inbox.close().len(), 1);
         inbox.push(Mail::Shutdown).expect("only updates can be refused");
         assert!(inbox.is_empty());
     }

@@ -11,18 +11,20 @@
 //!            └─────────────┘                         └─────────────┘
 //! ```
 #![forbid(unsafe_code)]
+#![warn(missing_debug_implementations)]
 
+pub mod bell;
 pub mod cipher;
 pub mod descriptors;
 pub mod error;
-pub mod front;
+mod front;
 mod metrics;
 pub mod reach;
 pub mod inbox;
 pub mod peer;
 pub mod page;
 pub mod pages;
-pub mod services;
+mod services;
 pub mod server;
 pub mod settings;
 pub mod shard;
@@ -30,9 +32,11 @@ pub mod shared;
 pub mod simulation;
 pub mod socket;
 pub mod stream;
+mod sync;
 pub mod tasks;
 pub mod test_client;
 pub mod visit;
+mod debug;
 #[cfg(feature = "tls")]
 pub mod tls;
 

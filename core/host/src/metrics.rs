@@ -1,5 +1,6 @@
 //! What the shards have counted and timed, and the text that Prometheus reads. Knows no connection and no message.
 
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use fastws_core::catalog::Catalog;
 use fastws_core::desk::Metrics;
 use fastws_core::engine::{Closes, Counts};
@@ -15,7 +16,6 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 use std::array;
 use std::fmt::{self, Write};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 /// All figures of a server.
@@ -108,7 +108,8 @@ impl Figures {
 
     /// What shards count, as sums.
     pub(crate) fn sum(&self) -> Metrics {
-        let mut metrics = Metrics { connections: self.connections(), ..Metrics::default() };
+        let mut metrics = Metrics::default();
+        metrics.connections = self.connections();
         for shard in &self.shards {
             metrics.subscriptions += shard.subscriptions.load(Ordering::Relaxed);
             metrics.messages_received += load(&shard.received);

@@ -34,6 +34,8 @@ pub struct Peer {
     pub closed: Option<(u16, String)>,
     /// All that has come, with its time.
     pub transcript: Vec<String>,
+    /// Keeps neither those bytes nor a transcript.
+    pub forgetful: bool,
     /// Answers neither pings nor closes, and does not end when the server does.
     pub rude: bool,
     /// Segments that the server has not read.
@@ -69,6 +71,7 @@ impl Default for Peer {
             pongs: 0,
             closed: None,
             transcript: Vec::new(),
+            forgetful: false,
             rude: false,
             unread: VecDeque::new(),
             ended: false,
@@ -148,11 +151,15 @@ impl Peer {
     }
 
     fn read_frames(&mut self, now: Instant, bytes: &[u8]) {
-        self.bytes.extend_from_slice(bytes);
+        if !self.forgetful {
+            self.bytes.extend_from_slice(bytes);
+        }
         let mut replies = Vec::new();
-        let Self { reader, heard, pings, pongs, closed, transcript, .. } = self;
+        let Self { reader, heard, pings, pongs, closed, transcript, forgetful, .. } = self;
         let read = reader.read(&mut bytes.to_vec(), |incoming| {
-            transcript.push(format!("{:?} {incoming:?}", now - Instant::ZERO));
+            if !*forgetful {
+                transcript.push(format!("{:?} {incoming:?}", now - Instant::ZERO));
+            }
             match incoming {
                 Incoming::Text(text) => heard.push_back(text.into()),
                 Incoming::Binary(_) => panic!("a server sends text"),

@@ -1,8 +1,9 @@
 //! How many connections an update has reached, counted down by the shards. Knows no shard and no update.
 
+use crate::sync::{Mutex, MutexGuard};
 use fastws_core::desk::Reach;
 use std::future::poll_fn;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Poll, Waker};
 
 /// Lies in the mail of each shard; the last that drops it tells the sum.
@@ -52,7 +53,7 @@ impl Drop for Tally {
     }
 }
 
-fn lock(sum: &Mutex<Sum>) -> std::sync::MutexGuard<'_, Sum> {
+fn lock(sum: &Mutex<Sum>) -> MutexGuard<'_, Sum> {
     // An addition that panicked has left no half state behind.
     sum.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -9,6 +9,8 @@ use crate::reach::Tally;
 use crate::settings::{Doorway, Settings};
 use crate::shard::Shard;
 use crate::shared::Shared;
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{JoinHandle, Mutex, MutexGuard, spawn};
 use fastws_core::api::Api;
 use fastws_core::config::Config;
 use fastws_core::desk::Reach;
@@ -21,10 +23,8 @@ use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::Waker;
-use std::thread::JoinHandle;
 use std::{io, thread};
 
 /// What a binding does for a [`Server`]: it drives shards over sockets.
@@ -190,7 +190,7 @@ impl<S> Arrivals<S> {
         let _queue = self.lock().take();
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Vec<(S, Guest)>>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Vec<(S, Guest)>>> {
         // A push that panicked has left no half state behind.
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -203,6 +203,7 @@ impl<S> Arrivals<S> {
 /// to.
 ///
 /// Users name it as a binding does; the example of one is at [`Binding`].
+#[must_use = "a server does not accept until it is started"]
 pub struct Server<B> {
     /// With those for the operator only.
     listeners: Vec<(TcpListener, bool)>,
@@ -322,7 +323,8 @@ impl<B: Binding> Server<B> {
                 .listeners
                 .iter()
                 .map(|(socket, is_private)| {
-                    Ok((socket.try_clone()?, Doorway::new(socket.local_addr()?, *is_private)))
+                    let doorway = if *is_private { Doorway::private } else { Doorway::public };
+                    Ok((socket.try_clone()?, doorway(socket.local_addr()?)))
                 })
                 .collect::<io::Result<_>>()?;
             let serve = move || {
@@ -330,7 +332,7 @@ impl<B: Binding> Server<B> {
                 let shard = Shard::new(shared, index);
                 B::drive(poller, Seat { shard, listeners, arrivals: own })
             };
-            threads.push(thread::Builder::new().name(format!("shard-{index}")).spawn(serve)?);
+            threads.push(spawn(format!("shard-{index}"), serve)?);
         }
         let handle = Handle { shared, arrivals: arrivals.into(), next: Arc::default(), addresses };
         Ok(Running { handle, threads, ended: Mutex::new(ended) })

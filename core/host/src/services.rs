@@ -258,7 +258,7 @@ impl Services {
                     self.fail(topic, generation, End { refused, frame: Arc::default() });
                 }
                 Event::Ended(topic, generation, fault) => {
-                    let frame = self.shared.catalog.declared().fault(&topic, fault.clone(), false);
+                    let frame = self.shared.catalog.declared().fault(&topic, fault.clone());
                     let frame = frame.unwrap_or_default().into();
                     self.fail(topic, generation, End { refused: fault.into(), frame });
                 }

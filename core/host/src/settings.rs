@@ -23,7 +23,7 @@ use std::sync::Arc;
 ///     ..Settings::default()
 /// };
 /// let catalog = Api::new("Nothing", "1.0.0").build()?;
-/// let mistake = Shared::new(catalog, settings, Vec::new()).err().expect("a path begins with `/`");
+/// let mistake = Shared::new(catalog, settings, Vec::new()).expect_err("a path begins with `/`");
 /// assert_eq!(mistake.to_string(), "`stream` is no path: write `/stream`");
 /// # Ok::<(), fastws_core::api::BuildError>(())
 /// ```
@@ -96,7 +96,7 @@ impl From<Config> for Settings {
 ///
 /// ```
 /// use fastws_host::settings::Doorway;
-/// let local = |address: &str| Doorway::new(address.parse().expect("it is an address"), false);
+/// let local = |address: &str| Doorway::public(address.parse().expect("it is an address"));
 /// // A page of any local server may come by a door that only this machine reaches.
 /// assert_eq!(local("127.0.0.1:8000"), local("[::1]:9000"));
 /// assert_ne!(local("127.0.0.1:8000"), local("192.0.2.1:8000"));
@@ -110,9 +110,13 @@ pub struct Doorway {
 }
 
 impl Doorway {
-    /// A socket that listens on this address. One that is private serves what is set to be private, and
-    /// nothing else.
-    pub fn new(address: SocketAddr, is_private: bool) -> Self {
-        Self { is_loopback: address.ip().to_canonical().is_loopback(), is_private }
+    /// A socket that listens on this address, for everybody.
+    pub fn public(address: SocketAddr) -> Self {
+        Self { is_loopback: address.ip().to_canonical().is_loopback(), is_private: false }
+    }
+
+    /// The same for the operator: it serves what is set to be private, and nothing else.
+    pub fn private(address: SocketAddr) -> Self {
+        Self { is_private: true, ..Self::public(address) }
     }
 }

@@ -87,7 +87,7 @@ use std::sync::Arc;
 /// let mut driver = Driver { shard, tasks: Tasks::default(), socket: Vec::new() };
 /// let (now, listener) = (Instant::ZERO, "127.0.0.1:8000".parse()?);
 ///
-/// let id = driver.shard.accept(None, Doorway::new(listener, false))?;
+/// let id = driver.shard.accept(None, Doorway::public(listener))?;
 /// let mut request = *b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n\
 ///     Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
 ///     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
@@ -162,11 +162,11 @@ impl Shard {
         }
     }
 
-    /// Tells the time: the driver's clock, and the time since 1970. Once a turn.
+    /// Tells the time: the driver's clock, and the time since 1970. Once a turn, before all else; whoever has
+    /// been silent for too long by then ends in [`turn`](Self::turn), when all was read that has come.
     pub fn handle_time(&mut self, now: Instant, unix: Duration) {
         self.now = now;
         self.front.desk.handle_time(now, unix);
-        self.engine.handle_timeout(now);
     }
 
     /// A socket was accepted, of this peer, by this listening socket. On `Full` it is to be dropped.
@@ -251,6 +251,7 @@ impl Shard {
     /// Takes the mail and what handlers and services have said, and goes on with what waited.
     pub fn turn(&mut self) {
         let now = self.now;
+        self.engine.handle_timeout(now);
         if self.mail.is_empty() {
             self.mail = self.shared.inbox(self.index).take();
         }
@@ -454,7 +455,8 @@ impl Drop for Shard {
     /// What it leaves behind is known after its end, too.
     fn drop(&mut self) {
         self.count();
-        self.shared.end(self.index, self.is_empty());
+        let mail = std::mem::take(&mut self.mail);
+        self.shared.end(self.index, self.is_empty(), mail);
     }
 }
 

@@ -6,15 +6,16 @@ use crate::metrics::{Figures, ServiceEvent};
 use crate::pages::Texts;
 use crate::reach::Tally;
 use crate::settings::Settings;
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 use fastws_core::catalog::Catalog;
 use fastws_core::declared::Treatment;
 use fastws_core::desk::{Metrics, Published, Reach, Shards, Source};
 use fastws_core::lives::{Ended, Joined, Left, Life};
 use fastws_core::publisher::Publisher;
 use fastws_core::shelf::Full;
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, PoisonError};
 use std::task::Waker;
 
 /// One server's shared part.
@@ -111,10 +112,15 @@ impl Shared {
             && !self.left.load(Ordering::Acquire)
     }
 
-    /// A shard has ended: nobody takes its mail any more.
-    pub(crate) fn end(&self, shard: usize, empty: bool) {
+    /// A shard has ended, with this mail: nobody takes any more, and what it was to start is not its
+    /// turn any longer.
+    pub(crate) fn end(&self, shard: usize, empty: bool, mail: VecDeque<Mail>) {
         self.left.fetch_or(!empty, Ordering::AcqRel);
-        self.inboxes[shard].close();
+        for mail in mail.into_iter().chain(self.inboxes[shard].close()) {
+            if let Mail::Start(topic, generation) = mail {
+                self.ended(&topic, generation);
+            }
+        }
     }
 
     pub(crate) fn inbox(&self, shard: usize) -> &Inbox {
@@ -229,13 +235,13 @@ impl Shared {
         let mut registry = self.registry();
         let next = registry.next();
         let ended = registry.life(topic, |life| life.ended(generation, next));
-        drop(registry);
         if let Ended::Restart { shard, generation } = ended {
+            // Told under the lock: a shard that has left, and may end, has its mail.
             self.tell(shard, Mail::Start(topic.clone(), generation));
         }
     }
 
-    fn registry(&self) -> std::sync::MutexGuard<'_, Registry> {
+    fn registry(&self) -> MutexGuard<'_, Registry> {
         // Nothing in here runs foreign code, so a poisoned lock is not half changed.
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -254,7 +260,7 @@ impl Registry {
 
     /// Somebody is interested in the topic, or may come back to it.
     fn is_interesting(&self, topic: &str) -> bool {
-        self.topics.contains_key(topic) || self.lives.get(topic).is_some_and(Life::is_lingering)
+        self.topics.contains_key(topic) || self.lives.get(topic).is_some_and(Life::is_wanted)
     }
 
     /// Changes a topic's life, and forgets it when it is over.
@@ -328,8 +334,9 @@ impl Shards for Shared {
     }
 
     fn metrics(&self) -> Metrics {
-        let topics = self.registry().topics.len();
-        let updates_lost = self.inboxes.iter().map(Inbox::lost).sum();
-        Metrics { topics, updates_lost, ..self.figures.sum() }
+        let mut metrics = self.figures.sum();
+        metrics.topics = self.registry().topics.len();
+        metrics.updates_lost = self.inboxes.iter().map(Inbox::lost).sum();
+        metrics
     }
 }

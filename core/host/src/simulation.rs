@@ -8,15 +8,18 @@ use crate::tasks::Tasks;
 use fastws_core::catalog::Catalog;
 use fastws_core::engine::Sent;
 use fastws_core::ids::ConnectionId;
+use fastws_core::shelf::Full;
 use fastws_core::time::{Duration, Instant};
-use std::collections::BTreeMap;
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Waker;
 
 /// Shards and clients, each of which has a name. The same wishes have the same outcome, but for what
 /// handlers make of uids, which are random.
 ///
-/// When it is dropped all clients leave, and nothing may be left of them.
+/// A turn costs as much as what happens in it, however many clients are there. When it is dropped all
+/// clients leave, and nothing may be left of them.
 ///
 /// ```
 /// use fastws_core::frame::Opcode;
@@ -36,7 +39,7 @@ use std::task::Waker;
 /// let mut world = Simulation::new(catalog, Settings::default(), 2);
 /// // One client on each shard; the service runs on one of them.
 /// for (shard, name) in [(0, "ann"), (1, "bob")] {
-///     world.connect(shard, name);
+///     world.connect(shard, name)?;
 ///     let peer = world.peer_mut(name);
 ///     peer.send(b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n\
 ///         Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
@@ -52,12 +55,15 @@ use std::task::Waker;
 ///     assert_eq!(peer.heard.len(), 3);
 ///     assert_eq!(peer.heard[2], r#"{"type":"ticks.update","topic":"ticks","payload":2}"#);
 /// }
-/// # Ok::<(), fastws_core::api::BuildError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Simulation {
     shared: Arc<Shared>,
     places: Vec<Place>,
-    seats: BTreeMap<String, Seat>,
+    names: HashMap<Rc<str>, usize>,
+    seats: Vec<Seat>,
+    /// What [`poll_moved`](Self::poll_moved) has not named yet.
+    moved: VecDeque<usize>,
     now: Instant,
 }
 
@@ -65,14 +71,20 @@ pub struct Simulation {
 struct Place {
     shard: Shard,
     tasks: Tasks,
+    /// Whose connection each slot is, by its seat.
+    slots: Vec<usize>,
+    /// Seats whose clients may have done something that the shard has not seen.
+    touched: BTreeSet<usize>,
 }
 
 /// A client, and where the server keeps it.
 struct Seat {
+    name: Rc<str>,
     place: usize,
     /// `None` once the server has dropped the socket.
     id: Option<ConnectionId>,
     peer: Peer,
+    moved: bool,
 }
 
 impl Simulation {
@@ -85,51 +97,94 @@ impl Simulation {
         let wakers = vec![Waker::noop().clone(); shards];
         let shared =
             Shared::new(catalog, settings, wakers).unwrap_or_else(|error| panic!("{error}"));
-        let place =
-            |index| Place { shard: Shard::new(shared.clone(), index), tasks: Tasks::default() };
-        let places = (0..shards).map(place).collect();
-        Self { shared, places, seats: BTreeMap::new(), now: Instant::ZERO }
+        let place = |index| Place {
+            shard: Shard::new(shared.clone(), index),
+            tasks: Tasks::default(),
+            slots: Vec::new(),
+            touched: BTreeSet::new(),
+        };
+        Self {
+            places: (0..shards).map(place).collect(),
+            shared,
+            names: HashMap::new(),
+            seats: Vec::new(),
+            moved: VecDeque::new(),
+            now: Instant::ZERO,
+        }
     }
 
-    /// A client that has not said anything. A name of somebody who has gone can be used again.
-    pub fn connect(&mut self, shard: usize, name: &str) {
-        let place = &mut self.places[shard].shard;
-        place.handle_time(self.now, UNIX + (self.now - Instant::ZERO));
-        let id = place.accept(None, Doorway::default()).expect("owned memory has room");
-        let seat = Seat { place: shard, id: Some(id), peer: Peer::default() };
-        let before = self.seats.insert(name.into(), seat);
-        assert!(before.is_none_or(|seat| seat.id.is_none()), "{name} is there already");
+    /// A client that has not said anything. A name of somebody who has gone can be used again. On `Full`
+    /// the shard has not taken it.
+    pub fn connect(&mut self, shard: usize, name: &str) -> Result<(), Full> {
+        let at = self.names.get(name).copied();
+        assert!(at.is_none_or(|at| self.seats[at].id.is_none()), "{name} is there already");
+        let Place { shard: driven, slots, .. } = &mut self.places[shard];
+        driven.handle_time(self.now, UNIX + (self.now - Instant::ZERO));
+        let id = driven.accept(None, Doorway::default())?;
+        let (name, moved) = (Rc::from(name), false);
+        let seat = Seat { name, place: shard, id: Some(id), peer: Peer::default(), moved };
+        let at = at.unwrap_or(self.seats.len());
+        if slots.len() <= id.slot() {
+            slots.resize(id.slot() + 1, usize::MAX);
+        }
+        slots[id.slot()] = at;
+        match self.seats.get_mut(at) {
+            Some(before) => *before = Seat { moved: before.moved, ..seat },
+            None => {
+                self.names.insert(seat.name.clone(), at);
+                self.seats.push(seat);
+            }
+        }
+        Ok(())
     }
 
     /// A client's stream is reset: what it has sent and was not read is lost. The shard does what
     /// follows in its next turn.
     pub fn reset(&mut self, name: &str) {
-        let seat = self.seats.get_mut(name).expect("a client of this name");
-        seat.peer.unread.clear();
-        seat.peer.ended = true;
-        if let Some(id) = seat.id {
-            self.places[seat.place].shard.handle_end(id);
+        let peer = self.peer_mut(name);
+        peer.unread.clear();
+        peer.ended = true;
+        let Seat { place, id, .. } = self.seats[self.names[name]];
+        if let Some(id) = id {
+            self.places[place].shard.handle_end(id);
         }
     }
 
     /// A client.
     pub fn peer(&self, name: &str) -> &Peer {
-        &self.seats[name].peer
+        &self.seats[self.names[name]].peer
     }
 
     /// A client, for it to act.
     pub fn peer_mut(&mut self, name: &str) -> &mut Peer {
-        &mut self.seats.get_mut(name).expect("a client of this name").peer
+        let at = *self.names.get(name).expect("a client of this name");
+        let seat = &mut self.seats[at];
+        self.places[seat.place].touched.insert(at);
+        &mut seat.peer
     }
 
     /// All clients that have ever been there, the last of each name.
     pub fn peers(&self) -> impl Iterator<Item = &Peer> {
-        self.seats.values().map(|seat| &seat.peer)
+        self.seats.iter().map(|seat| &seat.peer)
+    }
+
+    /// The next client from whom a shard has read, to whom it has written or whose socket it has dropped
+    /// since that client was named last.
+    pub fn poll_moved(&mut self) -> Option<&str> {
+        let seat = &mut self.seats[self.moved.pop_front()?];
+        seat.moved = false;
+        Some(&seat.name)
     }
 
     /// The server has dropped a client's socket.
     pub fn is_gone(&self, name: &str) -> bool {
-        self.seats[name].id.is_none()
+        self.seats[self.names[name]].id.is_none()
+    }
+
+    /// A client listens to a topic.
+    pub fn listens(&self, name: &str, topic: &str) -> bool {
+        let Seat { place, id, .. } = self.seats[self.names[name]];
+        id.is_some_and(|id| self.places[place].shard.engine().listens(id, topic))
     }
 
     /// What all shards share.
@@ -142,9 +197,19 @@ impl Simulation {
         self.places.iter().map(|place| &place.shard)
     }
 
+    /// The time.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
     /// When something is due, at the latest.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.shards().filter_map(Shard::poll_timeout).min()
+    }
+
+    /// Time passes in which no shard has a turn: what becomes due is late.
+    pub fn lag(&mut self, time: Duration) {
+        self.now = self.now + time;
     }
 
     /// Time passes; what is due is done when it is due.
@@ -190,16 +255,23 @@ impl Simulation {
 
     /// One turn of one shard, while the others rest. True: it wants another one.
     pub fn turn(&mut self, shard: usize) -> bool {
-        let Self { places, seats, now, .. } = self;
         let index = shard;
-        let Place { shard, tasks } = &mut places[index];
+        let Self { places, seats, moved: named, now, .. } = self;
+        let Place { shard, tasks, slots, touched } = &mut places[index];
         shard.handle_time(*now, UNIX + (*now - Instant::ZERO));
         let mut moved = false;
-        for Seat { id, peer, place } in seats.values_mut() {
-            if let Some(id) = *id
-                && *place == index
+        for at in std::mem::take(touched) {
+            let seat = &mut seats[at];
+            if let Some(id) = seat.id
+                && seat.place == index
             {
-                moved |= read(shard, id, peer);
+                if read(shard, id, &mut seat.peer) {
+                    moved = true;
+                    seat.name_once(at, named);
+                }
+                if !seat.peer.unread.is_empty() || seat.peer.ended {
+                    touched.insert(at);
+                }
             }
         }
         while let Some(task) = shard.poll_task() {
@@ -212,13 +284,35 @@ impl Simulation {
             moved = true;
         }
         shard.turn();
-        moved |= transmit(shard, seats, index, *now);
+        while let Some((id, offered)) = offer(shard) {
+            let at = slots[id.slot()];
+            let seat = &mut seats[at];
+            let taken = seat.peer.take(*now, offered);
+            match shard.handle_sent(id, taken) {
+                Sent::Idle => {}
+                Sent::Blocked => seat.peer.blocked = true,
+                Sent::Finished => seat.peer.finish(),
+            }
+            moved = true;
+            seat.name_once(at, named);
+            touched.insert(at);
+        }
         while let Some(gone) = shard.poll_gone() {
-            seat(seats, index, gone).id = None;
+            let at = slots[gone.slot()];
+            seats[at].id = None;
+            seats[at].name_once(at, named);
             moved = true;
         }
         // A task that the turn has woken wants a turn for what it says.
         moved || tasks.tick() || shard.is_ready()
+    }
+}
+
+impl Seat {
+    fn name_once(&mut self, at: usize, named: &mut VecDeque<usize>) {
+        if !std::mem::replace(&mut self.moved, true) {
+            named.push_back(at);
+        }
     }
 }
 
@@ -227,7 +321,7 @@ impl Drop for Simulation {
         if std::thread::panicking() {
             return;
         }
-        for name in self.seats.keys().cloned().collect::<Vec<_>>() {
+        for name in self.seats.iter().map(|seat| seat.name.clone()).collect::<Vec<_>>() {
             self.reset(&name);
         }
         self.run();
@@ -261,35 +355,13 @@ fn read(shard: &mut Shard, id: ConnectionId, peer: &mut Peer) -> bool {
     moved
 }
 
-/// Writes what there is to be written, as far as sockets take it.
-fn transmit(
-    shard: &mut Shard,
-    seats: &mut BTreeMap<String, Seat>,
-    index: usize,
-    now: Instant,
-) -> bool {
-    let mut moved = false;
-    while let Some(transmit) = shard.poll_transmit() {
-        let id = transmit.id();
-        let parts: Vec<&[u8]> = transmit.parts().collect();
-        assert!(parts.len() <= 64 && parts.iter().all(|part| !part.is_empty()));
-        let peer = &mut seat(seats, index, id).peer;
-        let taken = peer.take(now, parts.concat());
-        moved = true;
-        match shard.handle_sent(id, taken) {
-            Sent::Idle => {}
-            Sent::Blocked => peer.blocked = true,
-            Sent::Finished => peer.finish(),
-        }
-    }
-    moved
-}
-
-fn seat(seats: &mut BTreeMap<String, Seat>, index: usize, id: ConnectionId) -> &mut Seat {
-    let mut seats = seats.values_mut();
-    seats
-        .find(|seat| seat.place == index && seat.id == Some(id))
-        .expect("every connection is a client's")
+/// The next socket to write to, and what.
+fn offer(shard: &mut Shard) -> Option<(ConnectionId, Vec<u8>)> {
+    let transmit = shard.poll_transmit()?;
+    let id = transmit.id();
+    let parts: Vec<&[u8]> = transmit.parts().collect();
+    assert!(parts.len() <= 64 && parts.iter().all(|part| !part.is_empty()));
+    Some((id, parts.concat()))
 }
 
 /// The zero of the simulated clock, since 1970.

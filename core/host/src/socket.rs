@@ -4,6 +4,7 @@
 use crate::cipher::Cipher;
 use crate::settings::Doorway;
 use crate::shard::Shard;
+use fastws_core::engine::Transmit;
 use fastws_core::ids::ConnectionId;
 use std::io::{self, ErrorKind, IoSlice, Write};
 
@@ -53,7 +54,7 @@ impl Wire {
         }
     }
 
-    /// Writes of at most 64 parts as much as the socket takes now.
+    /// Writes of at most [`Transmit::PARTS`] parts as much as the socket takes now.
     #[inline]
     pub fn write<'e>(
         &mut self,
@@ -64,7 +65,7 @@ impl Wire {
         let written = match (parts.next(), &mut self.0) {
             (None, None) => stream.write(first),
             (second, cipher) => {
-                let mut slices = [IoSlice::new(&[]); 64];
+                let mut slices = [IoSlice::new(&[]); Transmit::PARTS];
                 let mut count = 0;
                 for part in [Some(first), second].into_iter().flatten().chain(parts) {
                     slices[count] = IoSlice::new(part);

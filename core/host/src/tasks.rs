@@ -1,9 +1,10 @@
 //! Futures of one thread, each polled once it was woken. Knows no time and nothing to wait for.
 
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 use fastws_core::desk::Local;
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Wake, Waker};
 
 /// An executor for who needs no runtime. Futures are polled in the order in which they were woken.
@@ -51,7 +52,7 @@ impl Tasks {
     pub fn tick(&mut self) -> bool {
         let Some(woken) = self.woken.queue().pop_front() else { return false };
         if let Some((future, bell)) = self.futures.get_mut(&woken) {
-            bell.rung.store(false, Ordering::Release);
+            bell.rung.swap(false, Ordering::AcqRel);
             let waker = Waker::from(bell.clone());
             if future.as_mut().poll(&mut Context::from_waker(&waker)).is_ready() {
                 self.futures.remove(&woken);
@@ -62,7 +63,7 @@ impl Tasks {
 }
 
 impl Woken {
-    fn queue(&self) -> std::sync::MutexGuard<'_, VecDeque<u64>> {
+    fn queue(&self) -> MutexGuard<'_, VecDeque<u64>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -194,7 +194,7 @@ impl TestClient {
         let mut simulation = self.simulation().borrow_mut();
         let number = self.connected.replace(self.connected.get() + 1);
         let name = number.to_string();
-        simulation.connect(number % self.shards, &name);
+        simulation.connect(number % self.shards, &name).expect("owned memory has room");
         let headers: String =
             headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
         let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n");

@@ -6,7 +6,7 @@ use crate::engine::Engine;
 use crate::memory::{ConnectionMemory, TopicMemory, TurnMemory};
 use crate::shelf::Full;
 use proptest::prelude::*;
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 use std::format;
 use std::string::{String, ToString};
 use std::vec::Vec;
@@ -92,10 +92,8 @@ struct World<'m> {
     interests: [Interest; SLOTS],
     /// Who is interested in what, in the order of coming, and whether that is a subscription.
     came: Vec<(usize, String, bool)>,
-    /// Names that take a row: also of topics whose end has not been told yet.
-    rows: BTreeSet<String>,
+    /// Whose beginning was told, and whose end was not.
     told: BTreeSet<String>,
-    changed: VecDeque<String>,
     /// How many topics and links fit, and how many bytes a name may have.
     fits: [usize; 3],
 }
@@ -106,9 +104,7 @@ impl<'m> World<'m> {
             hub,
             interests: [Interest::NOTHING; SLOTS],
             came: Vec::new(),
-            rows: BTreeSet::new(),
             told: BTreeSet::new(),
-            changed: VecDeque::new(),
             fits,
         }
     }
@@ -121,7 +117,7 @@ impl<'m> World<'m> {
         for slot in 0..SLOTS {
             self.step(Step::Leave(slot))?;
         }
-        while !self.changed.is_empty() {
+        while !self.told.is_empty() {
             self.step(Step::Poll)?;
         }
         self.check()?;
@@ -145,15 +141,15 @@ impl<'m> World<'m> {
             Step::Remove(slot, topic) => {
                 let Some((at, link)) = self.link(slot, &name(topic))? else { return Ok(()) };
                 self.hub.remove(&mut self.interests[slot], link);
-                self.forget(at);
+                self.came.remove(at);
             }
             Step::GiveBack(slot) => {
                 self.hub.give_back(&mut self.interests[slot]);
-                self.forget_of(slot, |listens| !listens);
+                self.came.retain(|(who, _, listens)| *who != slot || *listens);
             }
             Step::Leave(slot) => {
                 self.hub.leave(&mut self.interests[slot]);
-                self.forget_of(slot, |_| true);
+                self.came.retain(|(who, ..)| *who != slot);
             }
             Step::Poll => self.poll()?,
         }
@@ -162,17 +158,15 @@ impl<'m> World<'m> {
 
     fn reserve(&mut self, slot: usize, name: &str) -> Result<(), TestCaseError> {
         let known = self.came.iter().any(|(who, of, _)| (*who, &**of) == (slot, name));
-        let has_row = self.rows.contains(name);
+        let rows = self.rows();
         let [topics, links, bytes] = self.fits;
         let fits = known
             || self.came.len() < links
-                && (has_row || self.rows.len() < topics && name.len() <= bytes);
+                && (rows.contains(name) || rows.len() < topics && name.len() <= bytes);
         let reserved = self.hub.reserve(slot, &mut self.interests[slot], name);
         prop_assert_eq!(reserved.map(drop), if fits { Ok(()) } else { Err(Full) });
         if fits && !known {
             self.came.push((slot, name.to_string(), false));
-            self.rows.insert(name.to_string());
-            self.mark(name);
         }
         Ok(())
     }
@@ -186,61 +180,37 @@ impl<'m> World<'m> {
         Ok(at.zip(link))
     }
 
-    fn forget_of(&mut self, slot: usize, goes: impl Fn(bool) -> bool) {
-        // Its newest link goes first.
-        while let Some(at) =
-            self.came.iter().rposition(|(who, _, listens)| *who == slot && goes(*listens))
-        {
-            self.forget(at);
-        }
+    /// Names that take a row: whoever is interested in them or not, where their end is to be told.
+    fn rows(&self) -> BTreeSet<String> {
+        self.came.iter().map(|(_, name, _)| name).chain(&self.told).cloned().collect()
     }
 
-    fn forget(&mut self, at: usize) {
-        let (_, name, _) = self.came.remove(at);
-        if self.came.iter().all(|(_, of, _)| *of != name) {
-            self.mark(&name);
-        }
-    }
-
-    fn mark(&mut self, name: &str) {
-        if !self.changed.iter().any(|marked| marked == name) {
-            self.changed.push_back(name.to_string());
-        }
-    }
-
-    /// What is told next: nothing of a topic that is as it was when it was told of last.
+    /// Something is told wherever what was told last is not so any more, and nothing else.
     fn poll(&mut self) -> Result<(), TestCaseError> {
-        let mut due = None;
-        while due.is_none()
-            && let Some(name) = self.changed.pop_front()
-        {
-            let lives = self.came.iter().any(|(_, of, _)| *of == name);
-            let was_told = if lives {
-                !self.told.insert(name.clone())
-            } else {
-                self.rows.remove(&name);
-                self.told.remove(&name)
-            };
-            due = (lives != was_told).then_some((name, lives));
+        let lives: BTreeSet<String> = self.came.iter().map(|(_, name, _)| name.clone()).collect();
+        match self.hub.poll_life() {
+            None => prop_assert_eq!(&self.told, &lives),
+            Some(Life::First(name)) => {
+                prop_assert!(lives.contains(name) && self.told.insert(name.to_string()));
+            }
+            Some(Life::Last(name)) => {
+                prop_assert!(!lives.contains(name) && self.told.remove(name));
+            }
         }
-        let told = self.hub.poll_life().map(|life| match life {
-            Life::First(name) => (name.to_string(), true),
-            Life::Last(name) => (name.to_string(), false),
-        });
-        prop_assert_eq!(told, due);
         Ok(())
     }
 
     /// All that can be asked.
     fn check(&self) -> Result<(), TestCaseError> {
         let listens = |(_, _, listens): &&(usize, String, bool)| *listens;
+        let rows = self.rows();
         for name in (0..TOPICS).map(name) {
             let of = || self.came.iter().filter(|(_, of, _)| *of == name);
             let Some(topic) = self.hub.find(&name) else {
-                prop_assert!(!self.rows.contains(&name), "{} has a row", name);
+                prop_assert!(!rows.contains(&name), "{} has a row", name);
                 continue;
             };
-            prop_assert!(self.rows.contains(&name), "{} has no row", name);
+            prop_assert!(rows.contains(&name), "{} has no row", name);
             prop_assert_eq!(self.hub.name(topic), &name);
             let audience: Vec<usize> = of().filter(listens).map(|(slot, ..)| *slot).collect();
             prop_assert_eq!(self.hub.audience(topic).collect::<Vec<_>>(), &audience[..]);

@@ -11,7 +11,7 @@ use fastws_tests::server::Served;
 use socket2::{Domain, SockRef, Socket, Type};
 use std::cell::RefCell;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::rc::Rc;
 
 /// A server that a script is played on. When it is dropped, nothing may be left of anybody.
@@ -59,7 +59,7 @@ impl Ground for Clockwork {
         let mut simulation = self.simulation.borrow_mut();
         let (shard, name) = (self.clients % simulation.shards().len(), self.clients.to_string());
         self.clients += 1;
-        simulation.connect(shard, &name);
+        simulation.connect(shard, &name).expect("owned memory has room");
         let peer = simulation.peer_mut(&name);
         peer.rude = true;
         if narrow {
@@ -142,16 +142,7 @@ pub(crate) struct Sockets<B: Binding> {
 
 impl<B: Binding> Ground for Sockets<B> {
     fn connect(&mut self, narrow: bool) -> Box<dyn Line> {
-        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("there are descriptors");
-        if narrow {
-            socket.set_recv_buffer_size(4 << 10).expect("it is open");
-        }
-        socket.connect(&self.server.address().into()).expect("the server listens");
-        let stream = TcpStream::from(socket);
-        stream.set_nodelay(true).expect("it is open");
-        let patience = Some(std::time::Duration::from_secs(30));
-        stream.set_read_timeout(patience).expect("it is not zero");
-        stream.set_write_timeout(patience).expect("it is not zero");
+        let stream = connect(self.server.address(), narrow);
         match &self.identity {
             None => Box::new(stream),
             Some(identity) => {
@@ -176,6 +167,21 @@ impl<B: Binding> Ground for Sockets<B> {
     fn wait(&mut self, holds: &mut dyn FnMut() -> bool) {
         until(holds);
     }
+}
+
+/// A client's socket. One that is narrow takes little that is not asked for.
+pub(crate) fn connect(address: SocketAddr, narrow: bool) -> TcpStream {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("there are descriptors");
+    if narrow {
+        socket.set_recv_buffer_size(4 << 10).expect("it is open");
+    }
+    socket.connect(&address.into()).expect("the server listens");
+    let stream = TcpStream::from(socket);
+    stream.set_nodelay(true).expect("it is open");
+    let patience = Some(std::time::Duration::from_secs(30));
+    stream.set_read_timeout(patience).expect("it is not zero");
+    stream.set_write_timeout(patience).expect("it is not zero");
+    stream
 }
 
 impl Line for TcpStream {

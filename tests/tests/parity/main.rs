@@ -1,13 +1,15 @@
-//! Scripts of messages and faults have one transcript: on the simulated clock, and on each binding's sockets, plain and
-//! over TLS.
+//! Scripts of messages and faults have one transcript: on the simulated clock, on each binding's sockets, plain and
+//! over TLS, and, where they ask for plain handlers only, on the sockets of a loop of one's own.
 
 mod ear;
 mod ground;
+mod own;
 mod play;
 mod scripts;
 mod set;
 
 use crate::ground::{Clockwork, Ground, Sockets};
+use crate::own::Own;
 use crate::play::{Inside, Play};
 use crate::scripts::Script;
 use fastws_host::server::{Binding, Server};
@@ -67,6 +69,12 @@ fn there_are_at_least_60_scripts_and_each_has_a_name_of_its_own() {
 }
 
 #[test]
+fn at_least_half_of_the_scripts_are_played_on_a_loop_of_ones_own() {
+    let plain = scripts::all().iter().filter(|script| script.is_plain).count();
+    assert!(2 * plain >= scripts::all().len(), "{plain} of {}", scripts::all().len());
+}
+
+#[test]
 fn each_mistake_that_the_protocol_names_is_in_a_transcript() {
     let protocol = include_str!("../../../core/docs/protocol.md");
     let mut owed: BTreeSet<&str> = protocol.lines().filter_map(mistake).collect();
@@ -120,13 +128,15 @@ fn sign(protocol: &str, label: &str) -> String {
 fn hold(scripts: Vec<Script>) {
     for script in scripts {
         let expected = on_clock(&script, 1);
-        for (ground, transcript) in [
+        let own = script.is_plain.then(|| ("a loop of one's own", on_own_loop(&script)));
+        let others = [
             ("two simulated shards", on_clock(&script, 2)),
             ("smol", on_sockets::<Smol>(&script, None)),
             ("tokio", on_sockets::<Tokio>(&script, None)),
             ("smol over TLS", on_sockets::<Smol>(&script, Some(Identity::new()))),
             ("tokio over TLS", on_sockets::<Tokio>(&script, Some(Identity::new()))),
-        ] {
+        ];
+        for (ground, transcript) in others.into_iter().chain(own) {
             for line in 0..expected.len().max(transcript.len()) {
                 let [heard, expected] = [&transcript, &expected].map(|lines| lines.get(line));
                 let name = script.name;
@@ -152,6 +162,11 @@ fn on_sockets<B: Binding>(script: &Script, identity: Option<Identity>) -> Vec<St
     }
     let running = server.start(script.api(&inside)).expect("the API has no mistake");
     play(script, &mut Sockets { server: Served::new(running), identity }, inside)
+}
+
+fn on_own_loop(script: &Script) -> Vec<String> {
+    let inside = Inside::default();
+    play(script, &mut Own::new(script, &inside), inside)
 }
 
 fn play(script: &Script, ground: &mut dyn Ground, inside: Inside) -> Vec<String> {

@@ -1,12 +1,11 @@
 //! What two bad listeners among a thousand cost the others.
 
 use crate::LONE;
-use fastws_core::frame::{Head, Opcode};
 use fastws_host::descriptors;
 use fastws_host::peer::Peer;
+use fastws_tests::bare;
 use fastws_tests::client::Client;
 use fastws_tests::lone::{Lone, config};
-use fastws_tests::world::HANDSHAKE;
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 use std::io::{ErrorKind, Read, Write};
@@ -21,9 +20,8 @@ fn one_that_never_reads_and_one_that_is_reset_cost_a_thousand_others_nothing() {
     let mut server = Lone::start(LONE, &[]);
     let before = server.resident("VmRSS");
     let mut control = Client::connect(server.address(), "/ws");
-    let mut others: Vec<TcpStream> = (0..CROWD)
-        .map(|_| listen(shake(TcpStream::connect(server.address()).expect("it listens"))))
-        .collect();
+    let mut others: Vec<TcpStream> =
+        (0..CROWD).map(|_| listen(bare::connect(server.address()))).collect();
     let [mut slow, reset] = [(); 2].map(|()| listen(connect(server.address())));
     let mut reset = Some(reset);
     let mut listeners = || control.ask("subscriptions", "count", Value::Null);
@@ -80,33 +78,12 @@ fn connect(address: SocketAddr) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("there are descriptors");
     socket.set_recv_buffer_size(4 << 10).expect("it is open");
     socket.connect(&address.into()).expect("the server listens");
-    shake(socket.into())
-}
-
-/// Opens a WebSocket by hand: a thousand clients with buffers of their own would be slow.
-fn shake(mut stream: TcpStream) -> TcpStream {
-    stream.set_read_timeout(Some(Duration::from_secs(60))).expect("it is not zero");
-    stream.write_all(HANDSHAKE.as_bytes()).expect("it is open");
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        stream.read_exact(&mut byte).expect("the server answers");
-        head.extend(byte);
-    }
-    assert!(head.starts_with(b"HTTP/1.1 101 "));
-    stream
+    bare::shake(socket.into())
 }
 
 fn listen(mut stream: TcpStream) -> TcpStream {
-    let request = br#"{"type":"noise.subscribe"}"#;
-    let request = Peer::default().frame(Opcode::Text, request);
-    stream.write_all(&request).expect("it is open");
-    let mut head = [0; 2];
-    stream.read_exact(&mut head).expect("the server answers");
-    let mut reply = vec![0; head[1].into()];
-    stream.read_exact(&mut reply).expect("the server answers");
-    let reply: Value =
-        serde_json::from_slice(&reply).expect("a short message is its frame's payload");
+    bare::say(&mut stream, r#"{"type":"noise.subscribe"}"#, 1);
+    let reply = bare::hear(&mut stream);
     assert_eq!(reply["payload"]["status"], "ok", "{reply}");
     stream
 }
@@ -118,9 +95,7 @@ fn update(number: usize) -> String {
 
 /// The frame of an update as its listeners get it.
 fn frame(update: &str) -> Vec<u8> {
-    let text = format!(r#"{{"type":"noise.update","topic":"noise","payload":"{update}"}}"#);
-    let head = Head::new(Opcode::Text, text.len(), None);
-    [head.as_slice(), text.as_bytes()].concat()
+    bare::frame(&format!(r#"{{"type":"noise.update","topic":"noise","payload":"{update}"}}"#))
 }
 
 /// Bytes of one update's frame.

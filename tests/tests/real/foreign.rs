@@ -139,6 +139,26 @@ fn a_foreign_stream_is_dropped_also_where_its_peer_says_nothing() {
     assert_eq!(heard[0], 0x88, "it was told why");
 }
 
+#[test]
+fn a_foreign_stream_that_comes_as_others_are_taken_is_not_overlooked() {
+    /// Brings the stream where it is dropped.
+    struct Late(Handle, Option<WebSocketStream<UnixStream>>);
+
+    impl Drop for Late {
+        fn drop(&mut self) {
+            self.0.attach(self.1.take().expect("it is dropped once"));
+        }
+    }
+
+    let server = start(bind().shards(NonZeroUsize::MIN), noise());
+    let (first, refused) = pair();
+    let (mut second, late) = pair();
+    // Dropped by the shard as it takes what has come, since the API has no door that yields it.
+    server.handle().attach_guest(refused, Late(server.handle(), Some(late)));
+    first.dropped();
+    assert_eq!(second.ask("subscriptions", "count", Value::Null), 0);
+}
+
 struct User {
     name: String,
 }

@@ -10,12 +10,12 @@ use fastws_tests::world::HANDSHAKE;
 
 pub(crate) fn scripts() -> Vec<Script> {
     vec![
-        Script::new("a client that says nothing at all", |play| {
+        Script::plain("a client that says nothing at all", |play| {
             play.connect("ann");
             play.end("ann");
         })
         .config(|config| config.handshake = IN_TIME),
-        Script::new("a handshake that does not begin, and one that does not end", |play| {
+        Script::plain("a handshake that does not begin, and one that does not end", |play| {
             play.connect("ann");
             play.connect("bob");
             play.send("bob", &HANDSHAKE[..60]);
@@ -36,13 +36,13 @@ pub(crate) fn scripts() -> Vec<Script> {
             play.end("ann");
         })
         .config(|config| config.handshake = IN_TIME),
-        Script::new("a client that says nothing for its heartbeat", |play| {
+        Script::plain("a client that says nothing for its heartbeat", |play| {
             play.join("ann");
             play.end("ann");
         })
         .shows("E5")
         .config(|config| config.heartbeat = Some(SOON)),
-        Script::new("pongs are no messages", |play| {
+        Script::plain("pongs are no messages", |play| {
             play.join("ann");
             play.end("ann");
         })
@@ -51,7 +51,7 @@ pub(crate) fn scripts() -> Vec<Script> {
             config.heartbeat = Some(SOON);
             config.ping = SOON / 5;
         }),
-        Script::new("a connection that has lived its time", |play| {
+        Script::plain("a connection that has lived its time", |play| {
             play.join("ann");
             play.end("ann");
         })
@@ -64,7 +64,7 @@ pub(crate) fn scripts() -> Vec<Script> {
             play.order("nothing");
         })
         .config(|config| config.lifespan = Some(SOON)),
-        Script::new("a connection that pings and answers", |play| {
+        Script::plain("a connection that pings and answers", |play| {
             play.join("ann");
             for number in 0..3 {
                 play.hear_ping("ann");
@@ -72,7 +72,7 @@ pub(crate) fn scripts() -> Vec<Script> {
             }
         })
         .config(|config| config.ping = SOON),
-        Script::new("a client that does not answer pings", |play| {
+        Script::plain("a client that does not answer pings", |play| {
             play.join("ann");
             play.rude("ann");
             play.hear_ping("ann");
@@ -82,7 +82,7 @@ pub(crate) fn scripts() -> Vec<Script> {
             config.ping = SOON;
             config.pong = SOON;
         }),
-        Script::new("a client that does not answer pings, and its subscriptions", |play| {
+        Script::plain("a client that does not answer pings, and its subscriptions", |play| {
             play.join("ann");
             play.join("bob");
             play.ask("bob", fastws_tests::stage::act(["subscribe a"]));
@@ -95,14 +95,14 @@ pub(crate) fn scripts() -> Vec<Script> {
             config.ping = SOON * 5;
             config.pong = SOON * 5;
         }),
-        Script::new("a client that does not answer a close", |play| {
+        Script::plain("a client that does not answer a close", |play| {
             play.join("ann");
             play.rude("ann");
             play.say("ann", "what?");
             play.end("ann");
         })
         .config(|config| config.closing = SOON),
-        Script::new("a stranger who does not say who it is", |play| {
+        Script::plain("a stranger who does not say who it is", |play| {
             play.join("ann");
             play.end("ann");
         })

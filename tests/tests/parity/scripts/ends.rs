@@ -8,13 +8,13 @@ use fastws_tests::world::HANDSHAKE;
 
 pub(crate) fn scripts() -> Vec<Script> {
     vec![
-        Script::new("a client that says no more", |play| {
+        Script::plain("a client that says no more", |play| {
             play.join("ann");
             play.ask("ann", echo(1));
             play.half_close("ann");
             play.end("ann");
         }),
-        Script::new("a client that says no more in the middle of a frame", |play| {
+        Script::plain("a client that says no more in the middle of a frame", |play| {
             play.join("ann");
             play.join("bob");
             play.ask("ann", act(["subscribe a"]));
@@ -23,7 +23,7 @@ pub(crate) fn scripts() -> Vec<Script> {
             play.end("ann");
             play.until("bob", "subscriptions", 0);
         }),
-        Script::new("a client that is reset in the middle of a frame", |play| {
+        Script::plain("a client that is reset in the middle of a frame", |play| {
             play.join("ann");
             play.join("bob");
             play.ask("ann", act(["subscribe a"]));
@@ -32,7 +32,7 @@ pub(crate) fn scripts() -> Vec<Script> {
             play.until("bob", "connections", 1);
             play.until("bob", "subscriptions", 0);
         }),
-        Script::new("clients that are reset in their handshake", |play| {
+        Script::plain("clients that are reset in their handshake", |play| {
             play.join("bob");
             play.connect("ann");
             play.send("ann", &HANDSHAKE[..40]);
@@ -41,7 +41,7 @@ pub(crate) fn scripts() -> Vec<Script> {
             play.reset("cat");
             play.ask("bob", echo(1));
         }),
-        Script::new("a client that closes and does not wait", |play| {
+        Script::plain("a client that closes and does not wait", |play| {
             play.join("ann");
             play.join("bob");
             play.ask("ann", act(["subscribe a"]));
@@ -50,7 +50,7 @@ pub(crate) fn scripts() -> Vec<Script> {
             play.end("ann");
             play.until("bob", "subscriptions", 0);
         }),
-        Script::new("the server ends with clients that do nothing", |play| {
+        Script::plain("the server ends with clients that do nothing", |play| {
             for name in ["ann", "bob", "cat"] {
                 play.join(name);
                 play.ask(name, echo(1));
@@ -61,7 +61,7 @@ pub(crate) fn scripts() -> Vec<Script> {
             }
         })
         .shows("E20"),
-        Script::new("the server ends in the middle of handshakes", |play| {
+        Script::plain("the server ends in the middle of handshakes", |play| {
             play.join("bob");
             play.connect("ann");
             play.send("ann", &HANDSHAKE[..40]);
@@ -70,7 +70,7 @@ pub(crate) fn scripts() -> Vec<Script> {
             play.end("ann");
             play.end("bob");
         }),
-        Script::new("the server ends in the middle of a message", |play| {
+        Script::plain("the server ends in the middle of a message", |play| {
             play.join("ann");
             play.frame("ann", 0x01, r#"{"type":"#);
             play.frame("ann", 0x89, "");
@@ -101,7 +101,7 @@ pub(crate) fn scripts() -> Vec<Script> {
             play.end("ann");
             play.noted("drop A");
         }),
-        Script::new("the server ends while a client does not answer its close", |play| {
+        Script::plain("the server ends while a client does not answer its close", |play| {
             play.join("ann");
             play.join("bob");
             play.rude("ann");
@@ -112,7 +112,7 @@ pub(crate) fn scripts() -> Vec<Script> {
             play.end("bob");
         })
         .config(|config| config.closing = SOON * 5),
-        Script::new("the server ends while a client closes", |play| {
+        Script::plain("the server ends while a client closes", |play| {
             play.join("ann");
             play.rude("ann");
             play.ask("ann", "what?");

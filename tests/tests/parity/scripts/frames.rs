@@ -6,14 +6,14 @@ use crate::set::echo;
 
 pub(crate) fn scripts() -> Vec<Script> {
     vec![
-        Script::new("a message in three fragments", |play| {
+        Script::plain("a message in three fragments", |play| {
             play.join("ann");
             play.frame("ann", 0x01, r#"{"type":"ec"#);
             play.frame("ann", 0x00, r#"ho","payl"#);
             play.frame("ann", 0x80, r#"oad":[1]}"#);
             play.hear("ann");
         }),
-        Script::new("control frames between fragments", |play| {
+        Script::plain("control frames between fragments", |play| {
             play.join("ann");
             play.frame("ann", 0x01, r#"{"type":"#);
             play.frame("ann", 0x89, "one");
@@ -25,20 +25,20 @@ pub(crate) fn scripts() -> Vec<Script> {
                 play.hear("ann");
             }
         }),
-        Script::new("a close between fragments", |play| {
+        Script::plain("a close between fragments", |play| {
             play.join("ann");
             play.frame("ann", 0x01, r#"{"type":"#);
             play.close("ann", b"\x03\xe8enough");
             play.end("ann");
         }),
-        Script::new("frames in single bytes", |play| {
+        Script::plain("frames in single bytes", |play| {
             play.join("ann");
             let frames = [masked(0x81, echo("ä€😀").to_string().as_bytes()), masked(0x89, b"hi")];
             play.send_split("ann", frames.concat(), 1);
             play.hear("ann");
             play.hear("ann");
         }),
-        Script::new("a character that is cut by a fragment and by a segment", |play| {
+        Script::plain("a character that is cut by a fragment and by a segment", |play| {
             play.join("ann");
             let text = r#"{"type":"echo","payload":"😀"}"#.as_bytes();
             let frames =
@@ -46,7 +46,7 @@ pub(crate) fn scripts() -> Vec<Script> {
             play.send_split("ann", frames.concat(), 5);
             play.hear("ann");
         }),
-        Script::new("text that is not UTF-8, told at its first wrong byte", |play| {
+        Script::plain("text that is not UTF-8, told at its first wrong byte", |play| {
             play.join("ann");
             play.frame("ann", 0x81, b"\xff");
             play.end("ann");
@@ -60,28 +60,28 @@ pub(crate) fn scripts() -> Vec<Script> {
             play.end("cat");
         })
         .shows("E9"),
-        Script::new("no mask, reserved bits, an unknown opcode", |play| {
+        Script::plain("no mask, reserved bits, an unknown opcode", |play| {
             broken(play, [&b"\x81\x02hi"[..], b"\xa1\x80\0\0\0\0", b"\x83\x80\0\0\0\0"]);
         })
         .shows("E8"),
-        Script::new(
+        Script::plain(
             "a continuation of nothing, an interruption, a control frame in parts",
             |play| {
                 let interrupted = [masked(0x01, b"{"), masked(0x81, b"{}")].concat();
                 broken(play, [&b"\x80\x80\0\0\0\0"[..], &interrupted, b"\x09\x80\0\0\0\0"]);
             },
         ),
-        Script::new("a long control frame, a long form, a top bit", |play| {
+        Script::plain("a long control frame, a long form, a top bit", |play| {
             let long = masked(0x89, &[b'x'; 126]);
             let form = b"\x81\xfe\0\x01\0\0\0\0x";
             broken(play, [&long[..], form, b"\x81\xff\x80\0\0\0\0\0\0\0\0\0\0\0"]);
         }),
-        Script::new("closes that are wrong", |play| {
+        Script::plain("closes that are wrong", |play| {
             let closes =
                 [&b"\x03"[..], b"\x03\xed", b"\x03\xe8\xff"].map(|close| masked(0x88, close));
             broken(play, [&closes[0][..], &closes[1], &closes[2]]);
         }),
-        Script::new("closes that are right", |play| {
+        Script::plain("closes that are right", |play| {
             for (name, close) in [("ann", &b""[..]), ("bob", b"\x03\xe8bye"), ("cat", b"\x13\x87")]
             {
                 play.join(name);
@@ -89,14 +89,14 @@ pub(crate) fn scripts() -> Vec<Script> {
                 play.end(name);
             }
         }),
-        Script::new("what comes behind a close is not read", |play| {
+        Script::plain("what comes behind a close is not read", |play| {
             play.join("ann");
             play.close("ann", b"\x03\xe9");
             play.say("ann", echo("too late"));
             play.send("ann", b"\xff\xff\xff");
             play.end("ann");
         }),
-        Script::new("what comes behind a mistake is not answered", |play| {
+        Script::plain("what comes behind a mistake is not answered", |play| {
             play.join("ann");
             let frames = [
                 masked(0x81, b"{"),
@@ -106,28 +106,28 @@ pub(crate) fn scripts() -> Vec<Script> {
             play.send("ann", frames.concat());
             play.end("ann");
         }),
-        Script::new("pings of every length", |play| {
+        Script::plain("pings of every length", |play| {
             play.join("ann");
             for len in [0, 1, 125] {
                 play.frame("ann", 0x89, "x".repeat(len));
                 play.hear("ann");
             }
         }),
-        Script::new("lengths at which a head changes", |play| {
+        Script::plain("lengths at which a head changes", |play| {
             play.join("ann");
             for len in [125, 126, 127, 65_535, 65_536] {
                 play.ask("ann", message(len));
             }
         })
         .config(|config| config.message_bytes = 1 << 17),
-        Script::new("a message at its limit, and one over it", |play| {
+        Script::plain("a message at its limit, and one over it", |play| {
             play.join("ann");
             play.ask("ann", message(64 << 10));
             play.say("ann", message((64 << 10) + 1));
             play.end("ann");
         })
         .shows("E10"),
-        Script::new("fragments that are over the limit together", |play| {
+        Script::plain("fragments that are over the limit together", |play| {
             play.join("ann");
             for first in [0x01, 0x00, 0x80] {
                 play.frame("ann", first, "x".repeat(50));
@@ -135,12 +135,12 @@ pub(crate) fn scripts() -> Vec<Script> {
             play.end("ann");
         })
         .config(|config| config.message_bytes = 128),
-        Script::new("a head that promises more than the limit", |play| {
+        Script::plain("a head that promises more than the limit", |play| {
             play.join("ann");
             play.send("ann", b"\x81\xff\0\0\0\x01\0\0\0\0");
             play.end("ann");
         }),
-        Script::new("binary messages", |play| {
+        Script::plain("binary messages", |play| {
             play.join("ann");
             play.frame("ann", 0x82, echo(1).to_string());
             play.end("ann");

@@ -39,7 +39,7 @@ pub(crate) fn scripts() -> Vec<Script> {
                 play.ask("cat", echo("still there"));
             }
         }),
-        Script::new("what a handler has wished before it fails", |play| {
+        Script::plain("what a handler has wished before it fails", |play| {
             play.join("ann");
             play.join("bob");
             play.ask("bob", act(["subscribe a"]));
@@ -48,7 +48,7 @@ pub(crate) fn scripts() -> Vec<Script> {
             play.until("bob", "subscriptions", 1);
             play.ask("bob", echo("and no update before"));
         }),
-        Script::new("a reason over 123 bytes", |play| {
+        Script::plain("a reason over 123 bytes", |play| {
             play.join("ann");
             play.say("ann", json!({"type": "long"}));
             play.end("ann");

@@ -8,7 +8,7 @@ use serde_json::json;
 
 pub(crate) fn scripts() -> Vec<Script> {
     vec![
-        Script::new("requests with and without an id, a payload, and more", |play| {
+        Script::plain("requests with and without an id, a payload, and more", |play| {
             play.join("ann");
             for text in [
                 r#"{"type":"echo"}"#,
@@ -19,27 +19,27 @@ pub(crate) fn scripts() -> Vec<Script> {
                 play.ask("ann", text);
             }
         }),
-        Script::new("many requests in one segment", |play| {
+        Script::plain("many requests in one segment", |play| {
             play.join("ann");
             play.say_together("ann", [1, 2, 3, 4, 5, 6, 7, 8].map(echo));
             for _ in 0..8 {
                 play.hear("ann");
             }
         }),
-        Script::new("an operation without a reply", |play| {
+        Script::plain("an operation without a reply", |play| {
             play.join("ann");
             play.say("ann", json!({"type": "note", "payload": "written down"}));
             play.ask("ann", echo("and nothing before"));
             play.noted("written down");
         }),
-        Script::new("what is no JSON", |play| {
+        Script::plain("what is no JSON", |play| {
             mistakes(play, ["", "hello", "{\"type\":\"echo\"} {}"]);
         })
         .shows("E1"),
-        Script::new("what is no message", |play| {
+        Script::plain("what is no message", |play| {
             mistakes(play, ["[]", "{}", r#"{"type":1}"#]);
         }),
-        Script::new("what is told twice", |play| {
+        Script::plain("what is told twice", |play| {
             mistakes(
                 play,
                 [
@@ -49,7 +49,7 @@ pub(crate) fn scripts() -> Vec<Script> {
                 ],
             );
         }),
-        Script::new("a byte order mark, a lone surrogate, and too deep a nest", |play| {
+        Script::plain("a byte order mark, a lone surrogate, and too deep a nest", |play| {
             let deep =
                 format!(r#"{{"type":"echo","payload":{}{}}}"#, "[".repeat(128), "]".repeat(128));
             mistakes(
@@ -57,7 +57,7 @@ pub(crate) fn scripts() -> Vec<Script> {
                 ["\u{feff}{\"type\":\"echo\"}", r#"{"type":"echo","payload":"\ud800"}"#, &deep],
             );
         }),
-        Script::new("payloads that do not fit", |play| {
+        Script::plain("payloads that do not fit", |play| {
             mistakes(
                 play,
                 [
@@ -68,7 +68,7 @@ pub(crate) fn scripts() -> Vec<Script> {
             );
         })
         .shows("E3"),
-        Script::new("types that no operation has", |play| {
+        Script::plain("types that no operation has", |play| {
             mistakes(
                 play,
                 [
@@ -98,14 +98,14 @@ pub(crate) fn scripts() -> Vec<Script> {
         })
         .shows("E9 E23 E24")
         .config(|config| config.on_error = OnError::Reply),
-        Script::new("more messages in a second than allowed", |play| {
+        Script::plain("more messages in a second than allowed", |play| {
             play.join("ann");
             play.say_together("ann", [1, 2, 3].map(echo));
             play.end("ann");
         })
         .shows("E11")
         .config(|config| config.messages_per_second = Some(2)),
-        Script::new("more bytes in a second than allowed", |play| {
+        Script::plain("more bytes in a second than allowed", |play| {
             play.join("ann");
             play.say("ann", echo("x".repeat(400)));
             play.end("ann");

@@ -23,6 +23,8 @@ pub(crate) struct Script {
     pub(crate) config: Config,
     api: fn(Api) -> Api,
     pub(crate) play: fn(&mut Play<'_>),
+    /// It asks for plain handlers only, and for no page, door or service.
+    pub(crate) is_plain: bool,
 }
 
 impl Script {
@@ -35,7 +37,11 @@ impl Script {
             drain: Duration::ZERO,
             ..Config::default()
         };
-        Self { name, shows: "", config, api: |api| api, play }
+        Self { name, shows: "", config, api: |api| api, play, is_plain: false }
+    }
+
+    fn plain(name: &'static str, play: fn(&mut Play<'_>)) -> Self {
+        Self { is_plain: true, ..Self::new(name, play) }
     }
 
     fn shows(self, labels: &'static str) -> Self {

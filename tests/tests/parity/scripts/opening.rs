@@ -10,21 +10,21 @@ use fastws_tests::world::HANDSHAKE;
 
 pub(crate) fn scripts() -> Vec<Script> {
     vec![
-        Script::new("a handshake in single bytes, with a message right behind it", |play| {
+        Script::plain("a handshake in single bytes, with a message right behind it", |play| {
             play.connect("ann");
             let message = masked(0x81, echo("hi").to_string().as_bytes());
             play.send_split("ann", [HANDSHAKE.as_bytes(), &message].concat(), 1);
             play.hear("ann");
             play.hear("ann");
         }),
-        Script::new("a handshake, a message and a close in one segment", |play| {
+        Script::plain("a handshake, a message and a close in one segment", |play| {
             play.connect("ann");
             let [message, close] = [(0x81, echo("hi").to_string()), (0x88, String::new())]
                 .map(|(first, payload)| masked(first, payload.as_bytes()));
             play.send("ann", [HANDSHAKE.as_bytes(), &message, &close].concat());
             play.end("ann");
         }),
-        Script::new("handshakes that lack something", |play| {
+        Script::plain("handshakes that lack something", |play| {
             let [version, key, upgrade] = [
                 ("Sec-WebSocket-Version: 13", "Sec-WebSocket-Version: 8"),
                 ("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n", ""),
@@ -37,7 +37,7 @@ pub(crate) fn scripts() -> Vec<Script> {
                 play.end(name);
             }
         }),
-        Script::new("what is no HTTP", |play| {
+        Script::plain("what is no HTTP", |play| {
             for (name, request) in [
                 ("ann", &b"\x16\x03\x01\x02\0"[..]),
                 ("bob", b"\r\n"),
@@ -48,7 +48,7 @@ pub(crate) fn scripts() -> Vec<Script> {
                 play.end(name);
             }
         }),
-        Script::new("a head over its limit", |play| {
+        Script::plain("a head over its limit", |play| {
             play.connect("ann");
             play.send("ann", format!("GET /ws HTTP/1.1\r\nX-Long: {}", "x".repeat(500)));
             play.end("ann");
@@ -87,7 +87,7 @@ pub(crate) fn scripts() -> Vec<Script> {
                 _ => Err(HttpError::new(401, "tell your token")),
             })
         }),
-        Script::new("a first message that has to say who it is from", |play| {
+        Script::plain("a first message that has to say who it is from", |play| {
             for (name, token) in [("ann", "token guess"), ("bob", "{\"type\":\"echo\"}")] {
                 play.join(name);
                 play.say(name, token);
@@ -104,7 +104,7 @@ pub(crate) fn scripts() -> Vec<Script> {
                 _ => Err(Close::new(4000, "for the log only")),
             })
         }),
-        Script::new("one connection more than allowed", |play| {
+        Script::plain("one connection more than allowed", |play| {
             play.join("ann");
             play.connect("bob");
             play.send("bob", HANDSHAKE);
@@ -125,7 +125,7 @@ pub(crate) fn scripts() -> Vec<Script> {
             play.hear("bob");
         })
         .with(|api| api.protocols(["v1", "v2"])),
-        Script::new("an extension that is not negotiated, and is used", |play| {
+        Script::plain("an extension that is not negotiated, and is used", |play| {
             play.connect("ann");
             play.send("ann", with("Sec-WebSocket-Extensions: permessage-deflate"));
             play.hear("ann");

@@ -8,7 +8,7 @@ use serde_json::json;
 
 pub(crate) fn scripts() -> Vec<Script> {
     vec![
-        Script::new("a slow reader is closed", |play| {
+        Script::plain("a slow reader is closed", |play| {
             listen(play);
             play.flood("subscriptions", "bob", |count| *count == json!(0));
             play.hear_noise("ann");
@@ -16,7 +16,7 @@ pub(crate) fn scripts() -> Vec<Script> {
         })
         .shows("E15")
         .config(|config| config.backlog_bytes = 64 << 10),
-        Script::new("a slow reader loses its oldest updates, and no reply", |play| {
+        Script::plain("a slow reader loses its oldest updates, and no reply", |play| {
             listen(play);
             play.ask("ann", echo("before the noise"));
             play.flood("dropped", "bob", |count| *count != json!(0));
@@ -28,7 +28,7 @@ pub(crate) fn scripts() -> Vec<Script> {
             config.backlog_bytes = 256 << 10;
             config.slow_consumer = SlowConsumer::DropOldest;
         }),
-        Script::new("a slow reader gets the newest update of a topic", |play| {
+        Script::plain("a slow reader gets the newest update of a topic", |play| {
             listen(play);
             play.flood("dropped", "bob", |count| *count != json!(0));
             play.say("ann", echo("a reply"));
@@ -39,7 +39,7 @@ pub(crate) fn scripts() -> Vec<Script> {
             config.backlog_bytes = 256 << 10;
             config.slow_consumer = SlowConsumer::Latest;
         }),
-        Script::new("a slow reader that goes", |play| {
+        Script::plain("a slow reader that goes", |play| {
             listen(play);
             play.flood("dropped", "bob", |count| *count != json!(0));
             play.reset("ann");
@@ -47,7 +47,7 @@ pub(crate) fn scripts() -> Vec<Script> {
             play.ask("bob", echo("still there"));
         })
         .config(|config| config.slow_consumer = SlowConsumer::DropOldest),
-        Script::new("a slow reader is told that the server ends", |play| {
+        Script::plain("a slow reader is told that the server ends", |play| {
             listen(play);
             play.flood("dropped", "bob", |count| *count != json!(0));
             play.shutdown();
@@ -60,7 +60,7 @@ pub(crate) fn scripts() -> Vec<Script> {
             config.backlog_bytes = 256 << 10;
             config.slow_consumer = SlowConsumer::Latest;
         }),
-        Script::new("a slow reader does not answer its close", |play| {
+        Script::plain("a slow reader does not answer its close", |play| {
             listen(play);
             play.rude("ann");
             play.flood("subscriptions", "bob", |count| *count == json!(0));

@@ -7,7 +7,7 @@ use serde_json::json;
 
 pub(crate) fn scripts() -> Vec<Script> {
     vec![
-        Script::new("updates between clients", |play| {
+        Script::plain("updates between clients", |play| {
             for name in ["ann", "bob", "cat"] {
                 play.join(name);
             }
@@ -18,7 +18,7 @@ pub(crate) fn scripts() -> Vec<Script> {
                 play.hear(name);
             }
         }),
-        Script::new("updates of the application, to a topic and to everybody", |play| {
+        Script::plain("updates of the application, to a topic and to everybody", |play| {
             play.join("ann");
             play.join("bob");
             play.ask("ann", act(["subscribe a"]));
@@ -30,7 +30,7 @@ pub(crate) fn scripts() -> Vec<Script> {
                 play.hear(name);
             }
         }),
-        Script::new("wishes in the order of their calls", |play| {
+        Script::plain("wishes in the order of their calls", |play| {
             play.join("ann");
             play.ask(
                 "ann",
@@ -180,7 +180,7 @@ pub(crate) fn scripts() -> Vec<Script> {
             play.hear("ann");
             play.hear("ann");
         }),
-        Script::new("a listener that has died among others", |play| {
+        Script::plain("a listener that has died among others", |play| {
             for name in ["ann", "bob", "cat"] {
                 play.join(name);
                 play.ask(name, act(["subscribe a"]));
@@ -193,7 +193,7 @@ pub(crate) fn scripts() -> Vec<Script> {
             }
             play.until("ann", "subscriptions", 2);
         }),
-        Script::new("an empty name of a topic, and one that is too long", |play| {
+        Script::plain("an empty name of a topic, and one that is too long", |play| {
             play.join("ann");
             let long = format!("subscribe {}", "t".repeat(17));
             play.ask("ann", json!({"type": "act", "payload": [long, "subscribe ", "topics"]}));

@@ -1,0 +1,70 @@
+//! What threads do to the host, in every order: its own code, with locks and atomics that a model schedules (`sync`).
+//! Knows no socket, no poller and no time.
+
+mod bell;
+mod inbox;
+mod lives;
+mod place;
+
+use loom::sync::{Condvar, Mutex};
+use loom::thread::{Builder, JoinHandle};
+use std::sync::Arc;
+use std::task::{Wake, Waker};
+
+/// Runs `model` once for each order of its threads' steps, with as many preemptions at most, and for each value
+/// that an atomic may yield. A thread that waits for ever ends it with `deadlock`.
+fn check(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = builder.preemption_bound.or(Some(preemptions));
+    builder.max_branches = 100_000;
+    let model = Arc::new(model);
+    // The first thread's stack has no room for a shard.
+    builder.check(move || {
+        let model = model.clone();
+        thread(move || model()).join().expect("it has not panicked");
+    });
+}
+
+fn thread<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+    Builder::new().stack_size(1 << 20).spawn(run).expect("the model has room for one more")
+}
+
+fn join<T>(threads: impl IntoIterator<Item = JoinHandle<T>>) {
+    for thread in threads {
+        thread.join().expect("it has not panicked");
+    }
+}
+
+/// What a thread waits for, and others wake.
+#[derive(Default)]
+struct Gong {
+    rung: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Gong {
+    fn new() -> (Arc<Self>, Waker) {
+        let gong = Arc::new(Self { rung: Mutex::new(false), changed: Condvar::new() });
+        (gong.clone(), Waker::from(gong))
+    }
+
+    /// Ends when it has been rung since it was waited for last.
+    fn wait(&self) {
+        let mut rung = self.rung.lock().expect("nobody has panicked");
+        while !*rung {
+            rung = self.changed.wait(rung).expect("nobody has panicked");
+        }
+        *rung = false;
+    }
+}
+
+impl Wake for Gong {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        *self.rung.lock().expect("nobody has panicked") = true;
+        self.changed.notify_one();
+    }
+}
