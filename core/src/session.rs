@@ -286,6 +286,8 @@ mod tests {
         Frame,
         Message,
         Enter(Phase),
+        /// The body of its request becomes a call.
+        Call,
         Pass(u64),
     }
 
@@ -298,6 +300,7 @@ mod tests {
             3 => Just(Step::Frame),
             3 => Just(Step::Message),
             1 => phase.prop_map(Step::Enter),
+            1 => Just(Step::Call),
             4 => (0_u64..20).prop_map(Step::Pass),
         ]
     }
@@ -310,6 +313,7 @@ mod tests {
         message: Instant,
         since: Instant,
         pinged: Option<Instant>,
+        calling: bool,
     }
 
     impl Model {
@@ -318,7 +322,10 @@ mod tests {
             let mut all = Vec::new();
             match self.phase {
                 Phase::Handshake => all.push((self.opened + config.handshake, Due::Handshake)),
-                Phase::Posting => all.push((self.since + config.handshake, Due::Handshake)),
+                Phase::Posting => {
+                    let due = if self.calling { Due::Posting } else { Due::Handshake };
+                    all.push((self.since + config.handshake, due));
+                }
                 Phase::Closing | Phase::Lingering => {
                     all.push((self.since + config.closing, Due::Gone));
                 }
@@ -362,7 +369,7 @@ mod tests {
             let phase = if open { Phase::Open } else { Phase::Handshake };
             let mut session = Session::new(now, phase);
             session.stranger = stranger;
-            let mut model = Model { phase, opened: now, heard: now, message: now, since: now, pinged: None };
+            let mut model = Model { phase, opened: now, heard: now, message: now, since: now, pinged: None, calling: false };
             for step in steps {
                 match step {
                     Step::Frame => {
@@ -380,9 +387,13 @@ mod tests {
                     }
                     Step::Enter(phase) if phase > model.phase && phase != Phase::Open => {
                         session.enter(now, phase);
-                        (model.phase, model.since) = (phase, now);
+                        (model.phase, model.since, model.calling) = (phase, now, false);
                     }
                     Step::Enter(_) => {}
+                    Step::Call => {
+                        session.calling = true;
+                        model.calling = true;
+                    }
                     Step::Pass(millis) => {
                         let later = now + Duration::from_millis(millis);
                         // Its driver wakes as it was told, and once before.
@@ -404,6 +415,19 @@ mod tests {
                 let due = model.due(&config, stranger).map(|(at, _)| at);
                 prop_assert_eq!(session.poll_timeout(&config), due);
             }
+        }
+    }
+
+    #[test]
+    fn whoever_times_out_reads_both_limits() {
+        let halves = |halves: u64| Some(Duration::from_millis(halves * 500));
+        for (heartbeat, lifespan, said) in [
+            (halves(60), None, "interval 30. Max connection lifespan unset"),
+            (None, halves(7201), "interval unset. Max connection lifespan 3600.5"),
+        ] {
+            let config = Config { heartbeat, lifespan, ..Config::default() };
+            let reason = std::format!("{}", TimedOut(&config));
+            assert_eq!(reason, std::format!("Connection timed out. Heartbeat {said}"));
         }
     }
 
