@@ -1,4 +1,5 @@
-//! A shard on a thread of its own, with clients in its memory. Drives it as a binding does; time passes where a test says so.
+//! A shard on a thread of its own, with clients in its memory. Drives it as a binding does; time passes
+//! where a test says so.
 
 use crate::{Gong, thread};
 use fastws_core::catalog::Catalog;
