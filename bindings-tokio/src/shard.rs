@@ -1,47 +1,51 @@
-//! One shard on a thread with a tokio runtime: a task for each socket, and one that takes the turns.
-//! Knows no rule of the protocol.
+//! One shard on a thread with a tokio runtime: one task takes the turns, and polls the sockets that have
+//! rung for one. Knows no rule of the protocol.
 
 use crate::link::{Link, Request};
 use fastws_core::desk::Local;
 use fastws_core::engine::Sent;
 use fastws_core::ids::ConnectionId;
 use fastws_core::time::{Duration, Instant};
+use fastws_host::bell::Bell;
 use fastws_host::server::{Arrivals, Binding, Seat};
 use fastws_host::settings::Doorway;
 use fastws_host::shard::Shard;
 use fastws_host::socket::{Wire, is_one_connections};
 use fastws_host::stream::{Foreign, Lines, Outlet, WebSocketStream};
 use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::SystemTime;
 use tokio::io::ReadBuf;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Notify;
-use tokio::task::{LocalSet, spawn_local};
+use tokio::task::{LocalSet, spawn_local, unconstrained};
 
 /// Shards on threads of tokio, each with a runtime of its own.
 pub enum Tokio {}
 
 impl Binding for Tokio {
-    type Poller = (Runtime, Arc<Bell>);
+    type Poller = (Runtime, Arc<Bell>, Arc<Notify>);
     type Stream = Stream;
 
     fn poller() -> io::Result<(Self::Poller, Waker)> {
         let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
-        let bell = Arc::new(Bell(Notify::new()));
+        let roused = Arc::new(Notify::new());
+        let rouse = roused.clone();
+        let bell = Bell::new(move || rouse.notify_one());
         let waker = Waker::from(bell.clone());
-        Ok(((runtime, bell), waker))
+        Ok(((runtime, bell, roused), waker))
     }
 
-    fn drive((runtime, bell): Self::Poller, seat: Seat<Stream>) -> io::Result<()> {
-        let driven = LocalSet::new().block_on(&runtime, drive(bell, seat));
+    fn drive((runtime, bell, roused): Self::Poller, seat: Seat<Stream>) -> io::Result<()> {
+        let driven = LocalSet::new().block_on(&runtime, drive(bell, &roused, seat));
         // What handlers have left to other threads is not waited for.
         runtime.shutdown_background();
         driven
@@ -69,35 +73,36 @@ impl From<Request> for Stream {
     }
 }
 
-async fn drive(bell: Arc<Bell>, seat: Seat<Stream>) -> io::Result<()> {
+async fn drive(bell: Arc<Bell>, roused: &Notify, seat: Seat<Stream>) -> io::Result<()> {
     let house = Rc::new(House {
         shard: RefCell::new(seat.shard),
         arrivals: seat.arrivals,
         lines: RefCell::default(),
         sockets: RefCell::default(),
-        unread: RefCell::default(),
-        buffer: RefCell::new(vec![0; READ]),
         start: tokio::time::Instant::now(),
         told: Cell::new(false),
+        rung: Arc::new(Rung(Mutex::default(), bell.clone())),
         bell,
     });
     for (listener, doorway) in seat.listeners {
         spawn_local(accept(house.clone(), TcpListener::from_std(listener)?, doorway));
     }
-    house.turns().await;
+    // Each socket's share of a turn is limited already.
+    unconstrained(house.turns(roused)).await;
     Ok(())
 }
 
-/// Rung by sockets, by other threads, and by whoever has something for the next turn.
-pub struct Bell(Notify);
+/// Who is to be polled in the next turn, of the sockets that have rung.
+struct Rung(Mutex<Vec<ConnectionId>>, Arc<Bell>);
 
-impl Wake for Bell {
+/// One socket's way to ring.
+struct Cord(Arc<Rung>, ConnectionId);
+
+impl Wake for Cord {
     fn wake(self: Arc<Self>) {
-        self.0.notify_one();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.0.notify_one();
+        let Rung(sockets, bell) = &*self.0;
+        sockets.lock().expect(NOBODY_PANICS).push(self.1);
+        bell.ring();
     }
 }
 
@@ -106,42 +111,36 @@ struct House {
     arrivals: Arc<Arrivals<Stream>>,
     lines: RefCell<Lines>,
     sockets: RefCell<Vec<Way>>,
-    /// Sockets that are not read until there is room.
-    unread: RefCell<Vec<Rc<Socket>>>,
-    buffer: RefCell<Vec<u8>>,
     start: tokio::time::Instant,
     /// The shard knows the time of what has come since its last turn.
     told: Cell<bool>,
     bell: Arc<Bell>,
+    rung: Arc<Rung>,
+}
+
+/// What one turn leaves to the next.
+#[derive(Default)]
+struct Rest {
+    buffer: Vec<u8>,
+    /// Sockets that are not read until there is room.
+    unread: HashSet<ConnectionId>,
+    /// Empty between turns.
+    rung: Vec<ConnectionId>,
 }
 
 /// One connection's way out.
 enum Way {
     None,
-    Own(Rc<Socket>),
+    Own(Socket),
     Foreign(Outlet),
 }
 
 struct Socket {
-    link: RefCell<Link>,
-    wire: RefCell<Wire>,
+    link: Link,
+    wire: Wire,
     id: ConnectionId,
-    blocked: Cell<bool>,
-    unread: Cell<bool>,
-    /// Its task, which sleeps until the socket is ready or a turn has something for it.
-    task: Cell<Option<Waker>>,
-}
-
-impl Socket {
-    fn finish(&self) {
-        self.wire.borrow_mut().finish(&mut *self.link.borrow_mut());
-    }
-
-    fn wake(&self) {
-        if let Some(task) = self.task.take() {
-            task.wake();
-        }
-    }
+    blocked: bool,
+    waker: Waker,
 }
 
 async fn accept(house: Rc<House>, listener: TcpListener, doorway: Doorway) {
@@ -160,11 +159,12 @@ async fn accept(house: Rc<House>, listener: TcpListener, doorway: Doorway) {
 
 impl House {
     /// Takes turns until the server has ended.
-    async fn turns(self: &Rc<Self>) {
+    async fn turns(self: &Rc<Self>, roused: &Notify) {
+        let mut rest = Rest { buffer: vec![0; READ], ..Rest::default() };
         // One for all turns: the moment at which the next one is wanted seldom changes.
         let mut timer = pin!(tokio::time::sleep_until(self.start));
         loop {
-            let deadline = self.turn();
+            let deadline = self.turn(&mut rest);
             if self.shard.borrow().is_drained() {
                 return;
             }
@@ -175,18 +175,21 @@ impl House {
             if let Some(at) = deadline.filter(|at| *at != timer.deadline()) {
                 timer.as_mut().reset(at);
             }
-            let mut rung = pin!(self.bell.0.notified());
-            poll_fn(|context| match deadline {
-                Some(_) if timer.as_mut().poll(context).is_ready() => Poll::Ready(()),
-                _ => rung.as_mut().poll(context),
-            })
-            .await;
+            if self.bell.fall_asleep() {
+                let mut roused = pin!(roused.notified());
+                poll_fn(|context| match deadline {
+                    Some(_) if timer.as_mut().poll(context).is_ready() => Poll::Ready(()),
+                    _ => roused.as_mut().poll(context),
+                })
+                .await;
+            }
+            self.bell.wake_up();
         }
     }
 
-    /// Something has come: a turn follows.
-    fn ring(&self, shard: &mut Shard) {
-        self.bell.0.notify_one();
+    /// Something comes: a turn follows.
+    fn begin(&self, shard: &mut Shard) {
+        self.bell.ring();
         // The last turn may have been long ago.
         self.tell_time(shard);
     }
@@ -202,32 +205,25 @@ impl House {
     fn spawn(self: &Rc<Self>, mut task: Local<()>) {
         let house = self.clone();
         spawn_local(poll_fn(move |context| {
-            house.ring(&mut house.shard.borrow_mut());
+            house.begin(&mut house.shard.borrow_mut());
             task.as_mut().poll(context)
         }));
     }
 
-    fn welcome(self: &Rc<Self>, stream: TcpStream, peer: SocketAddr, doorway: Doorway) {
+    fn welcome(&self, stream: TcpStream, peer: SocketAddr, doorway: Doorway) {
         // It only fails where the peer has gone already.
         let _ = stream.set_nodelay(true);
         let mut shard = self.shard.borrow_mut();
-        self.ring(&mut shard);
+        self.begin(&mut shard);
         let Ok(id) = shard.accept(Some(peer), doorway) else { return };
         self.watch(id, Link::Tcp(stream), Wire::new(&shard, doorway));
     }
 
-    fn watch(self: &Rc<Self>, id: ConnectionId, link: Link, wire: Wire) {
-        let socket = Rc::new(Socket {
-            link: RefCell::new(link),
-            wire: RefCell::new(wire),
-            id,
-            blocked: Cell::new(false),
-            unread: Cell::new(false),
-            task: Cell::default(),
-        });
-        self.place(id, Way::Own(socket.clone()));
-        let house = self.clone();
-        spawn_local(poll_fn(move |context| house.poll_socket(&socket, context)));
+    fn watch(&self, id: ConnectionId, link: Link, wire: Wire) {
+        let waker = Waker::from(Arc::new(Cord(self.rung.clone(), id)));
+        waker.wake_by_ref();
+        let socket = Socket { link, wire, id, blocked: false, waker };
+        self.place(id, Way::Own(socket));
     }
 
     fn take_arrivals(self: &Rc<Self>, shard: &mut Shard) {
@@ -263,106 +259,67 @@ impl House {
         sockets[id.slot()] = way;
     }
 
-    /// Reads while there is something, and tells when the socket takes bytes again.
-    fn poll_socket(&self, socket: &Rc<Socket>, context: &mut Context<'_>) -> Poll<()> {
-        let mut shard = self.shard.borrow_mut();
-        let mut link = socket.link.borrow_mut();
-        let mut wire = socket.wire.borrow_mut();
-        loop {
-            let Some(room) = shard.room(socket.id) else { return Poll::Ready(()) };
-            if room == 0 {
-                if !socket.unread.replace(true) {
-                    self.unread.borrow_mut().push(socket.clone());
-                }
-                break;
-            }
-            let mut buffer = self.buffer.borrow_mut();
-            let room = room.min(buffer.len());
-            if wire.has_rest() {
-                self.ring(&mut shard);
-                wire.take_rest(&mut shard, socket.id, &mut buffer[..room]);
-                continue;
-            }
-            let mut read = ReadBuf::new(&mut buffer[..room]);
-            let Poll::Ready(done) = link.poll_read(context, &mut read) else { break };
-            self.ring(&mut shard);
-            match done {
-                Ok(()) if !read.filled().is_empty() => {
-                    wire.handle_bytes(&mut shard, socket.id, read.filled_mut(), &mut *link);
-                }
-                // It may wait for room for its answer.
-                Ok(()) => shard.handle_eof(socket.id),
-                Err(_) => shard.handle_end(socket.id),
-            }
-        }
-        socket.blocked.set(socket.blocked.get() || wire.is_blocked());
-        while link.poll_write(socket.blocked.get(), context) {
-            self.ring(&mut shard);
-            let is_free = wire.handle_writable(&mut shard, socket.id, &mut *link);
-            socket.blocked.set(!is_free);
-        }
-        socket.task.set(Some(context.waker().clone()));
-        Poll::Pending
-    }
-
     /// One turn; when the next one is wanted at the latest.
-    fn turn(self: &Rc<Self>) -> Option<tokio::time::Instant> {
+    fn turn(self: &Rc<Self>, rest: &mut Rest) -> Option<tokio::time::Instant> {
         let mut shard = self.shard.borrow_mut();
         self.tell_time(&mut shard);
+        // First, so that whoever rings from now on is heard once more.
+        self.bell.take();
+        std::mem::swap(&mut rest.rung, &mut self.rung.0.lock().expect(NOBODY_PANICS));
         self.take_arrivals(&mut shard);
+        let mut sockets = self.sockets.borrow_mut();
+        for id in rest.rung.drain(..) {
+            if let Some(Way::Own(socket)) = sockets.get_mut(id.slot())
+                && socket.id == id
+                && !socket.poll(&mut shard, &mut rest.buffer)
+            {
+                rest.unread.insert(id);
+            }
+        }
         while let Some(task) = shard.poll_task() {
             self.spawn(task);
         }
         shard.turn();
-        let mut sockets = self.sockets.borrow_mut();
         while let Some(transmit) = shard.poll_transmit() {
             let id = transmit.id();
-            let written = match &sockets[id.slot()] {
+            let way = &mut sockets[id.slot()];
+            let written = match way {
                 Way::None => continue,
                 Way::Foreign(outlet) => Ok(outlet.write(transmit.parts())),
-                Way::Own(socket) => {
-                    let mut link = socket.link.borrow_mut();
-                    socket.wire.borrow_mut().write(transmit.parts(), &mut *link)
-                }
+                Way::Own(socket) => socket.wire.write(transmit.parts(), &mut socket.link),
             };
-            let Ok(written) = written else {
+            let Ok(sent) = written.map(|written| shard.handle_sent(id, written)) else {
                 shard.handle_end(id);
                 continue;
             };
-            let sent = shard.handle_sent(id, written);
-            match &sockets[id.slot()] {
+            match way {
                 Way::Foreign(outlet) if sent == Sent::Finished => outlet.finish(),
-                Way::Own(socket) => {
-                    match sent {
-                        // Nearly always, and to wake a thousand tasks costs more than to write to them.
-                        Sent::Idle if matches!(*socket.link.borrow(), Link::Tcp(_)) => continue,
-                        Sent::Idle => {}
-                        Sent::Blocked => socket.blocked.set(true),
-                        Sent::Finished => {
-                            socket.finish();
-                            socket.link.borrow_mut().finish();
-                        }
+                // Nearly always: the next turn would find nothing.
+                Way::Own(Socket { link: Link::Tcp(_), .. }) if sent == Sent::Idle => {}
+                Way::Own(Socket { link, wire, blocked, waker, .. }) => {
+                    *blocked |= sent == Sent::Blocked;
+                    if sent == Sent::Finished {
+                        wire.finish(link);
+                        link.finish();
                     }
-                    socket.wake();
+                    waker.wake_by_ref();
                 }
                 Way::Foreign(_) | Way::None => {}
             }
         }
         if self.lines.borrow_mut().relay(&mut shard) {
-            self.bell.0.notify_one();
+            self.bell.ring();
         }
         while let Some(id) = shard.poll_gone() {
-            if let Way::Own(socket) = std::mem::replace(&mut sockets[id.slot()], Way::None) {
-                socket.finish();
-                socket.wake();
+            if let Way::Own(mut socket) = std::mem::replace(&mut sockets[id.slot()], Way::None) {
+                socket.wire.finish(&mut socket.link);
             }
         }
         self.told.set(false);
-        self.unread.borrow_mut().retain(|socket| {
-            let is_full = shard.room(socket.id) == Some(0);
-            if !is_full {
-                socket.unread.set(false);
-                socket.wake();
+        rest.unread.retain(|id| {
+            let is_full = shard.room(*id) == Some(0);
+            if !is_full && let Way::Own(socket) = &sockets[id.slot()] {
+                socket.waker.wake_by_ref();
             }
             is_full
         });
@@ -370,5 +327,49 @@ impl House {
     }
 }
 
+impl Socket {
+    /// Reads while there is something, and tells when the socket takes bytes again. False: there is no
+    /// room for more.
+    fn poll(&mut self, shard: &mut Shard, buffer: &mut [u8]) -> bool {
+        let Self { link, wire, id, blocked, waker, .. } = self;
+        let context = &mut Context::from_waker(waker);
+        let mut reads = READS;
+        let has_room = loop {
+            let Some(room) = shard.room(*id) else { return true };
+            if room == 0 {
+                break false;
+            }
+            if reads == 0 {
+                waker.wake_by_ref();
+                break true;
+            }
+            reads -= 1;
+            let room = room.min(buffer.len());
+            if wire.has_rest() {
+                wire.take_rest(shard, *id, &mut buffer[..room]);
+                continue;
+            }
+            let mut read = ReadBuf::new(&mut buffer[..room]);
+            let Poll::Ready(done) = link.poll_read(context, &mut read) else { break true };
+            match done {
+                Ok(()) if !read.filled().is_empty() => {
+                    wire.handle_bytes(shard, *id, read.filled_mut(), link);
+                }
+                // It may wait for room for its answer.
+                Ok(()) => shard.handle_eof(*id),
+                Err(_) => shard.handle_end(*id),
+            }
+        };
+        *blocked = *blocked || wire.is_blocked();
+        while link.poll_write(*blocked, context) {
+            *blocked = !wire.handle_writable(shard, *id, link);
+        }
+        has_room
+    }
+}
+
 /// Bytes of one read; one buffer serves all connections.
 const READ: usize = 64 << 10;
+/// Reads of one connection before others have their turn.
+const READS: usize = 16;
+const NOBODY_PANICS: &str = "nobody panics who holds it";

@@ -7,7 +7,7 @@ use crate::config::{OnError, SlowConsumer};
 use crate::encode::{Encode, Failed, Outgoing as Message};
 use crate::frame::{self, Opcode, Violation};
 use crate::hub::NONE;
-use crate::outbox::{MAX_HEAD, Outbox};
+use crate::outbox::{MAX_HEAD, Outbox, Outgoing};
 use crate::posting;
 use crate::session::{Due, Phase, TimedOut};
 use crate::shelf::{Full, Shelf};
@@ -113,7 +113,7 @@ impl State<'_> {
         payload: &[u8],
     ) -> Result<(), Overflow> {
         if self.outbox.fits(payload.len() + 2, 1) {
-            let run = self.outbox.frame(to, opcode, payload.len(), |turn| turn.extend(payload));
+            let run = self.outbox.frame(to, opcode, payload.len(), &payload);
             self.note(slot, run.expect("it fits"));
             return Ok(());
         }
@@ -167,9 +167,7 @@ impl State<'_> {
         if !self.outbox.fits(len + MAX_HEAD, 1) {
             return Err(Full);
         }
-        let run = self
-            .outbox
-            .frame(To::Reply(slot as u32), Opcode::Text, len, |turn| message.write(turn))?;
+        let run = self.outbox.frame(To::Reply(slot as u32), Opcode::Text, len, message)?;
         self.note(slot, run);
         self.counts.sent += 1;
         Ok(())
@@ -199,7 +197,7 @@ impl State<'_> {
     ) -> Result<Audience, Full> {
         let len = message.len();
         self.fan_out(topic, len + MAX_HEAD, policy, |outbox, to| {
-            outbox.frame(to, Opcode::Text, len, |turn| message.write(turn))
+            outbox.frame(to, Opcode::Text, len, message)
         })
     }
 
@@ -247,9 +245,7 @@ impl State<'_> {
     /// A message for every open connection. O(connections). On `Full` nothing has changed.
     pub(crate) fn broadcast(&mut self, message: &Message<'_>) -> Result<usize, Full> {
         let len = message.len();
-        self.tell_all(len + MAX_HEAD, |outbox| {
-            outbox.frame(To::All, Opcode::Text, len, |turn| message.write(turn))
-        })
+        self.tell_all(len + MAX_HEAD, |outbox| outbox.frame(To::All, Opcode::Text, len, message))
     }
 
     /// The same with a whole frame that was encoded elsewhere.
@@ -298,10 +294,11 @@ impl State<'_> {
     }
 
     /// They wait for an event of this connection: the outcome of its call, or a write.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_held(&self, slot: usize) -> bool {
-        let session = &self.seats[slot].session;
-        session.phase == Phase::Open && (session.calling || self.is_slow(slot))
+        let seat = &self.seats[slot];
+        seat.session.phase == Phase::Open
+            && (seat.session.calling || self.is_slow(slot, &seat.outgoing))
     }
 
     /// The turn wants to be written before more is dispatched.
@@ -313,15 +310,15 @@ impl State<'_> {
 
     /// Another reply might not fit into its backlog, should the socket take nothing.
     #[inline]
-    fn is_slow(&self, slot: usize) -> bool {
-        let half = self.config.backlog_bytes as usize / 2;
-        self.outbox.waiting(slot, &self.seats[slot].outgoing) > half
+    fn is_slow(&self, slot: usize, out: &Outgoing) -> bool {
+        self.outbox.waits_over(self.config.backlog_bytes as usize / 2, slot, out)
     }
 
     /// Its messages wait for us, or for a socket that takes what is before them.
     pub(crate) fn is_excused(&mut self, slot: usize) -> bool {
         let moved = core::mem::take(&mut self.seats[slot].session.moved);
-        moved || self.seats[slot].session.calling || !self.is_slow(slot)
+        let seat = &self.seats[slot];
+        moved || seat.session.calling || !self.is_slow(slot, &seat.outgoing)
     }
 
     /// The next connection whose socket can be written to; its parts are in the outbox.
@@ -362,7 +359,7 @@ impl State<'_> {
             Ok(false) => {}
             Err(overflow) => self.overflow(now, slot, overflow),
         }
-        if !self.is_slow(slot) {
+        if !self.is_slow(slot, &self.seats[slot].outgoing) {
             self.mark_ready(slot);
         }
         self.outbox.is_idle(slot, &self.seats[slot].outgoing)

@@ -160,6 +160,7 @@ pub enum Admission<'a> {
 /// One message of a client, on its way to its operation.
 ///
 /// [`Dispatch::call`] takes it; the example is at [`Dispatch`].
+#[derive(Clone, Copy, Debug)]
 pub struct Call<'a> {
     /// Names the call until it is settled.
     pub id: CallId,
@@ -230,10 +231,11 @@ pub struct Answer<'a, 'm> {
 /// How a call ended; only an [`Answer`] makes one.
 ///
 /// [`Effects::done`] is the usual one, [`Answer::later`] the one of a call that goes on.
+#[derive(Debug)]
 #[must_use]
 pub struct Verdict(pub(crate) Ended);
 
-#[derive(PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
     Now,
     Later,
@@ -275,6 +277,7 @@ impl<'a, 'm> Answer<'a, 'm> {
     /// Replies with raw JSON. `kind` is written as it is, so it must not need escaping in JSON.
     /// A reply that lent memory cannot hold closes the connection with 1011. To a request over HTTP only
     /// the payload is sent.
+    #[inline]
     pub fn reply(self, kind: &str, payload: Option<&[u8]>) -> Effects<'a, 'm> {
         if self.state.seats[self.slot].session.phase == Phase::Posting {
             self.state.respond(self.now, self.slot, payload);

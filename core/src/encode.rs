@@ -1,7 +1,7 @@
 //! Messages of ours as JSON, written once. Knows members and their bytes; never what they are about.
 
 use crate::envelope::special;
-use crate::shelf::{Full, Sink};
+use crate::shelf::{Full, Shelf, Sink};
 
 /// A message of ours. `kind` needs no escaping, `payload` and `id` are JSON already.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +35,16 @@ pub(crate) trait Encode {
     /// Puts the message in pieces: where [`len`](Self::len) bytes do not fit, [`Full`] leaves a part.
     fn write(&self, sink: &mut impl Sink) -> Result<(), Full>;
 
+    /// The same at the end of a shelf, with one look at whose memory that is.
+    #[inline]
+    fn write_to(&self, shelf: &mut Shelf<'_, u8>) -> Result<(), Full> {
+        match shelf {
+            #[cfg(feature = "alloc")]
+            Shelf::Owned(row) => self.write(row),
+            Shelf::Lent(row) => self.write(row),
+        }
+    }
+
     /// The bytes that [`write`](Self::write) puts. O(what has to be escaped).
     #[inline]
     fn len(&self) -> usize {
@@ -44,7 +54,14 @@ pub(crate) trait Encode {
     }
 }
 
+impl Encode for &[u8] {
+    fn write(&self, sink: &mut impl Sink) -> Result<(), Full> {
+        sink.put(self)
+    }
+}
+
 impl Encode for Outgoing<'_> {
+    #[inline(always)]
     fn write(&self, sink: &mut impl Sink) -> Result<(), Full> {
         debug_assert!(!needs_escape(self.kind), "the builder refuses such names");
         sink.put(b"{\"type\":\"")?;

@@ -6,7 +6,7 @@ use crate::config::SlowConsumer;
 use crate::dispatch::{Answer, Dispatch, Ended, Verdict};
 use crate::encode::Outgoing as Message;
 use crate::envelope;
-use crate::frame::{self, Opcode};
+use crate::frame::{self, Opcode, Violation};
 use crate::handshake::Refusal;
 use crate::ids::{CallId, ConnectionId};
 use crate::intake::Head;
@@ -387,32 +387,31 @@ impl Engine<'_> {
         mut bytes: &mut [u8],
         dispatch: &mut D,
     ) {
-        let limit = self.state.config.message_bytes as usize;
-        let parked = self.state.seats[slot].assembly.parked_len();
+        let Self { inputs, state } = self;
+        let limit = state.config.message_bytes as usize;
+        let parked = state.seats[slot].assembly.parked_len();
+        let mut row = inputs.row(slot);
         loop {
-            let seat = &self.state.seats[slot];
-            let park = seat.assembly.has_parked() || self.state.must_wait(slot);
-            let mut row = self.inputs.row(slot);
-            match self.state.seats[slot].assembly.next(&mut bytes, &mut row, limit, park) {
+            let park = state.must_wait(slot);
+            match state.seats[slot].assembly.next(&mut bytes, &mut row, limit, park) {
                 Ok(Some(incoming)) => {
-                    self.state.admit(now, slot, &incoming);
-                    self.state.handle_incoming(now, slot, incoming, dispatch);
+                    state.admit(now, slot, &incoming);
+                    state.handle_incoming(now, slot, incoming, dispatch);
                 }
                 Ok(None) => break,
                 Err(violation) => {
-                    self.state.violate(now, slot, violation);
+                    state.violate(now, slot, violation);
                     break;
                 }
             }
-            if self.state.seats[slot].session.phase > Phase::Closing {
+            if state.seats[slot].session.phase > Phase::Closing {
                 break;
             }
         }
-        if self.state.seats[slot].assembly.parked_len() > parked {
+        if state.seats[slot].assembly.parked_len() > parked {
             // It has come, though it is dispatched later.
-            self.state.seats[slot].session.handle_message(now);
-            let row = self.inputs.row(slot);
-            self.state.admit_parked(now, slot, &row, parked);
+            state.seats[slot].session.handle_message(now);
+            state.admit_parked(now, slot, &row, parked);
         }
     }
 
@@ -438,6 +437,11 @@ impl Engine<'_> {
         self.state.hear(now, slot);
         let payload_len = payload.len();
         self.state.counts.bytes_received += payload_len as u64;
+        if opcode.is_control() && payload_len > 125 {
+            // No frame holds it, and none would hold the pong.
+            self.state.violate(now, slot, Violation::LongControl);
+            return true;
+        }
         let incoming = match opcode {
             Opcode::Text => match from_utf8(payload) {
                 Ok(text) => Incoming::Text(text),

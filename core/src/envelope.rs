@@ -45,6 +45,7 @@ pub struct Envelope<'a> {
 /// assert_eq!(envelope.id, Some("7"));
 /// # Ok::<(), fastws_core::envelope::NotAMessage>(())
 /// ```
+#[inline]
 pub fn read(text: &str, nesting: usize) -> Result<Envelope<'_>, NotAMessage> {
     let message = text.as_bytes();
     let (mut kind, mut payload, mut id) = (None, None, None);
@@ -53,7 +54,7 @@ pub fn read(text: &str, nesting: usize) -> Result<Envelope<'_>, NotAMessage> {
         return Err(NotAMessage);
     }
     loop {
-        let (member, behind) = member(message, at + 1)?;
+        let (member, behind) = member(message, next(message, at + 1))?;
         let (first, start) = next(message, behind);
         let end = match member {
             Member::Type if kind.is_none() && first == b'"' => {
@@ -61,19 +62,17 @@ pub fn read(text: &str, nesting: usize) -> Result<Envelope<'_>, NotAMessage> {
                 kind = Some(Text { raw: &text[start + 1..end - 1], escaped });
                 end
             }
-            Member::Payload if payload.is_none() => {
-                let end = value(message, start, nesting)?;
-                payload = Some(&text[start..end]);
-                end
-            }
-            Member::Id if id.is_none() => {
-                let end = value(message, start, nesting)?;
-                id = Some(Some(&text[start..end]).filter(|id| is_carried(id.as_bytes())));
-                end
-            }
-            Member::Other => value(message, start, nesting)?,
-            _ => return Err(NotAMessage),
+            Member::Type => return Err(NotAMessage),
+            _ => value(message, (first, start), nesting)?,
         };
+        match member {
+            Member::Payload if payload.is_none() => payload = Some(&text[start..end]),
+            Member::Id if id.is_none() => {
+                id = Some(Some(&text[start..end]).filter(|id| is_carried(id.as_bytes())));
+            }
+            Member::Payload | Member::Id => return Err(NotAMessage),
+            Member::Type | Member::Other => {}
+        }
         let after;
         (after, at) = next(message, end);
         match after {
@@ -91,7 +90,7 @@ pub fn read(text: &str, nesting: usize) -> Result<Envelope<'_>, NotAMessage> {
 /// Whether a text is one JSON value, as [`read`] would take it as a `payload`. O(bytes).
 pub(crate) fn is_value(text: &str, nesting: usize) -> bool {
     let bytes = text.as_bytes();
-    value(bytes, next(bytes, 0).1, nesting).is_ok_and(|end| next(bytes, end).1 == bytes.len())
+    value(bytes, next(bytes, 0), nesting).is_ok_and(|end| next(bytes, end).1 == bytes.len())
 }
 
 /// The peer's text is not a message. Why is not told, since every cause has the same answer.
@@ -239,12 +238,12 @@ impl Nest {
     }
 }
 
-// Below, `at` is a place in `bytes` and what comes back is the place behind what was read.
+// Below, `at` is a place in `bytes` and what comes back is the place behind what was read. A pair is
+// the byte that was seen at a place, and the place.
 
 /// The name of a member of the message itself, with its colon.
 #[inline(always)]
-fn member(bytes: &[u8], at: usize) -> Result<(Member, usize), NotAMessage> {
-    let at = next(bytes, at).1;
+fn member(bytes: &[u8], (quote, at): (u8, usize)) -> Result<(Member, usize), NotAMessage> {
     // What nearly every message holds is recognised in one comparison.
     if bytes[at..].starts_with(b"\"type\":") {
         return Ok((Member::Type, at + 7));
@@ -252,8 +251,8 @@ fn member(bytes: &[u8], at: usize) -> Result<(Member, usize), NotAMessage> {
     if bytes[at..].starts_with(b"\"payload\":") {
         return Ok((Member::Payload, at + 10));
     }
-    let Name { start, end, escaped, behind } = name(bytes, at)?;
-    let name = &bytes[start..end];
+    let Name { end, escaped, behind } = name(bytes, (quote, at))?;
+    let name = &bytes[at + 1..end];
     let member = if escaped { escaped_member(name) } else { Member::named(name) };
     Ok((member, behind))
 }
@@ -263,54 +262,56 @@ fn escaped_member(name: &[u8]) -> Member {
     Text::unescape(name, &mut [0; MAX_NAME]).map_or(Member::Other, Member::named)
 }
 
-/// Where a name is, and what is behind its colon.
+/// Where a name ends, and what is behind its colon.
 struct Name {
-    start: usize,
     end: usize,
     escaped: bool,
     behind: usize,
 }
 
 #[inline(always)]
-fn name(bytes: &[u8], at: usize) -> Result<Name, NotAMessage> {
-    let (quote, place) = next(bytes, at);
+fn name(bytes: &[u8], (quote, at): (u8, usize)) -> Result<Name, NotAMessage> {
     if quote != b'"' {
         return Err(NotAMessage);
     }
-    let start = place + 1;
-    let (end, escaped) = string(bytes, start)?;
+    let (end, escaped) = string(bytes, at + 1)?;
     let (colon, place) = next(bytes, end);
     if colon != b':' {
         return Err(NotAMessage);
     }
-    Ok(Name { start, end: end - 1, escaped, behind: place + 1 })
+    Ok(Name { end: end - 1, escaped, behind: place + 1 })
 }
 
 /// A value of the message itself, with all that it contains.
-fn value(bytes: &[u8], mut at: usize, nesting: usize) -> Result<usize, NotAMessage> {
+#[inline(always)]
+fn value(bytes: &[u8], mut seen: (u8, usize), nesting: usize) -> Result<usize, NotAMessage> {
     let mut nest = Nest::new(nesting);
     loop {
-        if nest.in_object() {
-            at = name(bytes, at)?.behind;
-        }
-        let (first, start) = next(bytes, at);
-        at = match first {
+        let (first, start) = seen;
+        let mut at = match first {
             b'"' => string(bytes, start + 1)?.0,
             b'{' | b'[' => {
                 nest.open(first == b'{')?;
-                at = start + 1;
+                seen = next(bytes, start + 1);
                 // Of both kinds, the closing bracket is two behind the opening one.
-                if next(bytes, at).0 != first + 2 {
+                if seen.0 != first + 2 {
+                    if first == b'{' {
+                        seen = next(bytes, name(bytes, seen)?.behind);
+                    }
                     continue;
                 }
-                at
+                nest.close();
+                seen.1 + 1
             }
             b't' => literal(bytes, start, b"true")?,
             b'f' => literal(bytes, start, b"false")?,
             b'n' => literal(bytes, start, b"null")?,
             _ => number(bytes, start)?,
         };
-        while nest.depth > 1 {
+        loop {
+            if nest.depth == 1 {
+                return Ok(at);
+            }
             let (after, place) = next(bytes, at);
             at = place + 1;
             match after {
@@ -319,8 +320,9 @@ fn value(bytes: &[u8], mut at: usize, nesting: usize) -> Result<usize, NotAMessa
                 _ => return Err(NotAMessage),
             }
         }
-        if nest.depth == 1 {
-            return Ok(at);
+        seen = next(bytes, at);
+        if nest.in_object() {
+            seen = next(bytes, name(bytes, seen)?.behind);
         }
     }
 }
@@ -335,36 +337,27 @@ fn number(bytes: &[u8], mut at: usize) -> Result<usize, NotAMessage> {
     at += usize::from(peek(bytes, at) == b'-');
     let zero = peek(bytes, at) == b'0';
     let first = at;
-    at = digits(bytes, at)?;
+    let mut after;
+    (after, at) = digits(bytes, at)?;
     if zero && at > first + 1 {
         return Err(NotAMessage);
     }
-    if peek(bytes, at) == b'.' {
-        at = digits(bytes, at + 1)?;
+    if after == b'.' {
+        (after, at) = digits(bytes, at + 1)?;
     }
-    if matches!(peek(bytes, at), b'e' | b'E') {
+    if matches!(after, b'e' | b'E') {
         at += 1;
         at += usize::from(matches!(peek(bytes, at), b'+' | b'-'));
-        at = digits(bytes, at)?;
+        at = digits(bytes, at)?.1;
     }
     Ok(at)
 }
 
-/// At least one digit.
+/// At least one digit, and what is behind the last.
 #[inline(always)]
-fn digits(bytes: &[u8], start: usize) -> Result<usize, NotAMessage> {
-    let mut at = start;
-    while let Some(word) = word(bytes, at) {
-        let others = not_digits(word);
-        at += (others.trailing_zeros() / 8) as usize;
-        if others != 0 {
-            break;
-        }
-    }
-    while peek(bytes, at).is_ascii_digit() {
-        at += 1;
-    }
-    if at > start { Ok(at) } else { Err(NotAMessage) }
+fn digits(bytes: &[u8], start: usize) -> Result<(u8, usize), NotAMessage> {
+    let behind = seek(bytes, start, not_digits, |byte| !byte.is_ascii_digit());
+    if behind.1 > start { Ok(behind) } else { Err(NotAMessage) }
 }
 
 /// A string whose opening quote was read, and whether it holds escapes.
@@ -386,18 +379,33 @@ pub(crate) fn string(bytes: &[u8], mut at: usize) -> Result<(usize, bool), NotAM
 
 /// The first byte that does not stand for itself in a string, and its place.
 #[inline(always)]
-pub(crate) fn special(bytes: &[u8], mut at: usize) -> (u8, usize) {
-    while let Some(word) = word(bytes, at) {
-        let marks = not_plain(word);
+pub(crate) fn special(bytes: &[u8], at: usize) -> (u8, usize) {
+    seek(bytes, at, not_plain, |byte| matches!(byte, 0..=0x1f | b'"' | b'\\'))
+}
+
+/// The first byte from `at` on that is meant, and its place: `mark` finds it in eight, the first lowest,
+/// by the lowest of its marks, and `is_meant` among the last. The end is meant in any case.
+#[inline(always)]
+fn seek(
+    bytes: &[u8],
+    at: usize,
+    mark: impl Fn(u64) -> u64,
+    is_meant: impl Fn(u8) -> bool,
+) -> (u8, usize) {
+    let mut rest = &bytes[at..];
+    while let Some((word, more)) = rest.split_first_chunk() {
+        let word = u64::from_le_bytes(*word);
+        let marks = mark(word);
         if marks != 0 {
             let bit = marks.trailing_zeros() & !7;
-            return ((word >> bit) as u8, at + bit as usize / 8);
+            return ((word >> bit) as u8, bytes.len() - rest.len() + bit as usize / 8);
         }
-        at += 8;
+        rest = more;
     }
+    let mut at = bytes.len() - rest.len();
     loop {
         match peek(bytes, at) {
-            stop @ (0..=0x1f | b'"' | b'\\') => return (stop, at),
+            byte if is_meant(byte) => return (byte, at),
             _ => at += 1,
         }
     }
@@ -460,12 +468,6 @@ fn next(bytes: &[u8], mut at: usize) -> (u8, usize) {
 #[inline(always)]
 fn peek(bytes: &[u8], at: usize) -> u8 {
     bytes.get(at).copied().unwrap_or(0)
-}
-
-/// Eight bytes at a place, the first lowest, if there are eight.
-#[inline(always)]
-fn word(bytes: &[u8], at: usize) -> Option<u64> {
-    bytes.get(at..at + 8)?.first_chunk().map(|chunk| u64::from_le_bytes(*chunk))
 }
 
 const ONES: u64 = 0x0101_0101_0101_0101;

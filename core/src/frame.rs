@@ -36,7 +36,7 @@ pub enum Opcode {
 }
 
 impl Opcode {
-    const fn is_control(self) -> bool {
+    pub(crate) const fn is_control(self) -> bool {
         self as u8 >= Self::Close as u8
     }
 }
@@ -52,6 +52,7 @@ impl Opcode {
 /// assert_eq!(violation.to_string(), "reserved bits are set");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Violation {
     /// No extension was agreed on that gives them a meaning.
     ReservedBits,
@@ -504,13 +505,13 @@ impl Head {
 #[inline]
 pub fn mask(payload: &mut [u8], mut key: [u8; 4], offset: usize) {
     key.rotate_left(offset % 4);
-    let [a, b, c, d] = key;
-    let wide = [a, b, c, d, a, b, c, d];
+    // The key twice.
+    let wide = u64::from(u32::from_ne_bytes(key)) * 0x1_0000_0001;
     let (words, rest) = payload.as_chunks_mut();
     for word in words {
-        *word = (u64::from_ne_bytes(*word) ^ u64::from_ne_bytes(wide)).to_ne_bytes();
+        *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
     }
-    for (byte, key) in rest.iter_mut().zip(wide) {
+    for (byte, key) in rest.iter_mut().zip(wide.to_ne_bytes()) {
         *byte ^= key;
     }
 }

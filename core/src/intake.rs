@@ -5,7 +5,7 @@ use crate::assembly::Incoming;
 use crate::dispatch::{Admission, Answer, Call, Dispatch, Ended, Verdict};
 use crate::envelope::{self, MAX_NAME};
 use crate::handshake::{self, Refusal};
-use crate::ids::{CallId, OperationId};
+use crate::ids::OperationId;
 use crate::posting;
 use crate::session::Phase;
 use crate::shelf::Buffer;
@@ -142,8 +142,9 @@ impl State<'_> {
             return;
         }
         session.handle_message(now);
+        let stranger = session.stranger;
         self.counts.received += 1;
-        if self.seats[slot].session.stranger {
+        if stranger {
             let (Some(_), Some(operation)) = (text, dispatch.authenticator()) else {
                 return self.close(now, slot, Close::STRANGER);
             };
@@ -174,11 +175,7 @@ impl State<'_> {
         echo: Option<&str>,
         dispatch: &mut D,
     ) {
-        let connection = self.id(slot);
-        let session = &mut self.seats[slot].session;
-        session.call = session.call.wrapping_add(1);
-        session.calling = true;
-        let id = CallId { connection, number: session.call };
+        let id = self.begin_call(slot);
         let call = Call { id, operation, payload, echo, now };
         let Verdict(ended) = dispatch.call(call, Answer { state: self, now, slot, echo });
         if ended == Ended::Now {

@@ -5,10 +5,11 @@
 //! take is copied into that connection's backlog, frame by frame.
 
 use crate::backlog::{Backlog, Overflow, To};
+use crate::encode::Encode;
 use crate::frame::{self, Head, Opcode};
 use crate::hub::NONE;
 use crate::records::{Frames, PONG, Waiting};
-use crate::shelf::{Buffers, Full, Shelf};
+use crate::shelf::{Buffers, Full, Shelf, Sink};
 
 #[derive(Clone, Copy)]
 pub(crate) struct Run {
@@ -80,7 +81,8 @@ impl Outbox<'_> {
     /// Whether a frame of `bytes`, for `listeners`, still fits into this turn.
     #[inline]
     pub(crate) fn fits(&self, bytes: usize, listeners: usize) -> bool {
-        self.turn.room() >= bytes && self.runs.room() > 0 && self.notes.room() >= listeners
+        // Every run is noted, so that there is room for one where there is for a note.
+        self.turn.room() >= bytes && self.notes.room() >= listeners
     }
 
     /// Writes one frame of `len` payload bytes and returns the run that the audience has to note,
@@ -91,11 +93,10 @@ impl Outbox<'_> {
         to: To,
         opcode: Opcode,
         len: usize,
-        write: impl FnOnce(&mut Shelf<'_, u8>) -> Result<(), Full>,
+        payload: &impl Encode,
     ) -> Result<Option<u32>, Full> {
         let start = self.turn.len();
-        self.turn.extend(Head::new(opcode, len, None).as_slice())?;
-        write(&mut self.turn)?;
+        Frame(Head::new(opcode, len, None), payload).write_to(&mut self.turn)?;
         self.run(to, start)
     }
 
@@ -114,17 +115,21 @@ impl Outbox<'_> {
         self.run(to, start)
     }
 
-    #[inline]
+    #[inline(always)]
     fn run(&mut self, to: To, start: usize) -> Result<Option<u32>, Full> {
         let end = self.turn.len() as u32;
-        if let Some(last) = self.runs.last_mut()
-            && self.growing
+        if self.growing
+            && let Some(last) = self.runs.last_mut()
             && last.to == to
         {
             last.end = end;
             return Ok(None);
         }
-        self.runs.push(Run { start: start as u32, end, to })?;
+        self.begin_run(Run { start: start as u32, end, to })
+    }
+
+    fn begin_run(&mut self, run: Run) -> Result<Option<u32>, Full> {
+        self.runs.push(run)?;
         self.growing = true;
         Ok(Some(self.runs.len() as u32 - 1))
     }
@@ -164,16 +169,24 @@ impl Outbox<'_> {
         self.growing = false;
     }
 
+    #[inline]
     fn backlog_len(&self, slot: usize, out: &Outgoing) -> usize {
         out.waiting.len(self.backlogs.bytes(slot))
     }
 
-    /// Bytes that wait, of this turn and of earlier ones.
-    #[inline]
-    pub(crate) fn waiting(&self, slot: usize, out: &Outgoing) -> usize {
+    /// More than `limit` bytes wait, of this turn and of earlier ones.
+    #[inline(always)]
+    pub(crate) fn waits_over(&self, limit: usize, slot: usize, out: &Outgoing) -> bool {
+        let backlog = self.backlog_len(slot, out);
+        // No connection has noted more than everybody together.
+        backlog + self.turn.len() > limit && backlog + self.noted(out) > limit
+    }
+
+    /// Bytes of this turn that wait.
+    fn noted(&self, out: &Outgoing) -> usize {
         let last = self.notes.get(out.last as usize);
         let last = last.map_or(0, |note| self.runs[note.run as usize].len());
-        self.backlog_len(slot, out) + out.noted as usize + last
+        out.noted as usize + last
     }
 
     /// What this turn holds for a slot begins with bytes of HTTP.
@@ -326,6 +339,21 @@ impl Outgoing {
     }
 }
 
+/// One frame.
+struct Frame<'p, P>(Head, &'p P);
+
+impl<P: Encode> Encode for Frame<'_, P> {
+    #[inline(always)]
+    fn write(&self, sink: &mut impl Sink) -> Result<(), Full> {
+        match self.0.as_slice() {
+            // Nearly every head; what has a known length is copied without a call.
+            &[first, second] => sink.put(&[first, second])?,
+            head => sink.put(head)?,
+        }
+        self.1.write(sink)
+    }
+}
+
 /// The slices of one write.
 pub(crate) struct Parts<'e> {
     backlog: Frames<'e>,
@@ -394,17 +422,16 @@ mod tests {
                 asked: NONE,
             };
             let mut outs = [Outgoing::NOTHING; 2];
-            let write = |len| move |turn: &mut Shelf<'_, u8>| turn.extend(&[b'x'; 200][..len]);
             for step in steps {
                 match step {
                     Step::Reply { slot, len } => {
                         let to = To::Reply(slot as u32);
-                        let run = outbox.frame(to, Opcode::Text, len, write(len)).unwrap();
+                        let run = outbox.frame(to, Opcode::Text, len, &&[b'x'; 200][..len]).unwrap();
                         run.into_iter().for_each(|run| outbox.note(&mut outs[slot], run));
                     }
                     Step::Update { len } => {
                         let to = To::Update(0, SlowConsumer::Close);
-                        let run = outbox.frame(to, Opcode::Text, len, write(len)).unwrap();
+                        let run = outbox.frame(to, Opcode::Text, len, &&[b'x'; 200][..len]).unwrap();
                         for out in &mut outs {
                             run.into_iter().for_each(|run| outbox.note(out, run));
                         }
@@ -422,7 +449,10 @@ mod tests {
                     parts.left = usize::MAX;
                     let kept = out.waiting.frames(outbox.backlogs.bytes(slot));
                     let noted = parts.map(<[u8]>::len).sum::<usize>() - kept.map(<[u8]>::len).sum::<usize>();
-                    prop_assert_eq!(outbox.waiting(slot, out), outbox.backlog_len(slot, out) + noted);
+                    prop_assert_eq!(outbox.noted(out), noted);
+                    let waiting = outbox.backlog_len(slot, out) + noted;
+                    prop_assert!(!outbox.waits_over(waiting, slot, out));
+                    prop_assert!(waiting == 0 || outbox.waits_over(waiting - 1, slot, out));
                 }
             }
         }

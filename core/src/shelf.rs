@@ -97,7 +97,7 @@ impl<T> Deref for Shelf<'_, T> {
         match self {
             #[cfg(feature = "alloc")]
             Self::Owned(row) => row,
-            Self::Lent(row) => row,
+            Self::Lent(row) => lent(row),
         }
     }
 }
@@ -108,9 +108,21 @@ impl<T> DerefMut for Shelf<'_, T> {
         match self {
             #[cfg(feature = "alloc")]
             Self::Owned(row) => row,
-            Self::Lent(row) => row,
+            Self::Lent(row) => lent_mut(row),
         }
     }
+}
+
+// Every message looks into a dozen shelves: where there is a heap, they are to be found with one branch
+// that is never taken.
+#[cfg_attr(feature = "alloc", cold, inline(never))]
+fn lent<T>(row: &VecView<T>) -> &[T] {
+    row
+}
+
+#[cfg_attr(feature = "alloc", cold, inline(never))]
+fn lent_mut<T>(row: &mut VecView<T>) -> &mut [T] {
+    row
 }
 
 /// A byte buffer for each row of a table: a `Vec` each, or equal cuts of one lent block.
@@ -134,7 +146,7 @@ impl Buffers<'_> {
             #[cfg(feature = "alloc")]
             Self::Owned { rows, limit } => {
                 if rows.len() <= index {
-                    rows.resize_with(index + 1, || None);
+                    grow(rows, index);
                 }
                 Buffer::Owned { bytes: &mut rows[index], limit: *limit }
             }
@@ -161,6 +173,13 @@ impl Buffers<'_> {
 /// An owned row. Nearly all are empty, and there are two for each connection.
 #[cfg(feature = "alloc")]
 pub(crate) type Thin = Option<Box<Vec<u8>>>;
+
+/// For a row that was never used before.
+#[cfg(feature = "alloc")]
+#[cold]
+fn grow(rows: &mut Vec<Thin>, index: usize) {
+    rows.resize_with(index + 1, || None);
+}
 
 #[cfg(feature = "alloc")]
 #[inline]
@@ -286,6 +305,12 @@ impl Sink for Shelf<'_, u8> {
     #[inline]
     fn put(&mut self, bytes: &[u8]) -> Result<(), Full> {
         self.extend(bytes)
+    }
+}
+
+impl Sink for &mut VecView<u8> {
+    fn put(&mut self, bytes: &[u8]) -> Result<(), Full> {
+        self.extend_from_slice(bytes).map_err(|_| Full)
     }
 }
 

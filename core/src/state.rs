@@ -13,7 +13,7 @@ use crate::marks::Marks;
 use crate::outbox::{Outbox, Outgoing};
 use crate::session::{Phase, Session};
 use crate::shelf::{Full, Shelf};
-use crate::time::{Duration, Instant};
+use crate::time::{Duration, Instant, micros};
 use crate::topic;
 
 /// One connection's row. A free row keeps its generation and threads the free list.
@@ -192,8 +192,8 @@ impl State<'_> {
         match self.seats[slot].session.phase {
             Phase::Handshake => self.drained_at(),
             Phase::Open => self.drain.map(|Drain { from, first, count }| {
-                let micros = self.config.drain.as_micros().saturating_mul((slot - first) as u128);
-                from + Duration::from_micros((micros / count as u128) as u64)
+                let micros = micros(self.config.drain).saturating_mul((slot - first) as u64);
+                from + Duration::from_micros(micros / count as u64)
             }),
             _ => None,
         }
@@ -292,17 +292,28 @@ impl State<'_> {
         self.hub.remove(&mut self.seats[slot].interest, link);
     }
 
+    #[inline]
+    pub(crate) fn begin_call(&mut self, slot: usize) -> CallId {
+        let Seat { generation, session, .. } = &mut self.seats[slot];
+        session.call = session.call.wrapping_add(1);
+        session.calling = true;
+        let connection = ConnectionId { slot: slot as u32, generation: *generation };
+        CallId { connection, number: session.call }
+    }
+
     /// The call has ended; what it set aside and did not use is free again.
+    #[inline]
     pub(crate) fn end_call(&mut self, now: Instant, slot: usize) {
-        let seat = &mut self.seats[slot];
-        self.hub.give_back(&mut seat.interest);
-        seat.session.calling = false;
-        if core::mem::take(&mut seat.session.stranger) {
+        let Seat { interest, session, .. } = &mut self.seats[slot];
+        self.hub.give_back(interest);
+        session.calling = false;
+        let is_posting = session.phase == Phase::Posting;
+        if core::mem::take(&mut session.stranger) {
             self.strangers -= 1;
             // It does not note what was said to all before.
             self.outbox.seal();
         }
-        if self.seats[slot].session.phase == Phase::Posting {
+        if is_posting {
             self.respond(now, slot, None);
         }
     }
