@@ -171,6 +171,8 @@ impl Mount {
 /// A request that may open a WebSocket. Whatever it lacks, [`serve`](Self::serve) answers.
 pub struct Upgrade(Errand);
 
+fastws_core::opaque!([G] Mount<G>, Upgrade,);
+
 impl<S: Sync> FromRequestParts<S> for Upgrade {
     type Rejection = Infallible;
 

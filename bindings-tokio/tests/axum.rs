@@ -123,7 +123,7 @@ async fn the_apis_own_door_is_asked_where_extractors_yield_nothing() {
 #[test]
 fn an_api_with_a_door_and_guests_of_the_application_has_a_mistake() {
     let api = Api::new("", "").door(|_| Ok(7));
-    let error = Mount::<User>::new(api).err().expect("there is a mistake");
+    let error = Mount::<User>::new(api).expect_err("there is a mistake");
     assert_eq!(error.to_string(), "`Api::door` was called twice: make one function of both");
 }
 
