@@ -55,6 +55,7 @@
 //! # }
 //! ```
 #![forbid(unsafe_code)]
+#![warn(missing_debug_implementations)]
 
 mod shard;
 

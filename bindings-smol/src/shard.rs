@@ -24,6 +24,7 @@ use std::task::{Context, Waker};
 use std::time::{Duration, SystemTime};
 
 /// Shards on threads of mio and smol.
+#[derive(Debug)]
 pub enum Smol {}
 
 impl Binding for Smol {

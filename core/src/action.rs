@@ -112,6 +112,7 @@ impl core::error::Error for Denied {}
 /// assert_eq!(engine.publish_frame("prices", text, None), Err(Unpublished::NotAFrame));
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Unpublished {
     /// The memory that was lent has no room for it.
     Full,

@@ -41,6 +41,7 @@ use serde_json::{Value, json};
 ///      or as the second argument of `Router::send`, or return `()`",
 /// );
 /// ```
+#[must_use = "an API does nothing until a server serves it"]
 pub struct Api {
     about: About,
     router: Router,
@@ -448,7 +449,7 @@ fn check_name(name: &str) -> Result<(), BuildError> {
 /// use fastws_core::router::Router;
 ///
 /// let router = Router::new().send("ping", "pong", || ()).send("ping", "pong.too", || ());
-/// let mistake = Api::new("Pings", "1.0.0").include(router).build().err().expect("it has one");
+/// let mistake = Api::new("Pings", "1.0.0").include(router).build().expect_err("it has one");
 /// assert!(matches!(mistake, BuildError::Twice { name, .. } if name == "ping"));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -186,6 +186,7 @@ mod tests {
     use crate::frame::{self, Head, Opcode};
     use proptest::prelude::*;
     use serde_json::{Value, json};
+    use std::collections::BTreeSet;
     use std::format;
     use std::string::{String, ToString};
     use std::vec;
@@ -399,6 +400,82 @@ mod tests {
             let payloads: Vec<Value> =
                 keeper.messages().iter().map(|message| message["payload"].clone()).collect();
             assert_eq!(payloads, [json!({"topic": "t1", "dropped": 3}), json!([3, "x"])]);
+        }
+    }
+
+    #[test]
+    fn topics_have_keys_of_their_own() {
+        let keys: BTreeSet<u32> =
+            (0..10_000).map(|topic| key(format!("t{topic}").as_bytes())).collect();
+        assert_eq!(keys.len(), 10_000);
+    }
+
+    #[test]
+    fn the_limit_holds_to_the_byte() {
+        let gap =
+            r#"{"type":"t.gap","topic":"t1","payload":{"topic":"t1","dropped":               1}}"#;
+        let gap = RECORD + LINK + 2 + gap.len();
+        let update = r#"{"type":"t.update","topic":"t1","payload":[0,""]}"#.len() + 500;
+        let update = RECORD + LINK + 4 + update;
+        // What is left when a reply waits; whether an update is kept then; and how many were dropped.
+        for policy in [SlowConsumer::DropOldest, SlowConsumer::Latest] {
+            for (left, kept, dropped) in
+                [(update, true, 0), (update - 1, true, 1), (gap, true, 1), (gap - 1, false, 0)]
+            {
+                let mut keeper = Keeper::new();
+                let reply = "r".repeat(LIMIT - left - RECORD - 4);
+                assert!(keeper.keep(To::Reply(0), Opcode::Binary, &reply));
+                assert_eq!(keeper.update(1, policy, 0, 500), kept, "{policy:?} with {left} left");
+                assert_eq!(keeper.dropped, dropped, "{policy:?} with {left} left");
+            }
+        }
+        for beyond in [0, 1] {
+            let mut keeper = Keeper::new();
+            let reply = "r".repeat(1_000);
+            let space = RECORD + 4 + reply.len();
+            for _ in 0..LIMIT / space {
+                assert!(keeper.keep(To::Reply(0), Opcode::Binary, &reply));
+            }
+            let rest = "r".repeat(LIMIT % space + beyond - RECORD - 4);
+            assert_eq!(keeper.keep(To::Reply(0), Opcode::Binary, &rest), beyond == 0);
+        }
+    }
+
+    #[test]
+    fn a_topic_has_one_gap_also_where_that_comes_first() {
+        let mut keeper = Keeper::new();
+        for number in 0..4 {
+            assert!(keeper.update(1, SlowConsumer::Latest, number, 0));
+        }
+        assert_eq!((keeper.frames().len(), keeper.dropped), (2, 3));
+    }
+
+    #[test]
+    fn no_more_is_kept_of_what_was_sent_than_still_waits() {
+        let mut keeper = Keeper::new();
+        while keeper.update(0, SlowConsumer::Close, 0, 100) {}
+        while keeper.len() > 0 {
+            keeper.read(keeper.frames()[0].len());
+            assert!(keeper.len as usize <= 2 * keeper.len());
+        }
+    }
+
+    #[test]
+    fn what_a_gap_does_not_take_of_its_update_is_free() {
+        let mut keeper = Keeper::new();
+        assert!(keeper.keep(To::Reply(0), Opcode::Binary, &"r".repeat(3_000)));
+        assert!(keeper.update(1, SlowConsumer::DropOldest, 0, 2_000));
+        assert!(keeper.keep(To::Reply(0), Opcode::Binary, &"r".repeat(4_500)));
+        assert_eq!(keeper.dropped, 1);
+    }
+
+    #[test]
+    fn a_frame_that_was_begun_leaves_room_for_pongs_and_a_close() {
+        for beyond in [0, 1] {
+            let mut keeper = Keeper::new();
+            let rest = vec![b'x'; keeper.bytes.len() - SLACK - RECORD + beyond];
+            let kept = keeper.backlog().keep(To::Reply(0), &rest, true).is_ok();
+            assert_eq!(kept, beyond == 0);
         }
     }
 }

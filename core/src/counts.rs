@@ -15,6 +15,7 @@
 /// # Ok::<(), fastws_core::shelf::Full>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Counts {
     /// Messages that were read.
     pub received: u64,

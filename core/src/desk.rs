@@ -162,6 +162,7 @@ impl Future for Reach {
 ///
 /// The example is at [`App`](crate::publisher::App).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Metrics {
     /// Open connections.
     pub connections: usize,
@@ -395,6 +396,7 @@ impl Desk {
 ///
 /// Made by [`Clock::sleep`](crate::extract::Clock::sleep) for handlers, where the example is, and by
 /// [`Updates::sleep`](crate::service::Updates::sleep) for services.
+#[must_use = "it sleeps only while it is awaited"]
 pub struct Sleep {
     desk: Rc<Desk>,
     key: (Instant, u64),

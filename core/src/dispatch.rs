@@ -160,6 +160,7 @@ pub enum Admission<'a> {
 /// One message of a client, on its way to its operation.
 ///
 /// [`Dispatch::call`] takes it; the example is at [`Dispatch`].
+#[derive(Clone, Copy, Debug)]
 pub struct Call<'a> {
     /// Names the call until it is settled.
     pub id: CallId,
@@ -230,10 +231,11 @@ pub struct Answer<'a, 'm> {
 /// How a call ended; only an [`Answer`] makes one.
 ///
 /// [`Effects::done`] is the usual one, [`Answer::later`] the one of a call that goes on.
+#[derive(Debug)]
 #[must_use]
 pub struct Verdict(pub(crate) Ended);
 
-#[derive(PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
     Now,
     Later,

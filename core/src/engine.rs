@@ -6,7 +6,7 @@ use crate::config::SlowConsumer;
 use crate::dispatch::{Answer, Dispatch, Ended, Verdict};
 use crate::encode::Outgoing as Message;
 use crate::envelope;
-use crate::frame::{self, Opcode};
+use crate::frame::{self, Opcode, Violation};
 use crate::handshake::Refusal;
 use crate::ids::{CallId, ConnectionId};
 use crate::intake::Head;
@@ -30,13 +30,13 @@ pub use crate::hub::Life;
 /// watch; each is asked once a turn until it has nothing more, and what is not taken is late, never
 /// lost. Plain verbs are wishes. Nouns are facts.
 ///
-/// A turn of a driver:
+/// A turn of a driver, which the walk-through [`driver`](crate::driver) explains step by step:
 ///
 /// 1. [`handle_bytes`](Self::handle_bytes) for what sockets have sent, at most [`room`](Self::room)
-///    bytes each; [`handle_end`](Self::handle_end) for those that ended;
+///    bytes each; [`handle_eof`](Self::handle_eof) and [`handle_end`](Self::handle_end) for those that ended;
 ///    [`handle_writable`](Self::handle_writable) for those that take bytes again.
-/// 2. [`settle`](Self::settle) for calls whose outcome has come, [`resume`](Self::resume) for
-///    messages that waited, [`handle_timeout`](Self::handle_timeout) if its time has come.
+/// 2. [`handle_timeout`](Self::handle_timeout), behind what was said in time; [`settle`](Self::settle)
+///    for calls whose outcome has come; [`resume`](Self::resume) for messages that waited.
 /// 3. [`poll_transmit`](Self::poll_transmit) and [`handle_sent`](Self::handle_sent) until there is
 ///    nothing more to write.
 /// 4. [`poll_life`](Self::poll_life), [`poll_gone`](Self::poll_gone), and a wait until a socket is
@@ -232,7 +232,8 @@ impl Engine<'_> {
     }
 
     /// How many bytes of this connection can be taken now. Zero: do not read until
-    /// [`resume`](Self::resume) has made room. `None`: it has ended.
+    /// [`resume`](Self::resume) has made room. `None`: it has ended. Only bytes and an end of its own make it
+    /// less.
     #[inline]
     pub fn room(&mut self, id: ConnectionId) -> Option<usize> {
         let slot = self.state.slot(id)?;
@@ -436,6 +437,11 @@ impl Engine<'_> {
         self.state.hear(now, slot);
         let payload_len = payload.len();
         self.state.counts.bytes_received += payload_len as u64;
+        if opcode.is_control() && payload_len > 125 {
+            // No frame holds it, and none would hold the pong.
+            self.state.violate(now, slot, Violation::LongControl);
+            return true;
+        }
         let incoming = match opcode {
             Opcode::Text => match from_utf8(payload) {
                 Ok(text) => Incoming::Text(text),

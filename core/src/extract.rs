@@ -83,7 +83,7 @@ pub trait Extract: Sized {
 /// What a handler's arguments need.
 ///
 /// Arguments add theirs: the example is at [`Extract`].
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Needs {
     /// Their schemas; an operation has one payload at most.
     pub(crate) payloads: Vec<SchemaOf>,
@@ -113,6 +113,7 @@ pub struct Needs {
 /// assert_eq!(total(Payload(order)), 379.0);
 /// let router = Router::new().send("orders.total", "orders.total.response", total);
 /// ```
+#[derive(Debug)]
 pub struct Payload<T>(pub T);
 
 impl<T: Incoming> Extract for Payload<T> {
@@ -167,6 +168,7 @@ impl Extract for App {
 /// assert!(api.build().is_ok());
 /// assert!(Api::new("Fees", "1.0.0").include(router).build().is_err());
 /// ```
+#[derive(Debug)]
 pub struct State<S>(pub Arc<S>);
 
 impl<S> Deref for State<S> {
@@ -217,6 +219,7 @@ impl<S: Send + Sync + 'static> Extract for State<S> {
 /// let api = Api::new("Members", "1.0.0").authenticate(authenticate).include(router);
 /// assert!(api.build().is_ok());
 /// ```
+#[derive(Debug)]
 pub struct Guest<S>(pub Rc<S>);
 
 impl<S> Deref for Guest<S> {

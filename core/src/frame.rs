@@ -36,7 +36,7 @@ pub enum Opcode {
 }
 
 impl Opcode {
-    const fn is_control(self) -> bool {
+    pub(crate) const fn is_control(self) -> bool {
         self as u8 >= Self::Close as u8
     }
 }
@@ -52,6 +52,7 @@ impl Opcode {
 /// assert_eq!(violation.to_string(), "reserved bits are set");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Violation {
     /// No extension was agreed on that gives them a meaning.
     ReservedBits,

@@ -64,8 +64,10 @@ pub trait Handler<Shape>: Send + Sync + 'static {
 }
 
 /// The shape of a plain function, for [`Handler`].
+#[derive(Debug)]
 pub struct Plain;
 /// The shape of an async function, for [`Handler`].
+#[derive(Debug)]
 pub struct Async;
 
 macro_rules! handlers {

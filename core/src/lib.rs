@@ -11,12 +11,13 @@
 //!                                                                    Hub: who listens?
 //! ```
 //!
-//! A driver holds an [`Engine`](engine::Engine), one for each shard, and an application behind it, a
+//! A [driver] holds an [`Engine`](engine::Engine), one for each shard, and an application behind it, a
 //! [`Dispatch`](dispatch::Dispatch). With the `alloc` feature the application is an [`Api`](api::Api)
 //! of typed handlers; a device without a heap writes a `match` and lends the engine its
 //! [memory].
 #![no_std]
 #![forbid(unsafe_code)]
+#![warn(missing_debug_implementations)]
 
 #[cfg(feature = "alloc")]
 extern crate alloc;
@@ -28,6 +29,7 @@ extern crate std;
 pub mod time;
 pub mod ids;
 pub mod shelf;
+mod sha1;
 pub mod handshake;
 pub mod origin;
 pub mod frame;
@@ -114,6 +116,8 @@ pub mod catalog;
 #[cfg(feature = "alloc")]
 pub mod api;
 
+mod debug;
+
 /// What a typed application is written with; the bindings hand it on.
 #[cfg(feature = "alloc")]
 pub mod typed {
@@ -136,6 +140,11 @@ pub mod typed {
 
 #[cfg(feature = "alloc")]
 pub use fastws_macros::{payload_core as payload, recv_core as recv, send_core as send};
+
+/// Keeps the README's example compiling.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 /// What the attributes' expansions name.
 #[cfg(feature = "alloc")]

@@ -81,7 +81,8 @@ impl Outbox<'_> {
     /// Whether a frame of `bytes`, for `listeners`, still fits into this turn.
     #[inline]
     pub(crate) fn fits(&self, bytes: usize, listeners: usize) -> bool {
-        self.turn.room() >= bytes && self.runs.room() > 0 && self.notes.room() >= listeners
+        // Every run is noted, so that there is room for one where there is for a note.
+        self.turn.room() >= bytes && self.notes.room() >= listeners
     }
 
     /// Writes one frame of `len` payload bytes and returns the run that the audience has to note,

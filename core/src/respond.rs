@@ -228,6 +228,7 @@ pub type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 /// What a handler's result is, before it has run.
 ///
 /// [`Handler::reply`](crate::handler::Handler::reply) tells it; [`Respond`] shows results.
+#[derive(Clone, Copy, Debug)]
 pub enum Reply {
     /// `()`: a reply has no payload.
     Nothing,
@@ -238,8 +239,10 @@ pub enum Reply {
 }
 
 /// Marks results that serialize, for [`Respond`].
+#[derive(Debug)]
 pub struct Plain;
 /// Marks results that may fail, for [`Respond`].
+#[derive(Debug)]
 pub struct Fallible;
 
 impl<T: Outgoing> Respond<Plain> for T {

@@ -73,6 +73,7 @@ pub(crate) struct Channel {
 /// }
 /// let router = router.send("hello", "hello.response", hello).doc("Greets by name.");
 /// ```
+#[must_use = "a router does nothing until an API includes it"]
 #[derive(Default)]
 pub struct Router {
     pub(crate) prefix: String,

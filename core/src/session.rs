@@ -1,7 +1,7 @@
 //! Is this connection alive, and may it speak? Knows one connection and the time, no topic and no other connection.
 
 use crate::config::Config;
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use core::fmt;
 
 /// How far a connection has come. It only moves down this list.
@@ -130,22 +130,26 @@ impl Session {
     /// When the clock matters next. It may move later without being asked again, and earlier only
     /// where [`handle_frame`](Self::handle_frame) says so.
     pub(crate) fn poll_timeout(&self, config: &Config) -> Option<Instant> {
-        match self.phase {
-            Phase::Handshake => Some(self.opened + config.handshake),
-            Phase::Posting => Some(self.since + config.handshake),
-            Phase::Closing | Phase::Lingering => Some(self.since + config.closing),
-            Phase::Gone => None,
-            Phase::Open => {
-                let alive = match self.pinged {
-                    true => self.since + config.pong,
-                    false => self.heard + config.ping,
-                };
-                let heartbeat = config.heartbeat.map(|limit| self.message + limit);
-                let lifespan = config.lifespan.map(|limit| self.opened + limit);
-                let known = self.stranger.then(|| self.opened + config.handshake);
-                [heartbeat, lifespan, known].into_iter().flatten().chain([alive]).min()
+        let (from, time) = match self.phase {
+            Phase::Handshake => (self.opened, config.handshake),
+            Phase::Posting => (self.since, config.handshake),
+            Phase::Closing | Phase::Lingering => (self.since, config.closing),
+            Phase::Gone => return None,
+            Phase::Open if self.pinged => (self.since, config.pong),
+            Phase::Open => (self.heard, config.ping),
+        };
+        let mut first = from + time;
+        if self.phase == Phase::Open {
+            let known = self.stranger.then_some(config.handshake);
+            for (from, limit) in [
+                (self.message, config.heartbeat),
+                (self.opened, config.lifespan),
+                (self.opened, known),
+            ] {
+                first = limit.map_or(first, |limit| first.min(from + limit));
             }
         }
+        Some(first)
     }
 
     /// `deaf`: we have stopped reading, so the peer's silence is ours.
@@ -205,7 +209,7 @@ impl fmt::Display for TimedOut<'_> {
         {
             f.write_str(label)?;
             match limit {
-                Some(limit) => write!(f, "{}", limit.as_secs_f64())?,
+                Some(limit) => write_seconds(f, limit)?,
                 None => f.write_str("unset")?,
             }
         }
@@ -213,14 +217,35 @@ impl fmt::Display for TimedOut<'_> {
     }
 }
 
+/// As a float would be written, but without the floats that a device has no room for.
+fn write_seconds(f: &mut fmt::Formatter<'_>, time: Duration) -> fmt::Result {
+    write!(f, "{}", time.as_secs())?;
+    let (mut point, mut nanos) = (".", time.subsec_nanos());
+    while nanos > 0 {
+        write!(f, "{point}{}", nanos / 100_000_000)?;
+        (point, nanos) = ("", nanos % 100_000_000 * 10);
+    }
+    Ok(())
+}
+
 #[cfg(all(test, feature = "alloc"))]
 mod tests {
     use super::*;
-    use crate::time::Duration;
+    use alloc::format;
+    use alloc::string::ToString;
     use alloc::vec::Vec;
     use proptest::prelude::*;
 
     proptest! {
+        #[test]
+        fn seconds_are_written_as_a_float_would_be(micros in 0..1_u64 << 40, zeros in 0..7_u32) {
+            let time = Duration::from_micros(micros / 10_u64.pow(zeros) * 10_u64.pow(zeros));
+            let config = Config { heartbeat: Some(time), ..Config::default() };
+            let seconds = time.as_secs_f64();
+            let reason = format!("Connection timed out. Heartbeat interval {seconds}. Max connection lifespan unset");
+            prop_assert_eq!(TimedOut(&config).to_string(), reason);
+        }
+
         #[test]
         fn no_stretch_of_time_takes_more_than_its_length_and_a_second_allow(
             rate in 1_u32..20,
@@ -261,6 +286,8 @@ mod tests {
         Frame,
         Message,
         Enter(Phase),
+        /// The body of its request becomes a call.
+        Call,
         Pass(u64),
     }
 
@@ -273,6 +300,7 @@ mod tests {
             3 => Just(Step::Frame),
             3 => Just(Step::Message),
             1 => phase.prop_map(Step::Enter),
+            1 => Just(Step::Call),
             4 => (0_u64..20).prop_map(Step::Pass),
         ]
     }
@@ -285,6 +313,7 @@ mod tests {
         message: Instant,
         since: Instant,
         pinged: Option<Instant>,
+        calling: bool,
     }
 
     impl Model {
@@ -293,7 +322,10 @@ mod tests {
             let mut all = Vec::new();
             match self.phase {
                 Phase::Handshake => all.push((self.opened + config.handshake, Due::Handshake)),
-                Phase::Posting => all.push((self.since + config.handshake, Due::Handshake)),
+                Phase::Posting => {
+                    let due = if self.calling { Due::Posting } else { Due::Handshake };
+                    all.push((self.since + config.handshake, due));
+                }
                 Phase::Closing | Phase::Lingering => {
                     all.push((self.since + config.closing, Due::Gone));
                 }
@@ -337,7 +369,7 @@ mod tests {
             let phase = if open { Phase::Open } else { Phase::Handshake };
             let mut session = Session::new(now, phase);
             session.stranger = stranger;
-            let mut model = Model { phase, opened: now, heard: now, message: now, since: now, pinged: None };
+            let mut model = Model { phase, opened: now, heard: now, message: now, since: now, pinged: None, calling: false };
             for step in steps {
                 match step {
                     Step::Frame => {
@@ -355,9 +387,13 @@ mod tests {
                     }
                     Step::Enter(phase) if phase > model.phase && phase != Phase::Open => {
                         session.enter(now, phase);
-                        (model.phase, model.since) = (phase, now);
+                        (model.phase, model.since, model.calling) = (phase, now, false);
                     }
                     Step::Enter(_) => {}
+                    Step::Call => {
+                        session.calling = true;
+                        model.calling = true;
+                    }
                     Step::Pass(millis) => {
                         let later = now + Duration::from_millis(millis);
                         // Its driver wakes as it was told, and once before.
@@ -379,6 +415,19 @@ mod tests {
                 let due = model.due(&config, stranger).map(|(at, _)| at);
                 prop_assert_eq!(session.poll_timeout(&config), due);
             }
+        }
+    }
+
+    #[test]
+    fn whoever_times_out_reads_both_limits() {
+        let halves = |halves: u64| Some(Duration::from_millis(halves * 500));
+        for (heartbeat, lifespan, said) in [
+            (halves(60), None, "interval 30. Max connection lifespan unset"),
+            (None, halves(7201), "interval unset. Max connection lifespan 3600.5"),
+        ] {
+            let config = Config { heartbeat, lifespan, ..Config::default() };
+            let reason = std::format!("{}", TimedOut(&config));
+            assert_eq!(reason, std::format!("Connection timed out. Heartbeat {said}"));
         }
     }
 

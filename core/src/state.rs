@@ -13,7 +13,7 @@ use crate::marks::Marks;
 use crate::outbox::{Outbox, Outgoing};
 use crate::session::{Phase, Session};
 use crate::shelf::{Full, Shelf};
-use crate::time::{Duration, Instant};
+use crate::time::{Duration, Instant, micros};
 use crate::topic;
 
 /// One connection's row. A free row keeps its generation and threads the free list.
@@ -192,8 +192,8 @@ impl State<'_> {
         match self.seats[slot].session.phase {
             Phase::Handshake => self.drained_at(),
             Phase::Open => self.drain.map(|Drain { from, first, count }| {
-                let micros = self.config.drain.as_micros().saturating_mul((slot - first) as u128);
-                from + Duration::from_micros((micros / count as u128) as u64)
+                let micros = micros(self.config.drain).saturating_mul((slot - first) as u64);
+                from + Duration::from_micros(micros / count as u64)
             }),
             _ => None,
         }

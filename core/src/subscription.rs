@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 /// What a client is told about a subscription: `status`, `message`, `topic`, and whatever its route adds.
 ///
 /// [`TopicRoute::response`](crate::topic_route::TopicRoute::response) makes it, where the example is.
+#[derive(Debug)]
 pub struct SubscriptionResponse {
     pub(crate) status: &'static str,
     pub(crate) extra: Map<String, Value>,

@@ -40,9 +40,13 @@ impl Add<Duration> for Instant {
 
     /// Saturates, so that a deadline far beyond any clock is simply never reached.
     fn add(self, later: Duration) -> Self {
-        let micros = u64::try_from(later.as_micros()).unwrap_or(u64::MAX);
-        Self { micros: self.micros.saturating_add(micros) }
+        Self { micros: self.micros.saturating_add(micros(later)) }
     }
+}
+
+/// A duration as this clock counts. Saturates, and never leaves 64 bits: a device has no wider division.
+pub(crate) fn micros(duration: Duration) -> u64 {
+    duration.as_secs().saturating_mul(1_000_000).saturating_add(duration.subsec_micros().into())
 }
 
 impl Sub for Instant {

@@ -288,7 +288,7 @@ fn there_are_two_versions_and_no_other() {
 #[test]
 fn a_reply_that_is_named_like_an_operation_is_refused() {
     let router = Router::new().send("a", "b", || 1).send("b", None, || ());
-    let error = Api::new("", "").include(router).build().err().expect("two messages have one type");
+    let error = Api::new("", "").include(router).build().expect_err("two messages have one type");
     assert_eq!(
         error.to_string(),
         "`b` is declared twice, as a reply and as a `send` operation: give one of their routers another prefix"

@@ -165,3 +165,10 @@ fn the_walk_through_shows_the_lines_of_the_example() {
     let count = code.filter(|line| !line.starts_with("//")).count();
     assert!(page.contains(&format!("driver.rs`: {count} lines")), "it has {count} lines of code");
 }
+
+#[test]
+fn an_engine_goes_to_the_thread_that_drives_it() {
+    let (engine, _) = two();
+    let driving = std::thread::spawn(move || engine.connections());
+    assert_eq!(driving.join().expect("it does not panic"), 2);
+}

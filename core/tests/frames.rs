@@ -82,6 +82,58 @@ fn a_head_is_refused_at_the_first_byte_that_breaks_a_rule() {
     }
 }
 
+// law: 7
+#[test]
+fn what_looks_like_a_text_within_a_frame_is_a_part_of_it() {
+    let inner = [&[0x81, 0x81, 0x81, 0x81][..], &[0; 20]].concat();
+    let frame = |opcode, key| {
+        let mut frame = Head::new(opcode, inner.len(), Some(key)).as_slice().to_vec();
+        frame.extend(&inner);
+        mask(&mut frame[6..], key, 0);
+        frame
+    };
+    for (opcode, key) in [
+        (Opcode::Ping, [0; 4]),
+        (Opcode::Ping, [0x81, 0x81, 0x81, 0x81]),
+        (Opcode::Binary, [0; 4]),
+        (Opcode::Binary, [0x81, 0x81, 0x81, 0x81]),
+    ] {
+        for at in 0..inner.len() + 6 {
+            let (mut reader, mut said) = (Reader::new(Role::Server, 100), Vec::new());
+            let mut frame = frame(opcode, key);
+            let (first, second) = frame.split_at_mut(at);
+            for input in [first, second] {
+                reader
+                    .read(input, |incoming| said.push(Said::from(incoming)))
+                    .expect("it is valid");
+            }
+            let whole = match opcode {
+                Opcode::Ping => Said::Ping(inner.clone()),
+                _ => Said::Message(opcode, inner.clone()),
+            };
+            assert_eq!(said, [whole], "{opcode:?} with key {key:?} cut at {at}");
+        }
+    }
+}
+
+#[test]
+fn a_message_that_lies_whole_in_the_input_is_held_to_the_limit_too() {
+    for limit in [5, 125, 126, 300] {
+        for (len, taken) in [(limit, true), (limit + 1, false)] {
+            for opcode in [Opcode::Text, Opcode::Binary] {
+                let mut frame = Head::new(opcode, len, Some([0; 4])).as_slice().to_vec();
+                frame.resize(frame.len() + len, b'x');
+                let mut count = 0;
+                let read = Reader::new(Role::Server, limit).read(&mut frame, |_| count += 1);
+                assert_eq!(
+                    (read, count == 1),
+                    (if taken { Ok(()) } else { Err(Violation::TooLong) }, taken)
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn pieces_tell_where_they_lie_in_frame_and_message() {
     let mut bytes = *b"\x01\x03abc\x89\x01!\x00\x00\x80\x01d";

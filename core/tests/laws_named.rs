@@ -1,10 +1,10 @@
 //! Laws of one shard that a chain of few steps shows. Knows the engine from outside only.
 #![cfg(feature = "alloc")]
 
-use fastws_core::action::{Close, Unpublished};
-use fastws_core::config::{Config, SlowConsumer};
+use fastws_core::action::{Close, Denied, Unpublished};
+use fastws_core::config::{Config, OnError, SlowConsumer};
 use fastws_core::dispatch::{Admission, Answer, Call, Dispatch, Verdict};
-use fastws_core::engine::{Engine, Life, Sent};
+use fastws_core::engine::{Change, Engine, Life, Sent};
 use fastws_core::frame::{Head, Opcode, mask};
 use fastws_core::handshake::{Request, Response};
 use fastws_core::ids::{CallId, ConnectionId, OperationId};
@@ -145,6 +145,101 @@ fn on_lent_memory_an_update_for_all_reaches_all_or_nobody() {
     assert_eq!(frames(&write(&mut engine, ids[1], usize::MAX).0).len(), 1);
 }
 
+// law: 9
+#[test]
+fn on_lent_memory_what_does_not_fit_leaves_whole_what_does() {
+    const TURN: usize = 1_000;
+    // A message and the longest head of a frame have room or not.
+    for (way, needed) in [36 + 10, 24 + 10, 27 + 10].into_iter().enumerate() {
+        for left in 0..60 {
+            let mut connections = ConnectionMemory::<1, 1_024, 4_096>::new();
+            let mut topics = TopicMemory::<1, 1, 8>::new();
+            let mut turn = TurnMemory::<TURN, 64>::new();
+            let config = Config::default();
+            let mut engine = Engine::lent(config, 1, &mut connections, &mut topics, &mut turn);
+            let mut app = App::default();
+            let id = listener(&mut engine, &mut app, "t");
+            say(&mut engine, &mut app, id, &text("later", ""));
+            let filling = vec![b'x'; TURN - left - 4];
+            let head = Head::new(Opcode::Text, filling.len(), None);
+            let frame = [head.as_slice(), &filling].concat();
+            engine.publish_frame("t", &frame, None).unwrap();
+            let (told, text) = match way {
+                0 => {
+                    let told = engine.publish("t", "u", b"1", None);
+                    (told.is_ok(), r#"{"type":"u","topic":"t","payload":1}"#)
+                }
+                1 => (engine.broadcast("u", b"1").is_ok(), r#"{"type":"u","payload":1}"#),
+                _ => {
+                    let call = app.calls.pop().unwrap();
+                    engine
+                        .settle(NOW, call, None, |answer| answer.reply("echo", Some(b"1")).done());
+                    (engine.connections() > 0, r#"{"type":"echo","payload":1}"#)
+                }
+            };
+            assert_eq!(told, left >= needed, "way {way} with {left} bytes left");
+            let mut due = vec![(0x81, filling)];
+            due.extend(told.then(|| (0x81, text.into())));
+            if way == 2 && !told {
+                due.push((0x88, close(1011, Close::INTERNAL.reason)));
+            } else if engine.publish_frame("t", b"\x81\x01a", None).is_ok() {
+                due.push((0x81, b"a".to_vec()));
+            }
+            assert_eq!(
+                frames(&write(&mut engine, id, usize::MAX).0),
+                due,
+                "way {way}, {left} left"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_frame_for_one_comes_behind_the_reply_and_is_a_whole_text_frame_or_the_end() {
+    let later = |engine: &mut Engine<'_>, app: &mut App, frame: &[u8]| {
+        let id = engine.open(NOW, [0; 16]).unwrap();
+        engine.open(NOW, [1; 16]).unwrap();
+        say(engine, app, id, &text("later", ""));
+        engine.settle(NOW, app.calls.pop().unwrap(), None, |answer| {
+            let mut effects = answer.reply("echo", None);
+            effects.send_frame(frame);
+            effects.done()
+        });
+        let sent = engine.counts().sent;
+        (sent, frames(&write(engine, id, usize::MAX).0))
+    };
+    let reply = (0x81, br#"{"type":"echo"}"#.to_vec());
+    let mut engine = Engine::new(Config::default(), 1);
+    let mut app = App::default();
+    let heard = later(&mut engine, &mut app, b"\x81\x01a");
+    assert_eq!(heard, (2, vec![reply.clone(), (0x81, b"a".to_vec())]));
+    let end = (0x88, close(1011, Close::INTERNAL.reason));
+    let heard = later(&mut engine, &mut app, b"\x82\x01a");
+    assert_eq!(heard, (3, vec![reply.clone(), end.clone()]));
+
+    let mut connections = ConnectionMemory::<2, 1_024, 1_024>::new();
+    let mut topics = TopicMemory::<1, 1, 8>::new();
+    let mut turn = TurnMemory::<200, 8>::new();
+    let config = Config::default();
+    let mut engine = Engine::lent(config, 1, &mut connections, &mut topics, &mut turn);
+    let frame = [&[0x81, 126, 0, 200], &[b'a'; 200][..]].concat();
+    assert_eq!(later(&mut engine, &mut app, &frame), (1, vec![reply, end]));
+}
+
+#[test]
+fn what_is_rejected_is_answered_where_the_policy_says_so() {
+    let config = Config { on_error: OnError::Reply, ..Config::default() };
+    let mut engine = Engine::new(config, 1);
+    let mut app = App::default();
+    let id = engine.open(NOW, [0; 16]).unwrap();
+    say(&mut engine, &mut app, id, &[text("unknown", ""), text("echo", "")].concat());
+    let heard = frames(&write(&mut engine, id, usize::MAX).0);
+    let told = br#"{"type":"error","payload":{"type":"unknown","code":1003,"message":"No matching type"}}"#;
+    let echo = br#"{"type":"echo","payload":""}"#;
+    assert_eq!(heard, [(0x81, told.to_vec()), (0x81, echo.to_vec())]);
+    assert_eq!(engine.connections(), 1);
+}
+
 #[test]
 fn nothing_overtakes_the_answer_to_the_handshake() {
     let mut engine = Engine::new(Config::default(), 1);
@@ -173,6 +268,107 @@ fn in_a_full_turn_a_ping_of_ours_does_not_overtake_the_answer_to_the_handshake()
     engine.handle_timeout(NOW + ping);
     let (heard, _) = write(&mut engine, id, usize::MAX);
     assert!(heard.starts_with(b"HTTP/1.1 101 ") && heard.ends_with(b"\r\n\r\n\x89\0"));
+}
+
+#[test]
+fn what_takes_more_than_one_write_is_offered_again_and_a_side_ends_behind_it() {
+    let mut engine = Engine::new(Config::default(), 1);
+    let mut app = App::default();
+    let id = listener(&mut engine, &mut app, "t");
+    listener(&mut engine, &mut app, "u");
+    for _ in 0..200 {
+        engine.publish("t", "u", b"1", None).unwrap();
+        engine.publish("u", "u", b"1", None).unwrap();
+    }
+    say(&mut engine, &mut app, id, b"\xff\x80");
+    let (mut heard, mut writes) = (Vec::new(), Vec::new());
+    while let Some(transmit) = engine.poll_transmit(NOW) {
+        let to = transmit.id();
+        let parts: Vec<&[u8]> = transmit.parts().collect();
+        let (count, bytes) = (parts.len(), parts.concat());
+        let sent = engine.handle_sent(NOW, to, bytes.len());
+        if to == id {
+            heard.extend(bytes);
+            writes.push((count, sent));
+        }
+    }
+    assert_eq!(frames(&heard).len(), 201);
+    let full = (64, Sent::Idle);
+    assert_eq!(writes, [full, full, full, (9, Sent::Finished)]);
+}
+
+#[test]
+fn a_head_has_room_up_to_its_limit_and_a_byte_that_is_too_much() {
+    let config = Config { handshake_bytes: 200, ..Config::default() };
+    let mut engine = Engine::new(config, 1);
+    let id = engine.accept(NOW, [0; 16]).unwrap();
+    assert_eq!(engine.room(id), Some(201));
+    say(&mut engine, &mut App::default(), id, b"GET /");
+    assert_eq!(engine.room(id), Some(196));
+}
+
+#[test]
+fn what_was_queued_since_the_last_write_is_known() {
+    let mut engine = Engine::new(Config::default(), 1);
+    let id = listener(&mut engine, &mut App::default(), "t");
+    assert_eq!(engine.queued(), 0);
+    engine.publish_frame("t", b"\x81\x01a", None).unwrap();
+    engine.publish_frame("t", b"\x81\x00", None).unwrap();
+    assert_eq!(engine.queued(), 5);
+    write(&mut engine, id, 1);
+    assert_eq!(engine.queued(), 0);
+}
+
+#[test]
+fn a_place_that_is_given_back_is_free_and_a_subscription_is_none() {
+    let config = Config { topics_per_connection: 1, ..Config::default() };
+    let mut engine = Engine::new(config, 1);
+    let mut app = App::default();
+    let id = engine.open(NOW, [0; 16]).unwrap();
+    say(&mut engine, &mut app, id, &text("later", ""));
+    let call = app.calls[0];
+    assert_eq!(engine.reserve(call, "t", 0), Ok(()));
+    assert_eq!(engine.reserve(call, "u", 0), Err(Denied::TooManyTopics));
+    assert_eq!(engine.reserve(call, "u", 1), Ok(()), "it is going to leave one");
+    engine.give_back(call, "t");
+    engine.give_back(call, "u");
+    assert_eq!(engine.reserve(call, "v", 0), Ok(()));
+    engine.settle(NOW, call, None, |answer| {
+        let mut effects = answer.silent();
+        assert_eq!(effects.subscribe("v"), Ok(true));
+        effects.done()
+    });
+    say(&mut engine, &mut app, id, &text("later", ""));
+    engine.give_back(app.calls[1], "v");
+    assert!(engine.listens(id, "v"));
+}
+
+#[test]
+fn closing_everybody_drops_who_has_asked_for_nothing_yet() {
+    let mut engine = Engine::new(Config::default(), 1);
+    let early = engine.accept(NOW, [0; 16]).unwrap();
+    let open = engine.open(NOW, [1; 16]).unwrap();
+    engine.close_all(NOW, Close::SHUTDOWN);
+    assert_eq!(engine.poll_gone(), Some(early));
+    assert_eq!((engine.poll_gone(), engine.is_empty()), (None, false));
+    assert_eq!(frames(&write(&mut engine, open, usize::MAX).0)[0].0, 0x88);
+}
+
+#[test]
+fn whoever_watches_is_told_of_each_subscription_that_begins_or_ends() {
+    let mut engine = Engine::new(Config::default(), 1);
+    let mut app = App::default();
+    listener(&mut engine, &mut app, "t");
+    assert_eq!(engine.poll_change(), None, "nobody watches");
+    engine.watch();
+    let id = listener(&mut engine, &mut app, "t");
+    say(&mut engine, &mut app, id, &text("subscribe", "t"));
+    engine.handle_end(NOW, id);
+    let told = [true, false].map(|begun| Change { id, uid: [0; 16], topic: "t".into(), begun });
+    assert_eq!(
+        [(); 3].map(|()| engine.poll_change()),
+        [Some(told[0].clone()), Some(told[1].clone()), None]
+    );
 }
 
 #[test]

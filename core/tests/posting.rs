@@ -149,6 +149,75 @@ fn what_would_close_a_connection_has_a_status() {
 }
 
 #[test]
+fn a_body_that_has_not_come_when_the_server_ends_is_answered_at_once() {
+    let (mut engine, mut app) = (Engine::new(Config::default(), 1), App::default());
+    let id = engine.accept(NOW, [0; 16]).expect("there is room");
+    let whole = request("/echo", "[1]");
+    feed(&mut engine, &mut app, id, &whole[..whole.len() - 1], usize::MAX);
+    engine.drain(NOW);
+    assert!(written(&mut engine, &mut app)[&id].starts_with("HTTP/1.1 503 "));
+}
+
+#[test]
+fn who_has_said_all_gets_the_answer_that_it_still_waits_for() {
+    let new = |path: &str, missing: usize, turn_bytes| {
+        let config = Config { turn_bytes, ..Config::default() };
+        let (mut engine, mut app) = (Engine::new(config, 1), App::default());
+        let ids = [1, 2].map(|uid| engine.accept(NOW, [uid; 16]).expect("there is room"));
+        feed(&mut engine, &mut app, ids[0], &request("/echo", "1"), usize::MAX);
+        let whole = request(path, "[7]");
+        feed(&mut engine, &mut app, ids[1], &whole[..whole.len() - missing], usize::MAX);
+        engine.handle_eof(NOW, ids[1]);
+        (engine, app, ids[1])
+    };
+    // Its call runs.
+    let (mut engine, mut app, id) = new("/later", 0, 1 << 20);
+    assert_eq!((engine.poll_gone(), engine.room(id)), (None, Some(0)));
+    let (call, _) = app.calls.pop().expect("it was called");
+    engine.settle(NOW, call, None, |answer| answer.reply("", Some(b"8")).done());
+    assert!(written(&mut engine, &mut app)[&id].ends_with("\r\n\r\n8"));
+    assert_eq!(engine.poll_gone(), Some(id));
+    // Its body waits for a turn.
+    let (mut engine, mut app, id) = new("/echo", 0, 1);
+    assert_eq!(engine.poll_gone(), None);
+    assert!(written(&mut engine, &mut app)[&id].ends_with("\r\n\r\n[7]"));
+    // Its answer waits for its socket.
+    let (mut engine, _, id) = new("/echo", 0, 1 << 20);
+    assert_eq!((engine.poll_gone(), engine.is_empty()), (None, false));
+    while let Some(transmit) = engine.poll_transmit(NOW) {
+        let to = transmit.id();
+        let bytes = transmit.parts().map(<[u8]>::len).sum();
+        engine.handle_sent(NOW, to, bytes);
+    }
+    assert_eq!(engine.poll_gone(), Some(id));
+    // It is no request.
+    let (mut engine, _, id) = new("/echo", 1, 1 << 20);
+    assert_eq!(engine.poll_gone(), Some(id));
+}
+
+#[test]
+fn a_body_is_asked_for_where_it_is_awaited_and_refused_where_it_is_too_long() {
+    let head = |length: usize| {
+        format!("POST /echo HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: {length}\r\n\r\n")
+    };
+    let config = Config { message_bytes: 12, ..Config::default() };
+    for (bytes, start) in [
+        (head(2), "HTTP/1.1 100 Continue\r\n\r\n"),
+        (head(2) + "1", "HTTP/1.1 100 Continue\r\n\r\n"),
+        (head(2) + "12", "HTTP/1.1 200 OK\r\n"),
+        (head(2) + "12 ", "HTTP/1.1 200 OK\r\n"),
+        (head(12), "HTTP/1.1 100 Continue\r\n\r\n"),
+        (head(13), "HTTP/1.1 413 "),
+    ] {
+        let (mut engine, mut app) = (Engine::new(config.clone(), 1), App::default());
+        let id = engine.accept(NOW, [0; 16]).expect("there is room");
+        engine.handle_bytes(NOW, id, &mut bytes.clone().into_bytes(), &mut app);
+        let written = &written(&mut engine, &mut app)[&id];
+        assert!(written.starts_with(start), "{bytes}: {written}");
+    }
+}
+
+#[test]
 fn a_call_over_http_subscribes_to_nothing() {
     let (mut engine, mut app) = (Engine::new(Config::default(), 1), App::default());
     let id = engine.accept(NOW, [0; 16]).expect("there is room");

@@ -169,7 +169,7 @@ fn a_client_gets_the_first_of_its_subprotocols_that_the_api_knows() {
 
 #[test]
 fn mistakes_about_the_door_are_told_when_the_api_is_built() {
-    let told = |api: Api| api.build().err().expect("there is a mistake").to_string();
+    let told = |api: Api| api.build().expect_err("there is a mistake").to_string();
     let me = || Router::new().send("me", None, |_: Guest<u8>| ());
     let missing = "the handler of `me` takes `Guest<u8>`, and nobody is let in with one: \
                    call `Api::door` or `Api::authenticate` with a function that yields a `u8`";

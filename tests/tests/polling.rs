@@ -43,9 +43,11 @@ fn what_another_thread_has_done_ends_the_wait_and_keeps_its_place() {
 fn who_asks_more_than_there_is_room_for_is_read_again_once_its_call_has_ended() {
     let server = Example::start(&[]);
     let mut ann = server.client();
-    ann.say("nap", json!(100));
     let payload = "x".repeat(1_000);
-    ann.say_together((0..200).map(|id| json!({"type": "echo", "payload": payload, "id": id})));
+    let echo = |id| json!({"type": "echo", "payload": payload, "id": id});
+    // In one segment with what waits for it, or what waits might come too late.
+    let nap = json!({"type": "nap", "payload": 300});
+    ann.say_together(std::iter::once(nap).chain((0..200).map(echo)));
     assert_eq!(ann.hear()["type"], "rested");
     for id in 0..200 {
         assert_eq!(ann.hear()["id"], id);
@@ -80,12 +82,11 @@ fn what_is_wrong_with_a_message_closes_its_connection_and_no_other() {
 
 #[test]
 fn who_never_reads_is_closed_for_its_backlog_while_others_are_served() {
-    // As long as it takes to hear what the sockets in between hold.
-    let server = Example::start(&["--backlog", "65536", "--closing-ms", "3600000"]);
+    let server = Example::start(&["--backlog", "65536"]);
     let [mut ann, mut bob] = [server.narrow_client(), server.client()];
     ann.ask("join", "joined", json!("lobby"));
     bob.ask("join", "joined", json!("lobby"));
-    // More than those hold.
+    // More than the sockets in between hold.
     let text = json!("x".repeat(60 << 10));
     for _ in 0..128 {
         bob.say("say", text.clone());
@@ -202,7 +203,8 @@ impl Example {
     fn start(options: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_polling"));
         // What is to happen by the clock is set where it happens.
-        let command = command.args(["--listen", "127.0.0.1:0", "--ping-ms", "3600000"]);
+        let command = command.args(["--listen", "127.0.0.1:0"]);
+        let command = command.args(["--ping-ms", "3600000", "--closing-ms", "3600000"]);
         let command = command.args(options);
         let mut child = command.stdout(Stdio::piped()).spawn().expect("the example runs");
         let mut line = String::new();

@@ -255,7 +255,7 @@ fn who_has_left_while_its_first_message_was_looked_at_is_not_let_in() {
 
 #[test]
 fn mistakes_about_the_first_message_are_told_when_the_api_is_built() {
-    let told = |api: Api| api.build().err().expect("there is a mistake").to_string();
+    let told = |api: Api| api.build().expect_err("there is a mistake").to_string();
     assert_eq!(
         told(api().authenticate(plain).authenticate(slow)),
         "`Api::authenticate` was called twice: make one function of both"

@@ -297,7 +297,7 @@ fn a_server_that_ends_takes_no_request_and_waits_for_none() {
 
 #[test]
 fn mistakes_about_requests_are_told_when_the_api_is_built() {
-    let told = |api: Api| api.build().err().expect("there is a mistake").to_string();
+    let told = |api: Api| api.build().expect_err("there is a mistake").to_string();
     let api = || Api::new("", "");
     assert_eq!(told(api().post("notify", || ())), "`notify` is no path: write `/notify`");
     assert_eq!(

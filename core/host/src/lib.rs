@@ -11,6 +11,7 @@
 //!            └─────────────┘                         └─────────────┘
 //! ```
 #![forbid(unsafe_code)]
+#![warn(missing_debug_implementations)]
 
 pub mod bell;
 pub mod cipher;
@@ -35,6 +36,7 @@ mod sync;
 pub mod tasks;
 pub mod test_client;
 pub mod visit;
+mod debug;
 #[cfg(feature = "tls")]
 pub mod tls;
 

@@ -203,6 +203,7 @@ impl<S> Arrivals<S> {
 /// to.
 ///
 /// Users name it as a binding does; the example of one is at [`Binding`].
+#[must_use = "a server does not accept until it is started"]
 pub struct Server<B> {
     /// With those for the operator only.
     listeners: Vec<(TcpListener, bool)>,

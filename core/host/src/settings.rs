@@ -23,7 +23,7 @@ use std::sync::Arc;
 ///     ..Settings::default()
 /// };
 /// let catalog = Api::new("Nothing", "1.0.0").build()?;
-/// let mistake = Shared::new(catalog, settings, Vec::new()).err().expect("a path begins with `/`");
+/// let mistake = Shared::new(catalog, settings, Vec::new()).expect_err("a path begins with `/`");
 /// assert_eq!(mistake.to_string(), "`stream` is no path: write `/stream`");
 /// # Ok::<(), fastws_core::api::BuildError>(())
 /// ```

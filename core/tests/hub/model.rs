@@ -6,7 +6,7 @@ use crate::engine::Engine;
 use crate::memory::{ConnectionMemory, TopicMemory, TurnMemory};
 use crate::shelf::Full;
 use proptest::prelude::*;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::format;
 use std::string::{String, ToString};
 use std::vec::Vec;
@@ -56,6 +56,33 @@ proptest! {
         let mut topics = TopicMemory::<3, 5, 2>::new();
         let tight = Engine::lent(Config::default(), 1, &mut connections, &mut topics, &mut turn);
         World::new(tight.state.hub, [3, 5, 2]).run(&steps)?;
+    }
+}
+
+#[test]
+fn topics_are_spread_over_their_buckets() {
+    let mut hub = Engine::new(Config::default(), 1).state.hub;
+    let mut interest = Interest::NOTHING;
+    for topic in 0..1_000 {
+        hub.reserve(0, &mut interest, &name(topic)).expect("owned memory grows");
+    }
+    let next: Vec<u32> = hub.topics.iter().map(|row| row.next).collect();
+    let longest = hub.buckets.iter().map(|&first| chain(first, &next)).max();
+    assert!(longest < Some(12), "{longest:?} topics are compared to find one");
+}
+
+#[test]
+fn names_whose_hashes_are_equal_are_two_topics() {
+    let mut hub = Engine::new(Config::default(), 1).state.hub;
+    let mut seen = HashMap::new();
+    let (first, second) = (0..)
+        .find_map(|topic| Some((seen.insert(hub.hash(&name(topic)), topic)?, topic)))
+        .expect("there are more names than hashes");
+    let mut interest = Interest::NOTHING;
+    for (count, topic) in [first, second].into_iter().enumerate() {
+        assert_eq!(hub.find(&name(topic)), None);
+        hub.reserve(0, &mut interest, &name(topic)).expect("owned memory grows");
+        assert_eq!(hub.find(&name(topic)), Some(count));
     }
 }
 

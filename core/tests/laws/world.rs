@@ -17,6 +17,7 @@ pub(crate) struct World<'m> {
     pub(super) peers: Peers,
     ids: HashSet<ConnectionId>,
     alive: [bool; TOPICS as usize],
+    written: u64,
     /// The engine is also told what is no news, and asked for what it refuses.
     nudged: bool,
 }
@@ -36,6 +37,7 @@ impl<'m> World<'m> {
             peers: Peers { all: vec![], count: 0, now, config, mixed, tight, nudged, log: vec![] },
             ids: HashSet::new(),
             alive: [false; TOPICS as usize],
+            written: 0,
             nudged,
         }
     }
@@ -388,6 +390,7 @@ impl<'m> World<'m> {
             peer.window -= taken;
         }
         self.peers.log.push(format!("{at} hears {:?}", &bytes[..taken]));
+        self.written += taken as u64;
         let reasons = self.peers.reasons(at);
         let tight = self.peers.tight;
         let peer = &mut self.peers.all[at];
@@ -522,6 +525,8 @@ impl<'m> World<'m> {
         let topics = (0..TOPICS)
             .filter(|topic| self.peers.all.iter().any(|peer| peer.listens.contains(topic)));
         assert_eq!(self.engine.topics(), topics.count());
+        assert_eq!(self.engine.is_empty(), self.peers.all.iter().all(|peer| peer.gone));
+        assert_eq!(self.engine.counts().bytes_sent, self.written);
     }
 
     /// Everybody reads, every call is settled, and every closed peer closes: then nothing may be left.
@@ -596,6 +601,8 @@ impl<'m> World<'m> {
         let engine = &mut self.engine;
         assert!(engine.is_empty() && engine.connections() == 0);
         assert_eq!((engine.subscriptions(), engine.topics()), (0, 0));
+        let opened = self.peers.all.iter().filter(|peer| peer.upgrades).count();
+        assert_eq!(engine.counts().closes.total(), opened as u64, "everybody ends once");
         assert!(engine.poll_timeout().is_none() && engine.poll_life().is_none());
         assert!(engine.poll_transmit(self.now).is_none() && engine.poll_gone().is_none());
         engine.resume(self.now, &mut self.peers);

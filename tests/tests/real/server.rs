@@ -189,7 +189,7 @@ fn health_a_request_without_upgrade_and_an_unknown_path_are_answered_over_http()
 #[test]
 fn a_port_in_use_is_an_error() {
     let server = trading();
-    let error = Server::bind(server.address()).err().expect("the port is taken");
+    let error = Server::bind(server.address()).expect_err("the port is taken");
     assert_eq!(error.kind(), ErrorKind::AddrInUse);
 }
 
