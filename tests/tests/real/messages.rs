@@ -2,10 +2,13 @@
 
 use crate::binding::{self, Api, Router, payload, recv};
 use crate::real::{Served, bind, serve};
+use fastws_core::frame::Opcode;
 use fastws_core::respond::Failure;
+use fastws_host::peer::Peer;
 use fastws_tests::client::{Client, within};
 use fastws_tests::stage::{News, act, later, stage};
 use fastws_tests::witness::{Gate, Witness};
+use fastws_tests::world::HANDSHAKE;
 use serde_json::{Value, json};
 use std::io;
 use std::num::NonZeroUsize;
@@ -198,13 +201,19 @@ fn a_clients_messages_wait_for_one_another_and_for_nobody_else() {
 #[test]
 fn whoever_sends_without_a_pause_is_heard_to_the_end() {
     let server = on_stage();
-    let mut client = server.client();
-    let ignored = "x".repeat(60_000);
-    let message = |number| json!({"type": "echo", "payload": number, "ignored": ignored});
-    client.say_together((0..100).map(message));
-    for number in 0..100 {
-        assert_eq!(client.hear_payload("echo.response"), number);
+    let (mut peer, ignored) = (Peer::default(), "x".repeat(60_000));
+    let (mut said, mut expected) = (HANDSHAKE.as_bytes().to_vec(), Vec::new());
+    for number in 100..200 {
+        let text = format!(r#"{{"type":"echo","payload":{number},"ignored":"{ignored}"}}"#);
+        said.extend(peer.frame(Opcode::Text, text.as_bytes()));
+        let reply = format!(r#"{{"type":"echo.response","payload":{number}}}"#);
+        expected.extend([0x81, reply.len() as u8]);
+        expected.extend(reply.bytes());
     }
+    said.extend(peer.close_frame(1000, ""));
+    expected.extend(*b"\x88\x02\x03\xe8");
+    let answer = server.answer(said);
+    assert!(answer.ends_with(&expected), "{}", String::from_utf8_lossy(&answer));
 }
 
 // protocol: M16
