@@ -6,41 +6,46 @@ use fastws_core::desk::Local;
 use fastws_core::engine::Sent;
 use fastws_core::ids::ConnectionId;
 use fastws_core::time::{Duration, Instant};
+use fastws_host::bell::Bell;
 use fastws_host::server::{Arrivals, Binding, Seat};
 use fastws_host::settings::Doorway;
 use fastws_host::shard::Shard;
 use fastws_host::socket::{Wire, is_one_connections};
 use fastws_host::stream::{Foreign, Lines, Outlet, WebSocketStream};
 use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::SystemTime;
 use tokio::io::ReadBuf;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Notify;
 use tokio::task::{LocalSet, spawn_local, unconstrained};
 
 /// Shards on threads of tokio, each with a runtime of its own.
 pub enum Tokio {}
 
 impl Binding for Tokio {
-    type Poller = (Runtime, Arc<Bell>);
+    type Poller = (Runtime, Arc<Bell>, Arc<Notify>);
     type Stream = Stream;
 
     fn poller() -> io::Result<(Self::Poller, Waker)> {
         let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
-        let bell = Arc::new(Bell::default());
+        let roused = Arc::new(Notify::new());
+        let rouse = roused.clone();
+        let bell = Bell::new(move || rouse.notify_one());
         let waker = Waker::from(bell.clone());
-        Ok(((runtime, bell), waker))
+        Ok(((runtime, bell, roused), waker))
     }
 
-    fn drive((runtime, bell): Self::Poller, seat: Seat<Stream>) -> io::Result<()> {
-        let driven = LocalSet::new().block_on(&runtime, drive(bell, seat));
+    fn drive((runtime, bell, roused): Self::Poller, seat: Seat<Stream>) -> io::Result<()> {
+        let driven = LocalSet::new().block_on(&runtime, drive(bell, &roused, seat));
         // What handlers have left to other threads is not waited for.
         runtime.shutdown_background();
         driven
@@ -68,7 +73,7 @@ impl From<Request> for Stream {
     }
 }
 
-async fn drive(bell: Arc<Bell>, seat: Seat<Stream>) -> io::Result<()> {
+async fn drive(bell: Arc<Bell>, roused: &Notify, seat: Seat<Stream>) -> io::Result<()> {
     let house = Rc::new(House {
         shard: RefCell::new(seat.shard),
         arrivals: seat.arrivals,
@@ -76,82 +81,28 @@ async fn drive(bell: Arc<Bell>, seat: Seat<Stream>) -> io::Result<()> {
         sockets: RefCell::default(),
         start: tokio::time::Instant::now(),
         told: Cell::new(false),
+        rung: Arc::new(Rung(Mutex::default(), bell.clone())),
         bell,
     });
     for (listener, doorway) in seat.listeners {
         spawn_local(accept(house.clone(), TcpListener::from_std(listener)?, doorway));
     }
     // Each socket's share of a turn is limited already.
-    unconstrained(house.turns()).await;
+    unconstrained(house.turns(roused)).await;
     Ok(())
 }
 
-/// Rung by sockets, by other threads, and by whoever has something for the next turn.
-#[derive(Default)]
-pub struct Bell(Mutex<Rung>);
-
-#[derive(Default)]
-struct Rung {
-    since: bool,
-    /// Those that are to be polled in the next turn.
-    sockets: Vec<ConnectionId>,
-    turns: Option<Waker>,
-}
-
-impl Bell {
-    fn ring(&self, socket: Option<ConnectionId>) {
-        let mut rung = self.lock();
-        rung.sockets.extend(socket);
-        if !std::mem::replace(&mut rung.since, true)
-            && let Some(turns) = &rung.turns
-        {
-            turns.wake_by_ref();
-        }
-    }
-
-    fn poll(&self, context: &mut Context<'_>) -> Poll<()> {
-        let mut rung = self.lock();
-        if rung.since {
-            return Poll::Ready(());
-        }
-        if !rung.turns.as_ref().is_some_and(|turns| turns.will_wake(context.waker())) {
-            rung.turns = Some(context.waker().clone());
-        }
-        Poll::Pending
-    }
-
-    /// A turn begins, with these sockets.
-    fn answer(&self, sockets: &mut Vec<ConnectionId>) {
-        let mut rung = self.lock();
-        rung.since = false;
-        std::mem::swap(&mut rung.sockets, sockets);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Rung> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Wake for Bell {
-    fn wake(self: Arc<Self>) {
-        self.ring(None);
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.ring(None);
-    }
-}
+/// Who is to be polled in the next turn, of the sockets that have rung.
+struct Rung(Mutex<Vec<ConnectionId>>, Arc<Bell>);
 
 /// One socket's way to ring.
-struct Cord(Arc<Bell>, ConnectionId);
+struct Cord(Arc<Rung>, ConnectionId);
 
 impl Wake for Cord {
     fn wake(self: Arc<Self>) {
-        self.0.ring(Some(self.1));
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.0.ring(Some(self.1));
+        let Rung(sockets, bell) = &*self.0;
+        sockets.lock().expect(NOBODY_PANICS).push(self.1);
+        bell.ring();
     }
 }
 
@@ -164,13 +115,15 @@ struct House {
     /// The shard knows the time of what has come since its last turn.
     told: Cell<bool>,
     bell: Arc<Bell>,
+    rung: Arc<Rung>,
 }
 
 /// What one turn leaves to the next.
+#[derive(Default)]
 struct Rest {
     buffer: Vec<u8>,
     /// Sockets that are not read until there is room.
-    unread: Vec<ConnectionId>,
+    unread: HashSet<ConnectionId>,
     /// Empty between turns.
     rung: Vec<ConnectionId>,
 }
@@ -187,7 +140,6 @@ struct Socket {
     wire: Wire,
     id: ConnectionId,
     blocked: bool,
-    unread: bool,
     waker: Waker,
 }
 
@@ -207,15 +159,13 @@ async fn accept(house: Rc<House>, listener: TcpListener, doorway: Doorway) {
 
 impl House {
     /// Takes turns until the server has ended.
-    async fn turns(self: &Rc<Self>) {
-        let mut rest = Rest { buffer: vec![0; READ], unread: Vec::new(), rung: Vec::new() };
+    async fn turns(self: &Rc<Self>, roused: &Notify) {
+        let mut rest = Rest { buffer: vec![0; READ], ..Rest::default() };
         // One for all turns: the moment at which the next one is wanted seldom changes.
         let mut timer = pin!(tokio::time::sleep_until(self.start));
         loop {
             let deadline = self.turn(&mut rest);
             if self.shard.borrow().is_drained() {
-                // Whoever can still ring keeps nothing of the runtime.
-                self.bell.lock().turns = None;
                 return;
             }
             if self.shard.borrow().is_ready() {
@@ -225,17 +175,21 @@ impl House {
             if let Some(at) = deadline.filter(|at| *at != timer.deadline()) {
                 timer.as_mut().reset(at);
             }
-            poll_fn(|context| match deadline {
-                Some(_) if timer.as_mut().poll(context).is_ready() => Poll::Ready(()),
-                _ => self.bell.poll(context),
-            })
-            .await;
+            if self.bell.fall_asleep() {
+                let mut roused = pin!(roused.notified());
+                poll_fn(|context| match deadline {
+                    Some(_) if timer.as_mut().poll(context).is_ready() => Poll::Ready(()),
+                    _ => roused.as_mut().poll(context),
+                })
+                .await;
+            }
+            self.bell.wake_up();
         }
     }
 
     /// Something comes: a turn follows.
     fn begin(&self, shard: &mut Shard) {
-        self.bell.ring(None);
+        self.bell.ring();
         // The last turn may have been long ago.
         self.tell_time(shard);
     }
@@ -266,9 +220,9 @@ impl House {
     }
 
     fn watch(&self, id: ConnectionId, link: Link, wire: Wire) {
-        let waker = Waker::from(Arc::new(Cord(self.bell.clone(), id)));
+        let waker = Waker::from(Arc::new(Cord(self.rung.clone(), id)));
         waker.wake_by_ref();
-        let socket = Socket { link, wire, id, blocked: false, unread: false, waker };
+        let socket = Socket { link, wire, id, blocked: false, waker };
         self.place(id, Way::Own(socket));
     }
 
@@ -309,16 +263,17 @@ impl House {
     fn turn(self: &Rc<Self>, rest: &mut Rest) -> Option<tokio::time::Instant> {
         let mut shard = self.shard.borrow_mut();
         self.tell_time(&mut shard);
-        self.bell.answer(&mut rest.rung);
+        // First, so that whoever rings from now on is heard once more.
+        self.bell.take();
+        std::mem::swap(&mut rest.rung, &mut self.rung.0.lock().expect(NOBODY_PANICS));
         self.take_arrivals(&mut shard);
         let mut sockets = self.sockets.borrow_mut();
         for id in rest.rung.drain(..) {
             if let Some(Way::Own(socket)) = sockets.get_mut(id.slot())
                 && socket.id == id
                 && !socket.poll(&mut shard, &mut rest.buffer)
-                && !std::mem::replace(&mut socket.unread, true)
             {
-                rest.unread.push(id);
+                rest.unread.insert(id);
             }
         }
         while let Some(task) = shard.poll_task() {
@@ -333,31 +288,27 @@ impl House {
                 Way::Foreign(outlet) => Ok(outlet.write(transmit.parts())),
                 Way::Own(socket) => socket.wire.write(transmit.parts(), &mut socket.link),
             };
-            let Ok(written) = written else {
+            let Ok(sent) = written.map(|written| shard.handle_sent(id, written)) else {
                 shard.handle_end(id);
                 continue;
             };
-            let sent = shard.handle_sent(id, written);
             match way {
                 Way::Foreign(outlet) if sent == Sent::Finished => outlet.finish(),
-                Way::Own(socket) => {
-                    match sent {
-                        // Nearly always: the next turn would find nothing.
-                        Sent::Idle if matches!(socket.link, Link::Tcp(_)) => continue,
-                        Sent::Idle => {}
-                        Sent::Blocked => socket.blocked = true,
-                        Sent::Finished => {
-                            socket.wire.finish(&mut socket.link);
-                            socket.link.finish();
-                        }
+                // Nearly always: the next turn would find nothing.
+                Way::Own(Socket { link: Link::Tcp(_), .. }) if sent == Sent::Idle => {}
+                Way::Own(Socket { link, wire, blocked, waker, .. }) => {
+                    *blocked |= sent == Sent::Blocked;
+                    if sent == Sent::Finished {
+                        wire.finish(link);
+                        link.finish();
                     }
-                    socket.waker.wake_by_ref();
+                    waker.wake_by_ref();
                 }
                 Way::Foreign(_) | Way::None => {}
             }
         }
         if self.lines.borrow_mut().relay(&mut shard) {
-            self.bell.ring(None);
+            self.bell.ring();
         }
         while let Some(id) = shard.poll_gone() {
             if let Way::Own(mut socket) = std::mem::replace(&mut sockets[id.slot()], Way::None) {
@@ -367,8 +318,7 @@ impl House {
         self.told.set(false);
         rest.unread.retain(|id| {
             let is_full = shard.room(*id) == Some(0);
-            if !is_full && let Some(Way::Own(socket)) = sockets.get_mut(id.slot()) {
-                socket.unread = false;
+            if !is_full && let Way::Own(socket) = &sockets[id.slot()] {
                 socket.waker.wake_by_ref();
             }
             is_full
@@ -422,3 +372,4 @@ impl Socket {
 const READ: usize = 64 << 10;
 /// Reads of one connection before others have their turn.
 const READS: usize = 16;
+const NOBODY_PANICS: &str = "nobody panics who holds it";

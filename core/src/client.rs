@@ -113,6 +113,15 @@ enum Wish {
     },
 }
 
+impl Wish {
+    fn subscribes_to(&self) -> Option<&str> {
+        match self {
+            Self::Subscribe(topic) | Self::TakePlace(topic, _) => Some(topic),
+            _ => None,
+        }
+    }
+}
+
 impl Client {
     pub(crate) fn new(call: CallId, caller: &dyn Caller, desk: &Rc<Desk>) -> Self {
         Self {
@@ -218,13 +227,26 @@ impl Client {
         self.wish(Wish::Unsubscribe(Rc::from(topic)));
     }
 
+    /// Takes the last wish to subscribe to a topic back, as if it had not been made.
+    pub(crate) fn withdraw(&self, topic: &str) {
+        let Visit { call, places, wishes, waiting, desk, .. } = &*self.call;
+        let last = wishes.borrow().iter().rposition(|wish| wish.subscribes_to() == Some(topic));
+        last.map(|at| wishes.borrow_mut().remove(at));
+        if self.listens(topic) {
+            return;
+        }
+        places.update(|left| left + 1);
+        if !waiting.borrow().iter().any(|known| **known == *topic) {
+            desk.give_back(*call, Rc::from(topic));
+        }
+    }
+
     /// Whether the wishes made so far leave a subscription. O(wishes + topics).
     fn listens(&self, topic: &str) -> bool {
         let wishes = self.call.wishes.borrow();
         let wished = wishes.iter().rev().find_map(|wish| match wish {
-            Wish::Subscribe(known) | Wish::TakePlace(known, _) if **known == *topic => Some(true),
             Wish::Unsubscribe(known) if **known == *topic => Some(false),
-            _ => None,
+            wish => (wish.subscribes_to() == Some(topic)).then_some(true),
         });
         wished.unwrap_or_else(|| self.call.topics.iter().any(|known| known == topic))
     }
@@ -261,12 +283,16 @@ impl Client {
     pub(crate) fn apply(&self, effects: &mut Effects<'_, '_>) {
         let Visit { call, wishes, desk, .. } = &*self.call;
         let mut wishes = wishes.take();
+        let mut ended: Vec<Rc<str>> = Vec::new();
         for wish in &mut wishes {
-            // A topic that has ended meanwhile has taken its places back, and its last words are due.
+            // A topic that has ended meanwhile has taken its places back, and its last words are due, once.
             if let Wish::TakePlace(topic, reservation) = wish
                 && !effects.has_place(topic)
             {
-                *wish = Wish::Hear(reservation.last_words());
+                let is_told = ended.contains(topic);
+                ended.push(topic.clone());
+                let words = if is_told { Rc::default() } else { reservation.last_words() };
+                *wish = Wish::Hear(words);
             }
         }
         for wish in wishes {

@@ -141,6 +141,11 @@ pub mod typed {
 #[cfg(feature = "alloc")]
 pub use fastws_macros::{payload_core as payload, recv_core as recv, send_core as send};
 
+/// Keeps the README's example compiling.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 /// What the attributes' expansions name.
 #[cfg(feature = "alloc")]
 #[doc(hidden)]

@@ -413,6 +413,8 @@ mod tests {
                 prop_assert!(future.is_some() || interested.is_empty(), "nobody starts it");
                 prop_assert!(future.is_none() || *told || !interested.is_empty() || !waits.is_empty());
                 prop_assert_eq!(life.is_over(), future.is_none());
+                prop_assert!(life.is_wanted() || interested.is_empty() && (future.is_none() || *told));
+                prop_assert!(!life.is_wanted() || !interested.is_empty() || !*told);
             }
         }
     }

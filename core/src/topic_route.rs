@@ -457,7 +457,8 @@ where
         self
     }
 
-    /// Subscribes a client to all of these or to none, and yields the topics.
+    /// Subscribes a client to all of these or to none, and yields the topics. Of those that are not refused
+    /// where another one is, the client hears nothing.
     ///
     /// # Errors
     /// Those of [`subscribe`](Self::subscribe), of the first that is refused.
@@ -485,15 +486,12 @@ where
         client: &Client,
         requests: impl IntoIterator<Item = Request>,
     ) -> Result<Vec<String>, Refused> {
-        let before = client.topics();
-        let mut topics = Vec::new();
+        let mut topics: Vec<String> = Vec::new();
         for request in requests {
             match self.subscribe(client, &request).await {
                 Ok(topic) => topics.push(topic),
                 Err(refused) => {
-                    // What it listened to before stays.
-                    topics.retain(|topic| !before.contains(topic));
-                    topics.iter().for_each(|topic| client.unsubscribe(topic));
+                    topics.iter().for_each(|topic| client.withdraw(topic));
                     return Err(refused);
                 }
             }

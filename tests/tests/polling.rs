@@ -43,9 +43,11 @@ fn what_another_thread_has_done_ends_the_wait_and_keeps_its_place() {
 fn who_asks_more_than_there_is_room_for_is_read_again_once_its_call_has_ended() {
     let server = Example::start(&[]);
     let mut ann = server.client();
-    ann.say("nap", json!(100));
     let payload = "x".repeat(1_000);
-    ann.say_together((0..200).map(|id| json!({"type": "echo", "payload": payload, "id": id})));
+    let echo = |id| json!({"type": "echo", "payload": payload, "id": id});
+    // In one segment with what waits for it, or what waits might come too late.
+    let nap = json!({"type": "nap", "payload": 300});
+    ann.say_together(std::iter::once(nap).chain((0..200).map(echo)));
     assert_eq!(ann.hear()["type"], "rested");
     for id in 0..200 {
         assert_eq!(ann.hear()["id"], id);

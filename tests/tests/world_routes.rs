@@ -12,6 +12,7 @@ use fastws_core::router::Router;
 use fastws_core::service::Updates;
 use fastws_core::time::Duration;
 use fastws_core::topic_route::{SubscriptionResponse, TopicRoute};
+use fastws_tests::witness::Witness;
 use fastws_tests::world::World;
 use serde_json::{Value, json};
 
@@ -332,6 +333,37 @@ fn to_subscribe_to_all_is_all_or_nothing_and_what_was_there_before_stays() {
         assert_eq!(json!([payload["status"], payload["message"]]), said);
         assert_eq!(payload["topic"], "bars:all");
         assert_eq!(world.metrics().subscriptions, listening);
+    }
+}
+
+// protocol: T14
+#[test]
+fn who_was_refused_one_of_several_topics_hears_nothing_of_the_others() {
+    async fn all(
+        Payload(symbols): Payload<Vec<String>>,
+        client: Client,
+        bars: State<Bars>,
+    ) -> &'static str {
+        let topics = bars.subscribe_all(&client, symbols).await;
+        if topics.is_ok() { "all" } else { "none" }
+    }
+    for route in [bars(), playing(bars(), &[(0, 1), (1_000_000, 2)])] {
+        let told = Witness::default();
+        let [begun, ended] = [told.clone(), told.clone()];
+        let api = Api::new("Bars", "1")
+            .on_subscribe(move |_, topic| begun.note(format!("begun {topic}")))
+            .on_unsubscribe(move |_, topic| ended.note(format!("ended {topic}")))
+            .include(route.retain_last())
+            .include(Router::new().send("all", "all.response", all));
+        let mut world = World::new(api).client("ann").client("bob");
+        world.say("bob", on("A"));
+        world.publish("bars:A", "bars.update", &Bar { close: 7 });
+        assert_eq!(told.took(), ["begun bars:A"]);
+        world.say("ann", json!({"type": "all", "payload": ["A", ""]}));
+        let messages = world.messages("ann");
+        assert_eq!(messages, [json!({"type": "all.response", "payload": "none"})]);
+        assert_eq!(world.metrics().subscriptions, 1);
+        assert!(told.took().is_empty(), "no subscription has begun");
     }
 }
 

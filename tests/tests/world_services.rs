@@ -3,7 +3,7 @@
 use fastws_core::api::Api;
 use fastws_core::client::Client;
 use fastws_core::config::Config;
-use fastws_core::extract::Payload;
+use fastws_core::extract::{Clock, Payload};
 use fastws_core::frame::Opcode;
 use fastws_core::payload;
 use fastws_core::respond::{Failure, Fault, Refused};
@@ -488,6 +488,30 @@ fn a_handler_that_holds_its_place_while_the_service_ends_gets_no_subscription() 
     stage.world.say("bob", on("A"));
     assert_eq!(stage.heard("bob"), ["ok", "!ended", "ok"]);
     assert_eq!(stage.witness.took(), ["start A"]);
+}
+
+#[test]
+fn a_topic_that_ends_before_a_handler_that_has_subscribed_twice_says_so_once() {
+    let second = Duration::from_secs(1);
+    let bars = TopicRoute::<String, Bar>::new("bars")
+        .topic(String::clone)
+        .service(async move |_: String, updates: Updates<Bar>| updates.sleep(second).await);
+    let route = bars.clone();
+    let twice = move |Payload(symbol): Payload<String>, client: Client, clock: Clock| {
+        let route = route.clone();
+        async move {
+            for _ in 0..2 {
+                route.subscribe(&client, &symbol).await?;
+            }
+            clock.sleep(second + second).await;
+            Ok::<_, Refused>(())
+        }
+    };
+    let router = Router::new().send("twice", "twice.response", twice).include(bars);
+    let mut world = World::new(Api::new("Bars", "1").include(router)).client("ann");
+    world.say("ann", r#"{"type":"twice","payload":"A"}"#);
+    world.advance(second + second);
+    assert_eq!(world.heard("ann"), ["twice.response", "bars.error"]);
 }
 
 #[test]

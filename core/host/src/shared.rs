@@ -6,7 +6,7 @@ use crate::metrics::{Figures, ServiceEvent};
 use crate::pages::Texts;
 use crate::reach::Tally;
 use crate::settings::Settings;
-use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::atomic::{AtomicBool, Ordering, fence};
 use crate::sync::{Mutex, MutexGuard};
 use fastws_core::catalog::Catalog;
 use fastws_core::declared::Treatment;
@@ -135,11 +135,13 @@ impl Shared {
     /// False: there is none.
     pub(crate) fn admit(&self, shard: usize) -> bool {
         let own = self.figures.connections_of(shard);
-        own.fetch_add(1, Ordering::SeqCst);
-        // Two that come at once for the last place may both be refused, never both let in.
+        own.fetch_add(1, Ordering::Relaxed);
+        // Two that come at once for the last place may both be refused, never both let in: of two fences
+        // the later one's shard sees what the other has added.
+        fence(Ordering::SeqCst);
         let fits = self.figures.connections() <= self.settings.config.connections as usize;
         if !fits {
-            own.fetch_sub(1, Ordering::SeqCst);
+            own.fetch_sub(1, Ordering::Relaxed);
         }
         fits
     }

@@ -2,8 +2,7 @@
 
 use crate::client::{Client, Phase, Present};
 use crate::rules::{self, name, route};
-use crate::step::Ask;
-use crate::world::{Sums, World};
+use crate::world::{Sums, World, waits_for};
 use fastws_core::desk::{Metrics, Shards};
 use std::collections::BTreeSet;
 use std::pin::pin;
@@ -125,9 +124,8 @@ impl World {
 
     /// Topics that some handler may wait for.
     fn waiting(&self) -> impl Iterator<Item = u16> {
-        self.clients().filter_map(|client| match client.asked.front()?.ask {
-            Ask::Subscribe(topic) => Some(topic),
-            _ => None,
-        })
+        self.clients()
+            .filter_map(|client| client.asked.front())
+            .flat_map(|asked| waits_for(asked.ask))
     }
 }

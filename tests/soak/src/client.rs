@@ -46,8 +46,6 @@ pub struct Present<'w> {
 /// What the world has to do about a message.
 #[derive(Debug, PartialEq)]
 pub enum News {
-    /// Nothing.
-    Nothing,
     /// It listens to a topic from now on.
     Begun(u16),
     /// It does not any more.
@@ -72,8 +70,8 @@ pub struct Client {
     /// What gaps have told before a topic's last update of an earlier subscription was missing: while a reader
     /// is slow, the first gap of a topic also counts what is dropped when it has subscribed anew.
     carried: BTreeMap<u16, u64>,
-    /// It has just been told that it listens to this topic.
-    replied: Option<u16>,
+    /// It has just been told that it listens to these topics, and may hear their last updates.
+    replied: Vec<u16>,
     /// Its socket takes only so many bytes.
     pub(crate) narrow: bool,
     /// It may not have read everything yet.
@@ -178,7 +176,7 @@ impl Client {
             asks: 0,
             bereft: 0,
             carried: BTreeMap::new(),
-            replied: None,
+            replied: Vec::new(),
             narrow: false,
             behind: false,
             mute: false,
@@ -221,6 +219,7 @@ impl Client {
         };
         match ask {
             Ask::Subscribe(topic) => of_topic(topic, "subscribe"),
+            Ask::Pair(first, second) => message("pair", &format!("[{first},{second}]")),
             Ask::Unsubscribe(topic) => of_topic(topic, "unsubscribe"),
             Ask::Echo(len) => message("echo", &format!("\"{}\"", filling(len))),
             Ask::Publish(topic) => message("publish", &topic.to_string()),
@@ -245,44 +244,45 @@ impl Client {
     }
 
     /// A message has come.
-    pub(crate) fn hear(&mut self, present: &Present<'_>, text: &str) -> News {
+    pub(crate) fn hear(&mut self, present: &Present<'_>, text: &str) -> Vec<News> {
         let head: Head<'_> = read(text);
-        let replied = self.replied.take();
+        let mut replied = std::mem::take(&mut self.replied);
         if head.kind == "all" {
             assert_eq!(head.topic, None, "a broadcast has no topic");
             let (source, number, _): (u8, u32, IgnoredAny) = body(text);
             let all = self.all.as_mut().expect("it is open");
             all.hear(present.everybody(), source, number);
-            return News::Nothing;
+            return Vec::new();
         }
         let Some(name) = head.topic else { return self.reply(present, &head, text) };
         let topic = rules::topic(name).expect("every topic has a number");
         let (stem, what) = head.kind.split_once('.').expect("updates are of routes");
         assert_eq!(stem, route(topic).name, "an update of another route");
         let hearing = self.listens.get_mut(&topic);
-        let hearing =
-            hearing.unwrap_or_else(|| panic!("{name} is heard, which was not subscribed to"));
+        let hearing = hearing
+            .unwrap_or_else(|| panic!("{name} is heard, which was not subscribed to: {text}"));
         let own = &present.log.topics[usize::from(topic)];
         match what {
             "update" => {
                 let (source, number, _): (u8, u32, IgnoredAny) = body(text);
-                match replied == Some(topic) && route(topic).retains {
-                    true => hearing.hear_last(own, source, number),
-                    false => hearing.hear(own, source, number),
+                match replied.iter().position(|known| *known == topic) {
+                    Some(at) if route(topic).retains => {
+                        hearing.hear_last(own, source, number);
+                        replied.remove(at);
+                        self.replied = replied;
+                    }
+                    _ => hearing.hear(own, source, number),
                 }
-                News::Nothing
+                Vec::new()
             }
             "gap" => {
                 let gap: Gap<'_> = body(text);
                 assert_eq!(gap.topic, name, "a gap names its topic twice");
-                assert_ne!(
-                    present.rules.policy(topic),
-                    SlowConsumer::Close,
-                    "nothing of it is dropped"
-                );
+                let policy = present.rules.policy(topic);
+                assert_ne!(policy, SlowConsumer::Close, "nothing of it is dropped");
                 assert!(self.narrow || self.behind, "it reads everything, and was told of a gap");
                 hearing.miss(gap.dropped);
-                News::Told(gap.dropped)
+                vec![News::Told(gap.dropped)]
             }
             "error" => {
                 let report: Report<'_> = body(text);
@@ -290,23 +290,22 @@ impl Client {
                 if report.recoverable {
                     let number = report.message.parse().expect("faults are numbered");
                     hearing.hear(own, crate::log::FAULTS, number);
-                    return News::Nothing;
+                    return Vec::new();
                 }
                 let has_ended = own.lives.iter().any(|life| life.fault == Some(report.message));
                 assert!(has_ended, "no service has ended so: {}", report.message);
                 self.bereft = present.log.moment;
-                self.part(topic);
-                News::Ended(topic)
+                vec![self.part(topic)]
             }
             _ => panic!("{} is no message of a topic", head.kind),
         }
     }
 
-    fn reply(&mut self, present: &Present<'_>, head: &Head<'_>, text: &str) -> News {
+    fn reply(&mut self, present: &Present<'_>, head: &Head<'_>, text: &str) -> Vec<News> {
         let asked = self.asked.pop_front();
         let asked = asked.unwrap_or_else(|| panic!("nothing was asked, and heard is {text}"));
-        let Asked { ask, id, .. } = asked;
         self.clock.answered = present.now;
+        let Asked { ask, id, .. } = asked;
         assert!(
             ask == Ask::Unreadable || head.id == Some(id),
             "a reply to {id} is due, not {text}"
@@ -316,21 +315,30 @@ impl Client {
             (_, "error") => {
                 let failed: Failed = body(text);
                 assert_eq!(Some(failed.code), code, "for {ask:?}");
-                assert!(
-                    present.rules.config.on_error == OnError::Reply && ask != Ask::Leave,
-                    "it closes"
-                );
+                let may = present.rules.config.on_error == OnError::Reply && ask != Ask::Leave;
+                assert!(may, "it closes");
             }
             (Ask::Subscribe(topic), kind) => {
-                return self.subscribed(present, topic, kind, text, &asked);
+                let response = response(topic, kind, "subscribe.response", text);
+                let refused = match response.status {
+                    "ok" => None,
+                    status => {
+                        assert_eq!(status, "error");
+                        Some(response.message)
+                    }
+                };
+                return self.subscribed(present, &[topic], refused, &asked);
+            }
+            (Ask::Pair(first, second), "paired") => {
+                let refused = Some(body(text)).filter(|said| *said != "ok");
+                return self.subscribed(present, &[first, second], refused, &asked);
             }
             (Ask::Unsubscribe(topic), kind) => {
                 let response: Response<'_> = response(topic, kind, "unsubscribe.response", text);
                 assert_eq!(response.status, "ok");
                 if let Some(hearing) = self.listens.get(&topic) {
                     hearing.check(&present.log.topics[usize::from(topic)], asked.since);
-                    self.part(topic);
-                    return News::Ended(topic);
+                    return vec![self.part(topic)];
                 }
             }
             (Ask::Echo(len), "echoed") => {
@@ -340,55 +348,64 @@ impl Client {
             (Ask::Later(millis), "late") => assert_eq!(body::<u16>(text), millis),
             _ => panic!("{ask:?} is not answered so: {text}"),
         }
-        News::Nothing
+        Vec::new()
     }
 
+    /// It listens to all of these topics, or was refused.
     fn subscribed(
         &mut self,
         present: &Present<'_>,
-        topic: u16,
-        kind: &str,
-        text: &str,
+        topics: &[u16],
+        refused: Option<&str>,
         asked: &Asked,
-    ) -> News {
-        let response = response(topic, kind, "subscribe.response", text);
-        let own = &present.log.topics[usize::from(topic)];
-        let lives = || {
+    ) -> Vec<News> {
+        let lives = |topic: u16| {
+            let lives = present.log.topics[usize::from(topic)].lives.iter().rev();
             let since = asked.moment;
-            own.lives.iter().rev().take_while(move |life| life.ended.is_none_or(|at| at >= since))
+            lives.take_while(move |life| life.ended.is_none_or(|at| at >= since))
         };
-        if self.listens.contains_key(&topic) {
-            assert_eq!(response.status, "ok", "it listens already: {text}");
-            return News::Nothing;
+        let mut new: Vec<u16> = topics.to_vec();
+        new.dedup();
+        new.retain(|topic| !self.listens.contains_key(topic));
+        let most = present.rules.config.topics_per_connection as usize;
+        let is_full = self.listens.len() + new.len() > most;
+        match refused {
+            None => {
+                assert!(!is_full, "it has as many topics as it may have, and more");
+                for &topic in &new {
+                    let runs =
+                        !route(topic).serves || lives(topic).any(|life| life.started.is_some());
+                    assert!(runs, "no service of {} has started", rules::name(topic));
+                    let carried = self.carried.remove(&topic).unwrap_or_default();
+                    let own = &present.log.topics[usize::from(topic)];
+                    self.listens.insert(topic, Hearing::new(own, asked.since, carried));
+                }
+                self.replied.clone_from(&new);
+                new.into_iter().map(News::Begun).collect()
+            }
+            Some(FULL) => {
+                // A handler that waits was refused before it replies.
+                let may_wait = topics.len() > 1 || route(topics[0]).serves;
+                let was_full = may_wait && self.bereft >= asked.moment;
+                assert!(is_full || was_full, "it has only {} topics", self.listens.len());
+                Vec::new()
+            }
+            Some(message) => {
+                let mut lives = new.iter().flat_map(|topic| lives(*topic));
+                let fails = lives.any(|life| life.fault == Some(message));
+                assert!(fails, "no service of {new:?} has failed so: {message}");
+                Vec::new()
+            }
         }
-        let is_full = self.listens.len() >= present.rules.config.topics_per_connection as usize;
-        if response.status == "ok" {
-            assert!(!is_full, "it has as many topics as it may have, and one more");
-            let runs = !route(topic).serves || lives().any(|life| life.started.is_some());
-            assert!(runs, "no service of {} has started", response.topic);
-            let carried = self.carried.remove(&topic).unwrap_or_default();
-            self.listens.insert(topic, Hearing::new(own, asked.since, carried));
-            self.replied = Some(topic);
-            return News::Begun(topic);
-        }
-        assert_eq!(response.status, "error");
-        if response.message == FULL {
-            // A service's handler has been refused before it replies.
-            let was_full = route(topic).serves && self.bereft >= asked.moment;
-            assert!(is_full || was_full, "it has only {} topics", self.listens.len());
-        } else {
-            let fails = lives().any(|life| life.fault == Some(response.message));
-            assert!(fails, "no service has failed so: {text}");
-        }
-        News::Nothing
     }
 
     /// It does not listen any more.
-    fn part(&mut self, topic: u16) {
+    fn part(&mut self, topic: u16) -> News {
         let hearing = self.listens.remove(&topic).expect("it listened");
         if self.behind {
             self.carried.insert(topic, hearing.carried());
         }
+        News::Ended(topic)
     }
 
     /// A close frame has come.

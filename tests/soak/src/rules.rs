@@ -89,7 +89,8 @@ impl Rules {
             on_error: random.one_of(&[OnError::Close, OnError::Reply]),
             ..Config::default()
         };
-        let topics = (clients / 10 + 12).min(300) as u16;
+        let topics =
+            (clients / 10 + 12).min(300) as u16 / ROUTES.len() as u16 * ROUTES.len() as u16;
         Self { clients, shards: 1 + random.below(4) as u8, topics, config }
     }
 
@@ -107,6 +108,12 @@ pub fn route(topic: u16) -> &'static Route {
 /// What a client asks for in the topic's route.
 pub fn room(topic: u16) -> u16 {
     topic / ROUTES.len() as u16
+}
+
+/// A topic of the first one's route, in the second one's room.
+pub fn beside(first: u16, second: u16) -> u16 {
+    let routes = ROUTES.len() as u16;
+    room(second) * routes + first % routes
 }
 
 /// A topic's name.

@@ -140,24 +140,36 @@ fn both(first: &Step, second: &Step) -> Option<Step> {
 ///
 /// ```
 /// use fastws_soak::shrink::as_test;
-/// use fastws_soak::step::{Ask, Step};
-/// let test = as_test(7, 2, &[Step::Say { who: 1, asks: vec![Ask::Echo(3)] }, Step::Rest]);
-/// assert_eq!(test, "\
+/// use fastws_soak::step::{Ask, Order, Step};
+///
+/// let asks = vec![Ask::Echo(3), Ask::Fail];
+/// let end = Step::Order { topic: 5, order: Order::End };
+/// assert_eq!(as_test(7, 2, &[Step::Say { who: 1, asks }, end, Step::Rest]), "\
 /// #[test]
 /// fn a_law() {
 ///     let steps = [
-///         Say { who: 1, asks: vec![Echo(3)] },
-///         Rest,
+///         Step::Say { who: 1, asks: vec![Ask::Echo(3), Ask::Fail] },
+///         Step::Order { topic: 5, order: Order::End },
+///         Step::Rest,
 ///     ];
 ///     play(7, 2, &steps);
 /// }
 /// ");
 /// ```
 pub fn as_test(seed: u64, clients: u32, steps: &[Step]) -> String {
-    let lines: String = steps
-        .iter()
-        .map(|step| format!("        {step:?},\n").replace("asks: [", "asks: vec!["))
-        .collect();
+    let line = |step: &Step| match step {
+        Step::Say { who, asks } => {
+            let asks: Vec<String> = asks.iter().map(|ask| format!("Ask::{ask:?}")).collect();
+            format!("Say {{ who: {who}, asks: vec![{}] }}", asks.join(", "))
+        }
+        Step::Fate { topic, fate } => format!("Fate {{ topic: {topic}, fate: Fate::{fate:?} }}"),
+        Step::Order { topic, order } => {
+            format!("Order {{ topic: {topic}, order: Order::{order:?} }}")
+        }
+        step => format!("{step:?}"),
+    };
+    let lines = steps.iter().map(|step| format!("        Step::{},\n", line(step)));
+    let lines: String = lines.collect();
     format!(
         "#[test]\nfn a_law() {{\n    let steps = [\n{lines}    ];\n    play({seed}, {clients}, &steps);\n}}\n"
     )

@@ -43,6 +43,7 @@ impl Stage {
             .send("echo", "echoed", |Payload(text): Payload<String>| text)
             .send("publish", "published", publish)
             .send("later", "late", later)
+            .send("pair", "paired", pair)
             .send("fail", "failed", fail)
             .recv::<Update>("all");
         let mut api = Api::new("Soak", "1")
@@ -51,10 +52,12 @@ impl Stage {
             .on_subscribe(move |who, topic| begun.hook(who, topic, true))
             .on_unsubscribe(move |who, topic| ended.hook(who, topic, false))
             .include(router);
-        for (at, route) in ROUTES.iter().enumerate() {
-            api = api.include(self.route(at as u16, route));
+        let routes = ROUTES.iter().zip(0..).map(|(route, at)| self.route(at, route));
+        let routes: Vec<_> = routes.collect();
+        for route in &routes {
+            api = api.include(route.clone());
         }
-        api
+        api.state(routes)
     }
 
     fn route(&self, at: u16, route: &Route) -> TopicRoute<u16, Update> {
@@ -105,6 +108,19 @@ fn publish(
     let number = stage.log().publish(topic, source);
     let kind = format!("{}.update", rules::route(topic).name);
     client.publish(rules::name(topic), &kind, &(source, number, String::new()))
+}
+
+/// To both topics of a route or to none.
+async fn pair(
+    Payload(topics): Payload<[u16; 2]>,
+    client: Client,
+    routes: State<Vec<TopicRoute<u16, Update>>>,
+) -> String {
+    let route = &routes[usize::from(topics[0]) % ROUTES.len()];
+    match route.subscribe_all(&client, topics.map(rules::room)).await {
+        Ok(_) => "ok".into(),
+        Err(refused) => refused.to_string(),
+    }
 }
 
 async fn later(Payload(millis): Payload<u64>, clock: Clock) -> u64 {

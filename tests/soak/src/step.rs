@@ -96,6 +96,8 @@ pub enum Step {
 pub enum Ask {
     /// To a topic; wraps around.
     Subscribe(u16),
+    /// To both topics or to none, in one handler; the second is of the first one's route.
+    Pair(u16, u16),
     /// From a topic.
     Unsubscribe(u16),
     /// Answered with a payload of this length.

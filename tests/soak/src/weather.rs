@@ -62,7 +62,8 @@ impl Weather {
 fn ask(random: &mut Random, topics: u16) -> Ask {
     let topic = random.skewed(topics.into()) as u16;
     match random.below(200) {
-        0..90 => Ask::Subscribe(topic),
+        0..75 => Ask::Subscribe(topic),
+        75..90 => Ask::Pair(topic, random.skewed(topics.into()) as u16),
         90..130 => Ask::Unsubscribe(topic),
         130..160 => Ask::Echo(len(random)),
         160..185 => Ask::Publish(topic),

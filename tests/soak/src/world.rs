@@ -259,6 +259,9 @@ impl World {
         for &ask in asks {
             let ask = match ask {
                 Ask::Subscribe(topic) => Ask::Subscribe(topic % topics),
+                Ask::Pair(first, second) => {
+                    Ask::Pair(first % topics, rules::beside(first % topics, second % topics))
+                }
                 Ask::Unsubscribe(topic) => Ask::Unsubscribe(topic % topics),
                 Ask::Publish(topic) => Ask::Publish(topic % topics),
                 ask => ask,
@@ -267,16 +270,14 @@ impl World {
             let client = self.places[who as usize].client.as_mut().expect("it speaks");
             let side = &mut self.shards[usize::from(client.guest.shard)];
             let mut since = side.taken;
-            if let Ask::Subscribe(topic) = ask
-                && route(topic).serves
-            {
+            for topic in waits_for(ask) {
                 // What is held for who waits already is heard by who comes meanwhile.
                 let waits = &mut side.waits[usize::from(topic)];
                 if waits.0 == 0 {
                     waits.1 = side.taken;
                 }
                 waits.0 += 1;
-                since = waits.1;
+                since = since.min(waits.1);
             }
             let text = client.ask(ask, moment, since);
             let frame = self.peer(who).frame(Opcode::Text, text.as_bytes());
@@ -516,20 +517,21 @@ impl World {
             let asked = client.asked.front().map(|asked| asked.ask);
             let before = client.asked.len();
             let news = client.hear(&present, &text);
-            if client.asked.len() < before
-                && let Some(topic) = asked.and_then(waits_for)
-            {
-                side.waits[usize::from(topic)].0 -= 1;
+            if client.asked.len() < before {
+                for topic in asked.into_iter().flat_map(waits_for) {
+                    side.waits[usize::from(topic)].0 -= 1;
+                }
             }
             sums.messages += 1;
             self.messages += 1;
-            match news {
-                News::Nothing => {}
-                News::Begun(topic) => _ = side.audience[usize::from(topic)].insert(who),
-                News::Ended(topic) => _ = side.audience[usize::from(topic)].remove(&who),
-                News::Told(dropped) => {
-                    sums.gaps += 1;
-                    sums.told += dropped;
+            for news in news {
+                match news {
+                    News::Begun(topic) => _ = side.audience[usize::from(topic)].insert(who),
+                    News::Ended(topic) => _ = side.audience[usize::from(topic)].remove(&who),
+                    News::Told(dropped) => {
+                        sums.gaps += 1;
+                        sums.told += dropped;
+                    }
                 }
             }
         }
@@ -570,7 +572,7 @@ impl World {
             sums.unsure += u64::from(client.phase == Phase::Open);
             sums.unopened += u64::from(client.phase == Phase::Asking);
             leave(client, side);
-            let left = client.asked.iter().filter_map(|asked| waits_for(asked.ask));
+            let left = client.asked.iter().flat_map(|asked| waits_for(asked.ask));
             side.left.extend(left);
             self.present -= 1;
             link.bytes.clear();
@@ -610,12 +612,14 @@ fn serve(rules: &Rules, stage: &Stage) -> Simulation {
     Simulation::new(catalog, rules.config.clone(), rules.shards.into())
 }
 
-/// The topic whose service an ask may wait for.
-fn waits_for(ask: Ask) -> Option<u16> {
-    match ask {
-        Ask::Subscribe(topic) if route(topic).serves => Some(topic),
-        _ => None,
-    }
+/// The topics whose services an ask may wait for.
+pub(crate) fn waits_for(ask: Ask) -> impl Iterator<Item = u16> {
+    let topics = match ask {
+        Ask::Subscribe(topic) => [Some(topic), None],
+        Ask::Pair(first, second) => [Some(first), Some(second)],
+        _ => [None; 2],
+    };
+    topics.into_iter().flatten().filter(|&topic| route(topic).serves)
 }
 
 /// It listens to nothing any more.

@@ -1,6 +1,6 @@
 //! A topic's lives over several shards: who starts its service, who waits for it, who ends it.
 
-use crate::place::{Place, server, settings};
+use crate::place::{server, settings};
 use crate::{check, join};
 use fastws_core::api::Api;
 use fastws_core::catalog::Catalog;
@@ -29,7 +29,7 @@ fn racing_subscribers_have_one_service_at_a_time_and_none_in_the_end() {
                 let reply = place.until(|place| place.heard(ann).next().map(String::from));
                 assert!(is_granted(&reply), "{reply}");
                 place.reset(ann);
-                leave(left, shared, place);
+                place.end_with(&left, &shared);
             })
         }));
         assert!(matches!(services.begun.load(Relaxed), 1 | 2));
@@ -65,7 +65,7 @@ fn whose_turn_it_is_to_start_while_it_leaves_passes_it_on_also_as_its_shard_ends
                 place.reset(ann);
                 place.drain();
             });
-            let second = second.start(Place::drain);
+            let second = second.start(|mut place| place.drain());
             let own = shared.clone();
             let third = third.start(move |mut place| {
                 if waits {
@@ -109,7 +109,7 @@ fn everybody_who_waits_for_a_start_that_fails_is_told_and_may_try_again() {
                     let second = place.until(|place| place.heard(ann).nth(1).map(String::from));
                     assert!(is_granted(&second), "{second}");
                 }
-                leave(left, shared, place);
+                place.end_with(&left, &shared);
             })
         }));
         assert_eq!(services.begun.load(Relaxed), 2);
@@ -149,14 +149,6 @@ fn who_comes_back_in_time_hears_what_the_topic_said_last() {
         join([first, second]);
         services.are_gone(&shared);
     });
-}
-
-/// The last that leaves ends the server.
-fn leave(left: Arc<AtomicUsize>, shared: Arc<Shared>, place: Place) {
-    if left.fetch_sub(1, Relaxed) == 1 {
-        shared.shutdown();
-    }
-    place.drain();
 }
 
 fn is_granted(reply: &str) -> bool {

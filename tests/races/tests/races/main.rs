@@ -2,14 +2,20 @@
 //! Knows no socket, no poller and no time.
 
 mod bell;
+mod end;
 mod inbox;
 mod lives;
 mod place;
+mod publish;
+mod sums;
 
 use loom::sync::{Condvar, Mutex};
 use loom::thread::{Builder, JoinHandle};
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Wake, Waker};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::task::{Context, Poll, Wake, Waker};
 
 /// Runs `model` once for each order of its threads' steps, with as many preemptions at most, and for each value
 /// that an atomic may yield. A thread that waits for ever ends it with `deadlock`.
@@ -17,12 +23,15 @@ fn check(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = builder.preemption_bound.or(Some(preemptions));
     builder.max_branches = 100_000;
-    let model = Arc::new(model);
+    let (model, orders) = (Arc::new(model), Arc::new(AtomicUsize::new(0)));
+    let tried = orders.clone();
     // The first thread's stack has no room for a shard.
     builder.check(move || {
         let model = model.clone();
+        orders.fetch_add(1, Relaxed);
         thread(move || model()).join().expect("it has not panicked");
     });
+    println!("{} orders", tried.load(Relaxed));
 }
 
 fn thread<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
@@ -32,6 +41,17 @@ fn thread<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> JoinHa
 fn join<T>(threads: impl IntoIterator<Item = JoinHandle<T>>) {
     for thread in threads {
         thread.join().expect("it has not panicked");
+    }
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let (gong, waker) = Gong::new();
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(outcome) => return outcome,
+            Poll::Pending => gong.wait(),
+        }
     }
 }
 

@@ -16,6 +16,7 @@ use fastws_races::tasks::Tasks;
 use loom::thread::JoinHandle;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// A server, and its shards before their threads begin.
 pub(super) fn server<const SHARDS: usize>(
@@ -54,22 +55,39 @@ impl Place {
         Self { shard, gong, tasks: Tasks::default(), clients: BTreeMap::new(), now: Instant::ZERO }
     }
 
-    /// A client that has come. `None`: there is no room for it.
+    /// A client that has come and asks to be let in. `None`: there is no room for it.
     pub(super) fn connect(&mut self) -> Option<ConnectionId> {
+        self.request(
+            "GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+            Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        )
+    }
+
+    /// What a shard answers to who asks for a page.
+    pub(super) fn page(&mut self, path: &str) -> String {
+        let id = self.request(&format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+        self.settle();
+        let answer = &self.clients[&id.expect("there is room")].answer;
+        String::from_utf8(answer.clone()).expect("it is text")
+    }
+
+    fn request(&mut self, request: &str) -> Option<ConnectionId> {
         self.shard.handle_time(self.now, Duration::ZERO);
         let id = self.shard.accept(None, Doorway::default()).ok()?;
         let mut peer = Peer::default();
-        peer.send(
-            b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-            Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-        );
+        peer.send(request.as_bytes());
         self.clients.insert(id, peer);
         Some(id)
     }
 
     /// A client sends an operation without a payload.
     pub(super) fn ask(&mut self, id: ConnectionId, operation: &str) {
-        let message = format!(r#"{{"type":"{operation}"}}"#);
+        self.say(id, operation, "null");
+    }
+
+    /// A client sends an operation.
+    pub(super) fn say(&mut self, id: ConnectionId, operation: &str, payload: &str) {
+        let message = format!(r#"{{"type":"{operation}","payload":{payload}}}"#);
         let peer = self.clients.get_mut(&id).expect("it has come");
         let frame = peer.frame(Opcode::Text, message.as_bytes());
         peer.send(&frame);
@@ -118,8 +136,16 @@ impl Place {
     }
 
     /// Turns until the server has ended.
-    pub(super) fn drain(mut self) {
+    pub(super) fn drain(&mut self) {
         self.until(|place| place.shard.is_drained().then_some(()));
+    }
+
+    /// Ends with the server, which the last of those that are left ends.
+    pub(super) fn end_with(&mut self, left: &AtomicUsize, shared: &Shared) {
+        if left.fetch_sub(1, Relaxed) == 1 {
+            shared.shutdown();
+        }
+        self.drain();
     }
 
     /// Turns until there is nothing to do.
