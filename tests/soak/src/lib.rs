@@ -1,7 +1,7 @@
 //! A simulated world, in which everything happens that may: thousands of clients over shards that take turns in any
 //! order, a network that splits, delays, stalls and resets, services that fail, readers that are slow, servers that end.
 //!
-//! A seed settles the [`Rules`](rules::Rules) and the [steps](step::Step). Whoever was touched by a step is held at once
+//! A seed settles the [rules](rules::Rules) and the [steps](step::Step). Whoever was touched by a step is held at once
 //! against a [model](client::Client) that knows no engine; at every [`Audit`](step::Step::Audit) everybody is. The
 //! first step that breaks a law ends the world, and what is left of the steps when all that do not matter
 //! are taken away is printed as a [test](shrink::as_test).

@@ -194,6 +194,19 @@ fn a_clients_messages_wait_for_one_another_and_for_nobody_else() {
     assert_eq!(witness.took(), ["waits", "goes on with first", "second"]);
 }
 
+// More than is read of one connection in a turn.
+#[test]
+fn whoever_sends_without_a_pause_is_heard_to_the_end() {
+    let server = on_stage();
+    let mut client = server.client();
+    let ignored = "x".repeat(60_000);
+    let message = |number| json!({"type": "echo", "payload": number, "ignored": ignored});
+    client.say_together((0..100).map(message));
+    for number in 0..100 {
+        assert_eq!(client.hear_payload("echo.response"), number);
+    }
+}
+
 // protocol: M16
 #[test]
 fn replies_and_updates_come_in_the_order_in_which_they_were_made() {
