@@ -94,6 +94,18 @@ enum Phase {
     Running,
 }
 
+#[test]
+fn a_life_that_another_shard_waits_for_begins_before_the_world_rests() {
+    let toggle = |who| (who, Act::Toggle);
+    let mut stage = Stage::new();
+    stage.together(1, &[toggle(2)]).unwrap();
+    stage.order(1, "go").unwrap();
+    stage.together(1, &[toggle(0)]).unwrap();
+    stage.together(1, &[toggle(2)]).unwrap();
+    // The service is on the third shard; who listened is on the first, who comes on the second.
+    stage.together(1, &[toggle(0), toggle(4)]).unwrap();
+}
+
 /// One topic as everybody together sees it.
 #[derive(Default)]
 struct Topic {

@@ -244,7 +244,8 @@ impl Simulation {
             for place in 0..self.places.len() {
                 moved |= self.turn(place);
             }
-            if !moved {
+            // Who had its turn before may have got mail since.
+            if !moved && !self.shards().any(Shard::is_ready) {
                 let due = self.poll_timeout();
                 assert!(due.is_none_or(|due| due > self.now), "what was due has been done");
                 return;
