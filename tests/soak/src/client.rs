@@ -295,6 +295,9 @@ impl Client {
                 let has_ended = own.lives.iter().any(|life| life.fault == Some(report.message));
                 assert!(has_ended, "no service has ended so: {}", report.message);
                 self.bereft = present.log.moment;
+                // What the reply's other topic has said last is still to come.
+                replied.retain(|known| *known != topic);
+                self.replied = replied;
                 vec![self.part(topic)]
             }
             _ => panic!("{} is no message of a topic", head.kind),
