@@ -27,7 +27,7 @@ use serde_json::Value;
 ///
 /// ```
 /// use fastws_core::catalog::{Catalog, Pending, Rest};
-/// use fastws_core::desk::Desk;
+/// use fastws_core::desk::{Alone, Desk};
 /// use fastws_core::dispatch::{Answer, Call, Dispatch, Verdict};
 /// use fastws_core::config::Config;
 /// use fastws_core::engine::Engine;
@@ -36,9 +36,6 @@ use serde_json::Value;
 /// use fastws_core::time::Instant;
 /// use fastws_core::{api::Api, router::Router};
 /// use std::rc::Rc;
-/// # use fastws_core::declared::Treatment;
-/// # use fastws_core::desk::{Metrics, Published, Reach, Shards, Source};
-/// # use fastws_core::shelf::Full;
 ///
 /// struct Front {
 ///     catalog: Catalog,
@@ -66,26 +63,13 @@ use serde_json::Value;
 ///     }
 /// }
 ///
-/// # struct Nobody;
-/// # impl Shards for Nobody {
-/// #     fn publish(&self, _: Source, _: &str, _: &[u8], _: Treatment) -> Published {
-/// #         Published::default()
-/// #     }
-/// #     fn expect(&self, _: &str) {}
-/// #     fn reach(&self, _: Option<&str>, _: &[u8], _: Treatment) -> Result<Reach, Full> {
-/// #         Err(Full)
-/// #     }
-/// #     fn metrics(&self) -> Metrics {
-/// #         Metrics::default()
-/// #     }
-/// # }
 /// let router = Router::new().send("greet", "greeting", || "hello");
 /// let catalog = Api::new("Greetings", "1.0.0").include(router).build()?;
 /// let greet = catalog.find("greet").expect("it was declared");
 /// assert_eq!((catalog.name(greet), catalog.title()), ("greet", "Greetings"));
 ///
-/// // `Nobody` stands for the other shards.
-/// let desk = Desk::new(catalog.declared().clone(), std::sync::Arc::new(Nobody), 0);
+/// // There is no other shard.
+/// let desk = Desk::new(catalog.declared().clone(), std::sync::Arc::new(Alone), 0);
 /// let mut front = Front { catalog, desk, payload: Vec::new(), pending: Vec::new() };
 /// let (mut engine, now) = (Engine::new(Config::default(), 0), Instant::ZERO);
 /// let id = engine.open(now, [7; 16])?;

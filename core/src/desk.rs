@@ -97,6 +97,30 @@ pub trait Shards: Send + Sync {
     fn metrics(&self) -> Metrics;
 }
 
+/// No other shards: for a driver that has one, and takes nothing from other threads. What handlers and
+/// services publish, its own listeners have already.
+///
+/// The example is at [`Desk`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Alone;
+
+impl Shards for Alone {
+    fn publish(&self, _: Source, _: &str, _: &[u8], _: Treatment) -> Published {
+        Published::default()
+    }
+
+    fn expect(&self, _: &str) {}
+
+    /// There is nowhere to queue it: [`Full`](crate::shelf::Full).
+    fn reach(&self, _: Option<&str>, _: &[u8], _: Treatment) -> Result<Reach, crate::shelf::Full> {
+        Err(crate::shelf::Full)
+    }
+
+    fn metrics(&self) -> Metrics {
+        Metrics::default()
+    }
+}
+
 /// Who publishes an update.
 ///
 /// The example is at [`Shards`].
@@ -193,23 +217,9 @@ pub struct Metrics {
 /// use fastws_core::time::{Duration, Instant};
 /// use std::pin::pin;
 /// use std::task::{Context, Waker};
-/// # use fastws_core::{api::Api, declared::Treatment, shelf::Full};
-/// # use fastws_core::desk::{Metrics, Published, Reach, Shards, Source};
-/// # struct Nobody;
-/// # impl Shards for Nobody {
-/// #     fn publish(&self, _: Source, _: &str, _: &[u8], _: Treatment) -> Published {
-/// #         Published::default()
-/// #     }
-/// #     fn expect(&self, _: &str) {}
-/// #     fn reach(&self, _: Option<&str>, _: &[u8], _: Treatment) -> Result<Reach, Full> {
-/// #         Err(Full)
-/// #     }
-/// #     fn metrics(&self) -> Metrics {
-/// #         Metrics::default()
-/// #     }
-/// # }
+/// # use fastws_core::{api::Api, desk::Alone};
 /// # let catalog = Api::new("Sleepers", "1.0.0").build()?;
-/// # let shards = std::sync::Arc::new(Nobody);
+/// # let shards = std::sync::Arc::new(Alone);
 /// let desk = Desk::new(catalog.declared().clone(), shards, 0);
 ///
 /// // A handler sleeps; its driver wakes it.

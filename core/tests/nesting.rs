@@ -5,8 +5,7 @@ use fastws_core::api::Api;
 use fastws_core::canonical::{Style, canonical};
 use fastws_core::catalog::Catalog;
 use fastws_core::config::{Config, OnError};
-use fastws_core::declared::Treatment;
-use fastws_core::desk::{Desk, Metrics, Published, Reach, Shards, Source};
+use fastws_core::desk::{Alone, Desk};
 use fastws_core::dispatch::{Admission, Answer, Call, Dispatch, Verdict};
 use fastws_core::engine::Engine;
 use fastws_core::envelope;
@@ -17,7 +16,6 @@ use fastws_core::ids::{ConnectionId, OperationId};
 use fastws_core::payload;
 use fastws_core::respond::Close;
 use fastws_core::router::Router;
-use fastws_core::shelf::Full;
 use fastws_core::time::Instant;
 use fastws_core::topic_route::{Params, TopicRoute};
 use serde_json::Value;
@@ -123,25 +121,6 @@ impl Dispatch for Front {
     }
 }
 
-/// Stands for the other shards.
-struct Nobody;
-
-impl Shards for Nobody {
-    fn publish(&self, _: Source, _: &str, _: &[u8], _: Treatment) -> Published {
-        Published::default()
-    }
-
-    fn expect(&self, _: &str) {}
-
-    fn reach(&self, _: Option<&str>, _: &[u8], _: Treatment) -> Result<Reach, Full> {
-        Err(Full)
-    }
-
-    fn metrics(&self) -> Metrics {
-        Metrics::default()
-    }
-}
-
 /// An engine that takes messages which are longer than any here, and what it writes.
 struct Server {
     engine: Engine<'static>,
@@ -155,7 +134,7 @@ impl Server {
         if catalog.entrance().authenticator().is_some() {
             engine.demand_authentication();
         }
-        let desk = Desk::new(catalog.declared().clone(), Arc::new(Nobody), 0);
+        let desk = Desk::new(catalog.declared().clone(), Arc::new(Alone), 0);
         Self { engine, front: Front { catalog, desk, payload: Vec::new() } }
     }
 

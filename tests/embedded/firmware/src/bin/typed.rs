@@ -17,13 +17,11 @@ use cortex_m as _;
 use embedded_alloc::LlffHeap;
 use fastws_core::catalog::{ASYNCAPI, Catalog, Rest};
 use fastws_core::config::Config;
-use fastws_core::declared::Treatment;
-use fastws_core::desk::{Desk, Metrics, Published, Reach, Shards, Source};
+use fastws_core::desk::{Alone, Desk};
 use fastws_core::dispatch::{Admission, Answer, Call, Dispatch, Verdict};
 use fastws_core::engine::{Engine, Life};
 use fastws_core::handshake::{Refusal, Request, Response};
 use fastws_core::ids::{ConnectionId, OperationId};
-use fastws_core::shelf::Full;
 use fastws_core::time::{Duration, Instant};
 use fastws_core::typed::{Api, BuildError, Client, Payload, Refused, Router, State};
 use fastws_core::{payload, send};
@@ -153,25 +151,6 @@ impl Dispatch for Front {
             }),
             _ => Admission::Refuse(Refusal::NotFound),
         }
-    }
-}
-
-/// There is one shard, and nobody else to tell.
-struct Alone;
-
-impl Shards for Alone {
-    fn publish(&self, _: Source, _: &str, _: &[u8], _: Treatment) -> Published {
-        Published::default()
-    }
-
-    fn expect(&self, _: &str) {}
-
-    fn reach(&self, _: Option<&str>, _: &[u8], _: Treatment) -> Result<Reach, Full> {
-        Err(Full)
-    }
-
-    fn metrics(&self) -> Metrics {
-        Metrics::default()
     }
 }
 
