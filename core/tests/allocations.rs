@@ -1,6 +1,8 @@
 //! Counts what readers, handshakes and connections allocate. A binary of its own, because the counter counts for all of it.
 #![cfg(feature = "alloc")]
 
+mod listener;
+
 use fastws_core::assembly::Reader;
 use fastws_core::config::{Config, SlowConsumer};
 use fastws_core::dispatch::{Admission, Answer, Call, Dispatch, Verdict};
@@ -9,6 +11,7 @@ use fastws_core::frame::{Head, Opcode, Role};
 use fastws_core::handshake::Request;
 use fastws_core::ids::{CallId, ConnectionId, OperationId};
 use fastws_core::time::Instant;
+use listener::Listener;
 use proptest::prelude::*;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -306,35 +309,6 @@ fn play(engine: &mut Engine<'static>, steps: &[Step], most: isize) {
     engine.handle_end(now, id);
     while engine.poll_life().is_some() {}
     engine.poll_gone();
-}
-
-/// Echoes, listens, or leaves a call open.
-struct Listener {
-    later: Vec<CallId>,
-}
-
-impl Dispatch for Listener {
-    fn find(&self, name: &str) -> Option<OperationId> {
-        ["echo", "listen", "later"]
-            .iter()
-            .position(|own| *own == name)
-            .map(|at| OperationId(at as u16))
-    }
-
-    fn call(&mut self, call: Call<'_>, answer: Answer<'_, '_>) -> Verdict {
-        match call.operation.0 {
-            0 => answer.reply("echo", call.payload.map(str::as_bytes)).done(),
-            1 => {
-                let mut effects = answer.silent();
-                effects.subscribe("news").expect("there is room for a topic");
-                effects.done()
-            }
-            _ => {
-                self.later.push(call.id);
-                answer.later()
-            }
-        }
-    }
 }
 
 const MESSAGE: usize = 500;

@@ -2,13 +2,15 @@
 //! engine from outside only.
 #![cfg(feature = "alloc")]
 
+mod listener;
+
 use fastws_core::config::Config;
-use fastws_core::dispatch::{Answer, Call, Dispatch, Verdict};
 use fastws_core::engine::{Engine, Sent};
 use fastws_core::frame::{Head, Opcode, mask};
-use fastws_core::ids::{CallId, ConnectionId, OperationId};
+use fastws_core::ids::ConnectionId;
 use fastws_core::memory::{ConnectionMemory, TopicMemory, TurnMemory};
 use fastws_core::time::{Duration, Instant};
+use listener::Listener;
 use proptest::prelude::*;
 
 /// What one of them does.
@@ -95,7 +97,7 @@ proptest! {
 /// An engine with a peer that means well, and some that do not.
 struct World<'m> {
     engine: Engine<'m>,
-    app: App,
+    app: Listener,
     now: Instant,
     good: ConnectionId,
     bad: Vec<ConnectionId>,
@@ -106,7 +108,7 @@ impl<'m> World<'m> {
     fn new(mut engine: Engine<'m>) -> Self {
         let now = Instant::from_millis(1);
         let good = engine.open(now, [1; 16]).expect("nobody is there yet");
-        let app = App { later: vec![] };
+        let app = Listener::default();
         Self { engine, app, now, good, bad: vec![], log: vec![] }
     }
 
@@ -194,32 +196,6 @@ impl<'m> World<'m> {
             }
             if !self.engine.is_ready() {
                 return;
-            }
-        }
-    }
-}
-
-/// Echoes, subscribes to `news`, or leaves a call open.
-struct App {
-    later: Vec<CallId>,
-}
-
-impl Dispatch for App {
-    fn find(&self, name: &str) -> Option<OperationId> {
-        Some(OperationId(["echo", "listen", "later"].iter().position(|own| *own == name)? as u16))
-    }
-
-    fn call(&mut self, call: Call<'_>, answer: Answer<'_, '_>) -> Verdict {
-        match call.operation.0 {
-            0 => answer.reply("echo", call.payload.map(str::as_bytes)).done(),
-            1 => {
-                let mut effects = answer.silent();
-                effects.subscribe("news").expect("there is room for a topic");
-                effects.done()
-            }
-            _ => {
-                self.later.push(call.id);
-                answer.later()
             }
         }
     }

@@ -1,48 +1,26 @@
 //! What has to wait in an engine comes through in the end. Knows the wire's bytes, no socket.
 #![cfg(feature = "alloc")]
 
+mod listener;
+
 use fastws_core::action::Close;
 use fastws_core::config::Config;
-use fastws_core::dispatch::{Answer, Call, Dispatch, Verdict};
 use fastws_core::engine::{Engine, Sent};
 use fastws_core::frame::{Head, Opcode};
-use fastws_core::ids::{ConnectionId, OperationId};
+use fastws_core::ids::ConnectionId;
 use fastws_core::memory::{ConnectionMemory, TopicMemory, TurnMemory};
 use fastws_core::time::Instant;
+use listener::Listener;
 
 const NOW: Instant = Instant::ZERO;
 /// What comes back is the same.
 const ECHO: &str = r#"{"type":"echo","payload":"echo echo echo echo echo echo echo echo echo echo echo echo echo echo 1"}"#;
 
-/// Echoes, subscribes to `news`, or leaves a call open.
-struct Application;
-
-impl Dispatch for Application {
-    fn find(&self, name: &str) -> Option<OperationId> {
-        ["echo", "listen", "later"]
-            .iter()
-            .position(|&own| own == name)
-            .map(|n| OperationId(n as u16))
-    }
-
-    fn call(&mut self, call: Call<'_>, answer: Answer<'_, '_>) -> Verdict {
-        match call.operation.0 {
-            0 => answer.reply("echo", call.payload.map(str::as_bytes)).done(),
-            1 => {
-                let mut effects = answer.silent();
-                effects.subscribe("news").expect("there is room for a topic");
-                effects.done()
-            }
-            _ => answer.later(),
-        }
-    }
-}
-
 fn frame(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
     [Head::new(opcode, payload.len(), Some([0; 4])).as_slice(), payload].concat()
 }
 
-fn say(engine: &mut Engine<'_>, app: &mut Application, id: ConnectionId, message: &str) {
+fn say(engine: &mut Engine<'_>, app: &mut Listener, id: ConnectionId, message: &str) {
     engine.handle_bytes(NOW, id, &mut frame(Opcode::Text, message.as_bytes()), app);
 }
 
@@ -63,7 +41,7 @@ fn write(engine: &mut Engine<'_>, mut space: usize) -> (Vec<u8>, Option<Sent>) {
 #[test]
 fn who_asks_much_and_reads_slowly_is_slowed_down_and_not_cut_off() {
     let config = Config { backlog_bytes: 600, ..Config::default() };
-    let (mut engine, mut app) = (Engine::new(config, 1), Application);
+    let (mut engine, mut app) = (Engine::new(config, 1), Listener::default());
     let id = engine.open(NOW, [1; 16]).expect("owned memory grows");
     say(&mut engine, &mut app, id, ECHO);
     write(&mut engine, 0);
@@ -84,7 +62,7 @@ fn who_asks_much_and_reads_slowly_is_slowed_down_and_not_cut_off() {
 
 #[test]
 fn a_close_that_waits_for_a_call_is_taken_when_we_close_first() {
-    let (mut engine, mut app) = (Engine::new(Config::default(), 1), Application);
+    let (mut engine, mut app) = (Engine::new(Config::default(), 1), Listener::default());
     let id = engine.open(NOW, [1; 16]).expect("owned memory grows");
     say(&mut engine, &mut app, id, r#"{"type":"later"}"#);
     engine.handle_bytes(NOW, id, &mut frame(Opcode::Close, b""), &mut app);
@@ -101,7 +79,7 @@ fn who_is_cut_off_with_messages_waiting_still_closes_in_order() {
         backlog_bytes: 300,
         ..Config::default()
     };
-    let (mut engine, mut app) = (Engine::new(config, 1), Application);
+    let (mut engine, mut app) = (Engine::new(config, 1), Listener::default());
     let id = engine.open(NOW, [1; 16]).expect("owned memory grows");
     say(&mut engine, &mut app, id, r#"{"type":"listen"}"#);
     for _ in 0..2 {
@@ -143,7 +121,7 @@ fn a_ping_takes_nothing_from_whoever_sends_it_while_lent_memory_is_full() {
     let mut topics = TopicMemory::<2, 2, 16>::new();
     let mut turn = TurnMemory::<1024, 16>::new();
     let mut engine = Engine::lent(Config::default(), 1, &mut connections, &mut topics, &mut turn);
-    let mut app = Application;
+    let mut app = Listener::default();
     let id = engine.open(NOW, [1; 16]).expect("there are two seats");
     say(&mut engine, &mut app, id, r#"{"type":"listen"}"#);
     let queued = fill(&mut engine);
@@ -163,7 +141,7 @@ fn a_ping_of_ours_takes_nothing_from_anybody_while_lent_memory_is_full() {
     let config = Config::default();
     let late = NOW + config.ping;
     let mut engine = Engine::lent(config, 1, &mut connections, &mut topics, &mut turn);
-    let mut app = Application;
+    let mut app = Listener::default();
     let id = engine.open(NOW, [1; 16]).expect("there are two seats");
     say(&mut engine, &mut app, id, r#"{"type":"listen"}"#);
     let queued = fill(&mut engine);
@@ -179,7 +157,7 @@ fn a_pong_never_overtakes_the_answer_to_the_handshake() {
         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
             .to_vec();
     request.extend(frame(Opcode::Ping, b"early"));
-    let (mut engine, mut app) = (Engine::new(Config::default(), 1), Application);
+    let (mut engine, mut app) = (Engine::new(Config::default(), 1), Listener::default());
     let id = engine.accept(NOW, [1; 16]).expect("owned memory grows");
     engine.handle_bytes(NOW, id, &mut request.clone(), &mut app);
     write(&mut engine, 0);
