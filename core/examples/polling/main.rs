@@ -82,7 +82,7 @@ impl Dispatch for Rooms {
                 }
                 effects.done()
             }
-            // What takes its time is another thread's; its outcome comes back as a wish.
+            // What takes its time, here a sleep, is another thread's; its outcome comes back as a wish.
             ("nap", Err(_)) => {
                 let Ok(ms) = payload.parse() else { return answer.reject(name, Close::INVALID) };
                 let (handle, id, echo) = (self.0.clone(), call.id, call.echo.map(String::from));
